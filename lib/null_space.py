@@ -1,0 +1,111 @@
+r"""Directions of the residual stream that the unembedding does not read.
+
+The singular values of the folded unembedding say how strongly it reads each direction. The
+effective null space is the span of the `dim` left singular vectors with the smallest values: a
+write inside it hardly moves the logits themselves, but it still lengthens the residual stream,
+and so the final norm divides everything by more (Stolfo et al. 2024, section 3.3).
+
+`dim` counts the direction that LayerNorm's centring removes exactly: the all-ones vector, whose
+singular value is zero. The paper's 12 for GPT-2 small holds 11 directions that can be written to."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Singular values of an unembedding with the directions of the residual stream that they belong to."""
+
+    singular_value: Float[Tensor, " d_model"]
+    """Descending, non-negative."""
+    direction: Float[Tensor, "d_model d_model"]
+    """Column i is the unit vector of the residual stream read with `singular_value[i]`."""
+    n_zero: int
+    """Exactly zero singular values made by the norm's centring: 1 with LayerNorm, 0 with RMSNorm."""
+
+
+def spectrum(W_U: Float[Tensor, "d_model d_vocab"], *, centres: bool) -> Spectrum:
+    """Left singular vectors and values of `W_U`, by the eigenvalues of W_U W_Uᵀ in float64.
+
+    `centres` says whether the norm in front of `W_U` centres, so that one value is exactly zero;
+    what rounding leaves of it is set to zero. Raises ValueError on weights that are not finite."""
+    if not W_U.isfinite().all():
+        raise ValueError("the unembedding W_U holds values that are not finite")
+    wide = W_U.double()
+    eigenvalue, direction = torch.linalg.eigh(wide @ wide.mT)  # ascending
+    value = eigenvalue.flip(0).clamp(min=0).sqrt()
+    if centres:
+        value[-1] = 0.0
+    return Spectrum(value, direction.flip(1), n_zero=int(centres))
+
+
+def drop(spectrum: Spectrum) -> Float[Tensor, " step"]:
+    """Ratio of each singular value to the next smaller one, the exact zero left out; at least 1."""
+    value = spectrum.singular_value[: len(spectrum.singular_value) - spectrum.n_zero]
+    return value[:-1] / value[1:]
+
+
+def tail_length(d_model: int, *, tail: float) -> int:
+    """Directions in the last share `tail` of the spectrum, rounded up."""
+    return math.ceil(tail * d_model)
+
+
+def largest_drop(spectrum: Spectrum, *, tail: float) -> tuple[int, float]:
+    """The named rule for `dim`: cut the spectrum at its largest relative drop within its last share `tail`.
+
+    Returns `dim`, the number of directions below the cut (the exact zero counted), and the drop there.
+    GPT-2 small's published cut (index 755 of 768, `dim` 12) is of this kind; the paper reads it off a
+    figure, the rule and its `tail` are ours. Raises ValueError when the tail holds no two neighbours."""
+    d_model = len(spectrum.singular_value)
+    candidates = tail_length(d_model, tail=tail) - spectrum.n_zero
+    if not 1 <= candidates <= d_model - spectrum.n_zero - 1:
+        raise ValueError(
+            f"a tail of {tail:g} of {d_model} directions leaves {candidates} places to cut; "
+            f"choose it between {(1 + spectrum.n_zero) / d_model:.3f} and 1"
+        )
+    steps = drop(spectrum)[-candidates:]
+    cut = int(steps.argmax())
+    return candidates - cut + spectrum.n_zero, steps[cut].item()
+
+
+def basis(spectrum: Spectrum, *, dim: int) -> Float[Tensor, "d_model dim"]:
+    """Orthonormal basis of the effective null space: the `dim` directions that are read least.
+
+    Raises ValueError unless `dim` lies in 1 … d_model - 1."""
+    d_model = len(spectrum.singular_value)
+    if not 1 <= dim <= d_model - 1:
+        raise ValueError(f"null-space dim must lie in 1 … {d_model - 1}, got {dim}")
+    return spectrum.direction[:, -dim:]
+
+
+def writable(null_space: Float[Tensor, "d_model dim"], *, centres: bool) -> Float[Tensor, "d_model dim"]:
+    """The part of the basis that the final norm lets through: with LayerNorm, less its all-ones component."""
+    return null_space - null_space.mean(0, keepdim=True) if centres else null_space
+
+
+def rho(w: Float[Tensor, "*write d_model"], null_space: Float[Tensor, "d_model dim"]) -> Float[Tensor, "*write"]:
+    """Fraction of each write's norm that lies in `null_space`, in [0, 1] (Stolfo et al. 2024, section 3.3)."""
+    return (w @ null_space).norm(dim=-1) / w.norm(dim=-1)
+
+
+def chance(*, dim: int, d_model: int, centres: bool) -> float:
+    """Root mean square of `rho` over random directions that the final norm lets through.
+
+    With LayerNorm one direction of both the space and the stream is unreachable:
+    sqrt((dim - 1) / (d_model - 1)); with RMSNorm sqrt(dim / d_model)."""
+    unreachable = int(centres)
+    return math.sqrt((dim - unreachable) / (d_model - unreachable))
+
+
+def random_unembedding(
+    W_U: Float[Tensor, "d_model d_vocab"], *, centres: bool, generator: torch.Generator
+) -> Float[Tensor, "d_model d_vocab"]:
+    """Negative control: Gaussian columns as long as those of `W_U`, centred the same way; no structure, no null space."""
+    noise = torch.randn(W_U.shape, generator=generator, dtype=torch.float64).to(W_U.device)
+    if centres:
+        noise = noise - noise.mean(0, keepdim=True)
+    return noise / noise.norm(dim=0) * W_U.double().norm(dim=0)

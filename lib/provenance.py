@@ -1,0 +1,80 @@
+"""Where a chapter's numbers come from: model, data, parameters, versions, machine, code.
+
+Every chapter ends in its run card. The same facts go to `card.json`, from which `run.json` of the
+whole run and the line at the foot of every page are made."""
+
+import json
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lib.model import Model
+
+PACKAGES = ("torch", "transformer_lens", "transformers", "datasets", "numpy")
+REPOSITORY = Path(__file__).parents[1]
+
+
+def git_state(folder: Path = REPOSITORY) -> str:
+    """The commit that the code is at, with `+ changes` when files differ from it; `no git` outside a checkout."""
+    try:
+        commit = _git(folder, "rev-parse", "--short=12", "HEAD")
+        changed = _git(folder, "status", "--porcelain")
+    except (OSError, subprocess.CalledProcessError):
+        return "no git"
+    return f"{commit} + changes" if changed else commit
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def facts(model: Model, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Everything that a rerun needs to get the same numbers, as plain values."""
+    layer = model.final_layer
+    return {
+        "model": model.name,
+        "source": model.source.kind,
+        "revision": model.source.revision,
+        "architecture": model.bridge.cfg.architecture,
+        "layers, d_model, d_mlp, d_vocab": [model.n_layers, layer.d_model, model.W_out.shape[0], layer.d_vocab],
+        "coordinates": _coordinates(model),
+        "parameters": parameters,
+        "device": str(model.bridge.original_model.device),
+        "threads": torch.get_num_threads(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": {package: version(package) for package in PACKAGES},
+        "code": git_state(),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def _coordinates(model: Model) -> str:
+    layer = model.final_layer
+    parts = ["gain folded into W_U", "centred over d_model" if layer.centres else "not centred over d_model (RMSNorm)"]
+    parts.append("centred over the vocabulary for weight statistics" if layer.soft_cap is None else "soft-capped")
+    return ", ".join(parts)
+
+
+def card(model: Model, parameters: dict[str, Any], *, results: str) -> Any:
+    """The run card as a pandas table; also written to `card.json` in `results` unless that is empty."""
+    import pandas
+
+    known = facts(model, parameters)
+    if results:
+        Path(results).mkdir(parents=True, exist_ok=True)
+        (Path(results) / "card.json").write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
+    rows = {name: _plain(value) for name, value in known.items()}
+    return pandas.DataFrame({"run": rows.values()}, index=list(rows))
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={entry}" for name, entry in value.items() if entry != "")
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

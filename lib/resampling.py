@@ -1,0 +1,81 @@
+"""How sure are we of a number? Bootstrap intervals over sequences.
+
+Tokens of one sequence share a topic and a narrator, so they are not independent draws; the
+sequences are. Every interval in the book resamples whole sequences with replacement."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+LEVEL = 0.95
+N_RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    """Tokens behind the number."""
+    n_sequences: int
+
+    def __repr__(self) -> str:
+        counts = f"{self.n:,} tokens in {self.n_sequences} sequences"
+        return f"{self.value:.3f}  [{self.low:.3f}, {self.high:.3f}]  ({counts})"
+
+
+def estimate(
+    statistic: Callable[[Int[Tensor, " token"]], Float[Tensor, ""]],
+    sequence: Int[Tensor, " token"],
+    *,
+    generator: torch.Generator,
+    n_resamples: int = N_RESAMPLES,
+) -> Estimate:
+    """`statistic` of all tokens, with an interval from resampled sequences.
+
+    `statistic` takes token positions (with repetitions) and returns one number; `sequence` gives each
+    token's sequence. The interval is Efron's bias-corrected percentile interval (1981), which matters for
+    statistics such as the calibration error that noise can only push up.
+    Raises ValueError with fewer than two sequences, or when the statistic is not finite."""
+    members = [torch.nonzero(sequence == s)[:, 0] for s in sequence.unique()]
+    if len(members) < 2:
+        raise ValueError(f"an interval over sequences needs at least 2 sequences with scored tokens, got {len(members)}")
+    value = statistic(torch.arange(len(sequence)))
+    if not value.isfinite():
+        raise ValueError(f"the statistic of {len(sequence)} tokens is {value.item()}, not a finite number")
+    drawn = torch.randint(len(members), (n_resamples, len(members)), generator=generator)
+    resampled = torch.stack([statistic(torch.cat([members[s] for s in draw])) for draw in drawn.tolist()])
+    low, high = bias_corrected_interval(value, resampled)
+    return Estimate(value.item(), low, high, len(sequence), len(members))
+
+
+def mean(
+    value: Float[Tensor, " token"],
+    sequence: Int[Tensor, " token"],
+    *,
+    generator: torch.Generator,
+    n_resamples: int = N_RESAMPLES,
+) -> Estimate:
+    """Mean over tokens, with an interval from resampled sequences."""
+    return estimate(lambda tokens: value[tokens].mean(), sequence, generator=generator, n_resamples=n_resamples)
+
+
+def bias_corrected_interval(
+    value: Float[Tensor, ""], resampled: Float[Tensor, " resample"], *, level: float = LEVEL
+) -> tuple[float, float]:
+    """Percentiles of the resamples, moved by twice the (normal) quantile at which `value` sits among them."""
+    resampled, normal = resampled[resampled.isfinite()], NormalDist()
+    below = (resampled < value).double().mean() + (resampled == value).double().mean() / 2
+    edge = 1 / (len(resampled) + 1)
+    shift = 2 * normal.inv_cdf(below.clamp(edge, 1 - edge).item())
+    tail = (1 - level) / 2
+    at = [normal.cdf(shift + normal.inv_cdf(p)) for p in (tail, 1 - tail)]
+    low, high = resampled.double().quantile(torch.tensor(at, dtype=torch.float64)).tolist()
+    return low, high

@@ -1,0 +1,137 @@
+"""Where a model comes from: a pocket name, a local directory, or a repository on the Hugging Face hub.
+
+`resolve` answers before anything heavy is imported, so that a wrong name costs a second and one
+sentence; what it returns (an absolute directory, or a repository at one commit) is what is loaded,
+and what the run card says."""
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+POCKET_MODELS = Path(__file__).parent / "pocket" / "models"
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+class SourceError(ValueError):
+    """A model that cannot be had; its message is one sentence for the reader."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model that can be loaded, named so that the same weights load again."""
+
+    name: str
+    """As the reader wrote it, without the revision."""
+    kind: Literal["pocket", "directory", "hub"]
+    location: str
+    """An absolute directory, or a hub id: what `from_pretrained` takes."""
+    revision: str
+    """The commit on the hub; elsewhere a fingerprint of the weights, the first 12 digits of their SHA-256."""
+
+
+def pocket_names() -> list[str]:
+    """The embedded models, by name."""
+    return sorted(path.name for path in POCKET_MODELS.iterdir() if (path / "config.json").exists())
+
+
+def slug(model: str) -> str:
+    """A name that is safe as a folder: `org/name@revision` and paths become `org--name--revision`."""
+    path = Path(model).expanduser()
+    plain = path.resolve().name if model not in pocket_names() and path.is_dir() else model
+    return re.sub(r"[^\w.-]+", "--", plain).strip("-.")
+
+
+def resolve(model: str, *, revision: str = "") -> Source:
+    """The source of a model: `pocket`, a directory, `org/name` or `org/name@revision`.
+
+    Raises SourceError when there is no such model, when a directory lacks configuration, tokenizer
+    or weights, and when the hub has to be asked but cannot be reached."""
+    if model in pocket_names():
+        _refuse_revision(model, revision)
+        return _directory(model, POCKET_MODELS / model, kind="pocket")
+    path = Path(model).expanduser()
+    if path.is_dir():
+        _refuse_revision(model, revision)
+        return _directory(model, path.resolve(), kind="directory")
+    name, _, at = model.partition("@")
+    if at and revision and at != revision:
+        raise SourceError(f"{model!r} names one revision and the parameter revision={revision!r} another; give one")
+    if not HUB_ID.fullmatch(name):
+        raise SourceError(f"{model!r} is neither {_embedded()}, nor a directory, nor an id of the form org/name")
+    return Source(name, "hub", name, _commit(name, revision or at or "main"))
+
+
+def _embedded() -> str:
+    return f"an embedded model ({', '.join(pocket_names())})"
+
+
+def _refuse_revision(model: str, revision: str) -> None:
+    if revision:
+        raise SourceError(f"{model!r} is on this machine and has no revisions, but revision={revision!r} was given")
+
+
+def _directory(name: str, path: Path, *, kind: Literal["pocket", "directory"]) -> Source:
+    missing = next((need for need, found in _needs(path) if not found), None)
+    if missing:
+        hint = "; restore it with: git checkout -- lib/pocket/models" if kind == "pocket" else ""
+        raise SourceError(f"{path} is not a complete Hugging Face model directory: it has no {missing}{hint}")
+    try:
+        json.loads((path / "config.json").read_text())
+    except ValueError as error:
+        raise SourceError(f"{path / 'config.json'} is not valid JSON ({error})") from None
+    return Source(name, kind, str(path), _fingerprint(path))
+
+
+def _needs(path: Path) -> list[tuple[str, bool]]:
+    return [
+        ("config.json", (path / "config.json").is_file()),
+        ("tokenizer (tokenizer.json, tokenizer.model or vocab.json)", any((path / f).is_file() for f in TOKENIZER_FILES)),
+        ("weights (*.safetensors or *.bin)", any(path.glob("*.safetensors")) or any(path.glob("*.bin"))),
+    ]
+
+
+def _fingerprint(path: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted([*path.glob("*.safetensors"), *path.glob("*.bin")]):
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:12]
+
+
+def _commit(repository: str, revision: str) -> str:
+    """The commit that a revision names: asked of the hub, or read from the cache when there is no network."""
+    import httpx
+    from huggingface_hub import HfApi
+    from huggingface_hub import errors as hub
+
+    known = f"{repository!r} is not {_embedded()} and not a directory"
+    try:
+        return HfApi().model_info(repository, revision=revision).sha
+    except hub.RevisionNotFoundError:
+        raise SourceError(f"the hub has {repository} but no revision {revision!r} of it") from None
+    except hub.GatedRepoError:
+        raise SourceError(
+            f"{repository} is gated: accept its licence on its hub page, then `hf auth login` or set HF_TOKEN"
+        ) from None
+    except hub.RepositoryNotFoundError:
+        raise SourceError(f"{known}, and the hub has no such repository, or a private one (`hf auth login`)") from None
+    except (hub.HfHubHTTPError, hub.OfflineModeIsEnabled, httpx.HTTPError, OSError) as error:
+        cached = _cached_commit(repository, revision)
+        if cached:
+            return cached
+        raise SourceError(
+            f"{known}, it is not in the local cache, and the hub cannot be reached ({type(error).__name__}): "
+            "connect, download it beforehand, or name a directory"
+        ) from None
+
+
+def _cached_commit(repository: str, revision: str) -> str | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(repository, "config.json", revision=revision)
+    return Path(cached).parent.name if isinstance(cached, str | os.PathLike) else None

@@ -1,0 +1,92 @@
+"""Text as the models see it: running text cut into sequences, and the positions that count.
+
+A sequence is the beginning-of-sequence token and then running text: documents joined by the
+end-of-sequence token and cut without regard to where they end (as Stolfo et al. prepare C4)."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+EMBEDDED = "pocket"
+SAMPLE = Path(__file__).parent / "pocket" / "sample.txt"
+
+
+class TextError(ValueError):
+    """Text that cannot be used; its message is one sentence for the reader."""
+
+
+def documents(text: str) -> Iterator[str]:
+    """The documents of a text: `pocket` (the embedded held-out sample), a local file, or a hub data set.
+
+    In a file, blank lines part the documents; of a data set, the `text` column of the `train` split is
+    streamed. Raises TextError when there is no such text, or nothing in it."""
+    path = SAMPLE if text == EMBEDDED else Path(text).expanduser()
+    if path.is_dir():
+        raise TextError(f"the text {text!r} is a directory; name a file of text, {EMBEDDED!r}, or a hub data set")
+    if not path.is_file():
+        return _hub_documents(text)
+    try:
+        found = [document for document in path.read_text(encoding="utf-8").split("\n\n") if document.strip()]
+    except UnicodeDecodeError:
+        raise TextError(f"the text file {path} is not UTF-8 text") from None
+    if not found:
+        raise TextError(f"the text file {path} is empty")
+    return (document.strip("\n") for document in found)
+
+
+def _hub_documents(text: str) -> Iterator[str]:
+    import datasets
+
+    try:
+        rows = datasets.load_dataset(text, split="train", streaming=True)
+        first = next(iter(rows))
+    except Exception as error:  # datasets raises a different family of errors for every way a repository can fail
+        raise TextError(
+            f"the text {text!r} is not {EMBEDDED!r}, not a file, and cannot be streamed as a hub data set "
+            f"({type(error).__name__})"
+        ) from None
+    if "text" not in first:
+        raise TextError(f"the data set {text} has no column `text` (it has {', '.join(first)})")
+    return (row["text"] for row in rows)
+
+
+def sequences(
+    documents: Iterable[str],
+    encode: Callable[[str], list[int]],
+    *,
+    bos: int,
+    eos: int,
+    n_sequences: int,
+    sequence_length: int,
+) -> Int[Tensor, "sequence position"]:
+    """The first `n_sequences` sequences: `bos`, then `sequence_length` - 1 tokens of running text.
+
+    `encode` turns a document into token ids, adding none of its own.
+    Raises TextError when the text is too short, with the number of sequences that it has room for."""
+    if n_sequences < 1 or sequence_length < 6:
+        raise TextError(
+            "at least 1 sequence of at least 6 tokens is needed, "
+            f"got n_sequences={n_sequences}, sequence_length={sequence_length}"
+        )
+    n_text = sequence_length - 1
+    stream = (token for document in documents for token in (*encode(document), eos))
+    running = torch.tensor(list(islice(stream, n_sequences * n_text)), dtype=torch.long)
+    if len(running) < n_sequences * n_text:
+        raise TextError(
+            f"{n_sequences} sequences of {sequence_length} tokens need {n_sequences * n_text:,} tokens of text, but the "
+            f"text has {len(running):,}, enough for {len(running) // n_text}; lower n_sequences or sequence_length"
+        )
+    return torch.cat([torch.full((n_sequences, 1), bos), running.view(n_sequences, n_text)], dim=1)
+
+
+def scored(tokens: Int[Tensor, "sequence position"], *, bos: int, eos: int) -> Bool[Tensor, "sequence position"]:
+    """The positions that statistics are over: 3 … length - 2, where neither this nor the next token is BOS or EOS."""
+    special = (tokens == bos) | (tokens == eos)
+    keep = ~special
+    keep[:, :-1] &= ~special[:, 1:]
+    keep[:, :3], keep[:, -1] = False, False
+    return keep
