@@ -50,9 +50,7 @@ class Reliability:
         return (gap * self.count).sum() / self.count.sum()
 
 
-def reliability(
-    confidence: Float[Tensor, " token"], correct: Bool[Tensor, " token"], *, n_bins: int
-) -> Reliability:
+def reliability(confidence: Float[Tensor, " token"], correct: Bool[Tensor, " token"], *, n_bins: int) -> Reliability:
     """Sorts tokens by confidence into `n_bins` bins of equal mass.
 
     Raises ValueError with fewer tokens than bins."""

@@ -16,9 +16,10 @@ from functools import cached_property
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lib import text as text_module
 from lib.final_layer import FinalLayer
 from lib.source import Source, SourceError, resolve
 
@@ -93,9 +94,22 @@ class Model:
         """Transformer blocks."""
         return self.bridge.cfg.n_layers
 
-    def run(
-        self, tokens: Int[Tensor, "sequence position"], *names: Recorded, batch_size: int = 8
-    ) -> Run:
+    def sequences(self, text: str, *, n_sequences: int, sequence_length: int) -> Int[Tensor, "sequence position"]:
+        """Sequences of running text in this model's tokens; see `text.sequences`, also for the errors."""
+        return text_module.sequences(
+            text_module.documents(text),
+            self.tokenizer.encode,
+            bos=self.tokenizer.bos,
+            eos=self.tokenizer.eos,
+            n_sequences=n_sequences,
+            sequence_length=sequence_length,
+        )
+
+    def scored(self, tokens: Int[Tensor, "sequence position"]) -> Bool[Tensor, "sequence position"]:
+        """The positions of these sequences that statistics are over; see `text.scored`."""
+        return text_module.scored(tokens, bos=self.tokenizer.bos, eos=self.tokenizer.eos)
+
+    def run(self, tokens: Int[Tensor, "sequence position"], *names: Recorded, batch_size: int = 8) -> Run:
         """Runs sequences and keeps exactly what was named.
 
         - `resid` sequence position d_model: the residual stream entering the final norm
@@ -175,8 +189,10 @@ def load(model: str, *, revision: str = "", dtype: str = "float32", device: str 
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"device={device!r} was asked for, but this machine has no usable GPU; use device='cpu'")
     source = resolve(model, revision=revision)
-    loaded, tokenizer = _from_pretrained(source, DTYPES[dtype], device)
-    return wrap(loaded, tokenizer, source)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        loaded, tokenizer = _from_pretrained(source, DTYPES[dtype], device)
+        return wrap(loaded, tokenizer, source)
 
 
 def untrained(model_type: str, **config: Any) -> torch.nn.Module:
@@ -238,9 +254,7 @@ def wrap(loaded: Any, tokenizer: Any, source: Source) -> Model:
     d_vocab = min(len(tokenizer), loaded.get_output_embeddings().weight.shape[0])
     loaded.config.architectures = loaded.config.architectures or [architecture]
     try:
-        bridge = build_bridge_from_module(
-            loaded, architecture, hf_config=copy.deepcopy(loaded.config), tokenizer=None
-        )
+        bridge = build_bridge_from_module(loaded, architecture, hf_config=copy.deepcopy(loaded.config), tokenizer=None)
     except ValueError:
         raise ModelError(f"the installed TransformerLens does not support {architecture}") from None
     if not bridge.adapter.supports_generation or "ln_final" not in dir(bridge):
@@ -323,6 +337,6 @@ def prove(model: Model) -> None:
     error = (write - received["write"]).abs().max() / received["write"].abs().max()
     if not error < tolerance and "a norm after the last MLP" not in model.not_exact:
         raise ModelError(
-            f"the last MLP of {model.name} writes something else than its activations times W_out (off by {error:.1%}): "
-            "between them it has a detail that is not known here, such as a norm or a multiplier"
+            f"the last MLP of {model.name} writes something else than its activations times W_out "
+            f"(off by {error:.1%}): between them it has a detail that is not known here, such as a norm or a multiplier"
         )

@@ -82,11 +82,6 @@ def basis(spectrum: Spectrum, *, dim: int) -> Float[Tensor, "d_model dim"]:
     return spectrum.direction[:, -dim:]
 
 
-def writable(null_space: Float[Tensor, "d_model dim"], *, centres: bool) -> Float[Tensor, "d_model dim"]:
-    """The part of the basis that the final norm lets through: with LayerNorm, less its all-ones component."""
-    return null_space - null_space.mean(0, keepdim=True) if centres else null_space
-
-
 def rho(w: Float[Tensor, "*write d_model"], null_space: Float[Tensor, "d_model dim"]) -> Float[Tensor, "*write"]:
     """Fraction of each write's norm that lies in `null_space`, in [0, 1] (Stolfo et al. 2024, section 3.3)."""
     return (w @ null_space).norm(dim=-1) / w.norm(dim=-1)
@@ -104,7 +99,7 @@ def chance(*, dim: int, d_model: int, centres: bool) -> float:
 def random_unembedding(
     W_U: Float[Tensor, "d_model d_vocab"], *, centres: bool, generator: torch.Generator
 ) -> Float[Tensor, "d_model d_vocab"]:
-    """Negative control: Gaussian columns as long as those of `W_U`, centred the same way; no structure, no null space."""
+    """Negative control: Gaussian columns as long as those of `W_U`, centred the same way; it has no structure."""
     noise = torch.randn(W_U.shape, generator=generator, dtype=torch.float64).to(W_U.device)
     if centres:
         noise = noise - noise.mean(0, keepdim=True)

@@ -78,3 +78,11 @@ def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}={entry}" for name, entry in value.items() if entry != "")
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def keep(table: Any, name: str, *, results: str) -> Any:
+    """Writes a pandas table as `name` (CSV) into the folder `results`, unless that is empty; returns the table."""
+    if results:
+        Path(results).mkdir(parents=True, exist_ok=True)
+        table.to_csv(Path(results) / name, index=False)
+    return table

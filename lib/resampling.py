@@ -46,7 +46,9 @@ def estimate(
     Raises ValueError with fewer than two sequences, or when the statistic is not finite."""
     members = [torch.nonzero(sequence == s)[:, 0] for s in sequence.unique()]
     if len(members) < 2:
-        raise ValueError(f"an interval over sequences needs at least 2 sequences with scored tokens, got {len(members)}")
+        raise ValueError(
+            f"an interval over sequences needs at least 2 sequences with scored tokens, got {len(members)}"
+        )
     value = statistic(torch.arange(len(sequence)))
     if not value.isfinite():
         raise ValueError(f"the statistic of {len(sequence)} tokens is {value.item()}, not a finite number")

@@ -90,7 +90,10 @@ def _directory(name: str, path: Path, *, kind: Literal["pocket", "directory"]) -
 def _needs(path: Path) -> list[tuple[str, bool]]:
     return [
         ("config.json", (path / "config.json").is_file()),
-        ("tokenizer (tokenizer.json, tokenizer.model or vocab.json)", any((path / f).is_file() for f in TOKENIZER_FILES)),
+        (
+            "tokenizer (tokenizer.json, tokenizer.model or vocab.json)",
+            any((path / f).is_file() for f in TOKENIZER_FILES),
+        ),
         ("weights (*.safetensors or *.bin)", any(path.glob("*.safetensors")) or any(path.glob("*.bin"))),
     ]
 

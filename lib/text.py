@@ -77,8 +77,8 @@ def sequences(
     running = torch.tensor(list(islice(stream, n_sequences * n_text)), dtype=torch.long)
     if len(running) < n_sequences * n_text:
         raise TextError(
-            f"{n_sequences} sequences of {sequence_length} tokens need {n_sequences * n_text:,} tokens of text, but the "
-            f"text has {len(running):,}, enough for {len(running) // n_text}; lower n_sequences or sequence_length"
+            f"{n_sequences} sequences of {sequence_length} tokens need {n_sequences * n_text:,} tokens of text, but "
+            f"the text has {len(running):,}, enough for {len(running) // n_text}; lower n_sequences or sequence_length"
         )
     return torch.cat([torch.full((n_sequences, 1), bos), running.view(n_sequences, n_text)], dim=1)
 

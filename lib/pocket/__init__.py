@@ -1,0 +1,1 @@
+"""The embedded model pair: its world, its corpus, its training, its weights."""

@@ -64,9 +64,7 @@ def train_tokenizer(recipe: Recipe, *, n_documents: int = 20_000) -> Tokenizer:
     return tokenizer
 
 
-def batches(
-    tokenizer: Tokenizer, recipe: Recipe, *, start: int
-) -> Iterator[tuple[Int[Tensor, "batch position"], int]]:
+def batches(tokenizer: Tokenizer, recipe: Recipe, *, start: int) -> Iterator[tuple[Int[Tensor, "batch position"], int]]:
     """Training batches from document `start` on: BOS, then running text, documents parted by EOS.
 
     Yields each batch with the number of the first document that it did not use; what is left of a
@@ -174,7 +172,9 @@ def main() -> None:
     """Command line: trains by the recipe and writes the model and its held-out sample."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, default=HERE / "models" / "pocket", help="model directory")
-    parser.add_argument("--sample", type=Path, default=HERE / "sample.txt", help="held-out text, documents parted by blank lines")
+    parser.add_argument(
+        "--sample", type=Path, default=HERE / "sample.txt", help="held-out text, documents parted by blank lines"
+    )
     parser.add_argument("--checkpoint", type=Path, default=Path("runs/training/pocket.pt"))
     parser.add_argument("--steps", type=int, default=Recipe.steps)
     arguments = parser.parse_args()

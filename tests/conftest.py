@@ -1,0 +1,83 @@
+"""Tiny random models of every architecture, built from configurations; nothing is downloaded."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from hypothesis import settings
+
+from lib import model as door
+from lib.source import POCKET_MODELS
+
+settings.register_profile("house", deadline=None)  # a first call imports torch's lazy parts
+settings.load_profile("house")
+
+D_VOCAB = 1864  # tokens of the pocket tokenizer, which the tiny models borrow
+HF = {
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 64,
+}
+GROUPED = HF | {"num_key_value_heads": 2}
+ARCHITECTURES = {
+    "gpt2": {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_inner": 48, "n_positions": 64},
+    "gpt_neox": HF,
+    "llama": GROUPED,
+    "mistral": GROUPED,
+    "qwen2": GROUPED | {"tie_word_embeddings": True},
+    "phi": HF,
+    "gemma2": GROUPED | {"head_dim": 8},
+    "opt": {
+        "hidden_size": 32,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "ffn_dim": 48,
+        "max_position_embeddings": 64,
+        "word_embed_proj_dim": 32,
+    },
+}
+
+
+def build(folder, model_type, **config):
+    """A random model of an architecture saved in `folder`, its norms and biases randomised."""
+    torch.manual_seed(0)
+    special = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
+    model = door.untrained(model_type, **({"vocab_size": D_VOCAB + 8} | special | config))
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if ("norm" in name or "ln" in name) and not name.endswith("bias"):
+                weight.add_(0.3 * torch.randn_like(weight))
+            else:
+                weight.normal_(std=0.3 if name.endswith("bias") else 0.15)
+    model.save_pretrained(folder)
+    shutil.copy(POCKET_MODELS / "pocket" / "tokenizer.json", folder)
+    special = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(special))
+    return folder
+
+
+@pytest.fixture(scope="session", params=list(ARCHITECTURES))
+def tiny_folder(request, tmp_path_factory):
+    """A directory with a tiny model, once per architecture."""
+    return build(tmp_path_factory.mktemp(request.param), request.param, **ARCHITECTURES[request.param])
+
+
+@pytest.fixture(scope="session")
+def gpt2_folder(tmp_path_factory):
+    """A directory with a tiny GPT-2."""
+    return build(tmp_path_factory.mktemp("gpt2"), "gpt2", **ARCHITECTURES["gpt2"])
+
+
+@pytest.fixture(scope="session")
+def pocket():
+    """The embedded model."""
+    return door.load("pocket")
+
+
+@pytest.fixture
+def generator():
+    """A seeded generator."""
+    return torch.Generator().manual_seed(0)

@@ -1,0 +1,70 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from lib import book
+
+
+def make(*arguments):
+    return subprocess.run(["make", *arguments], cwd=book.REPOSITORY, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["book", "MODL=gpt2"], "there is no variable MODL"),
+        (["chapter"], "say which chapter, as in: make chapter CHAPTER=01"),
+        (["chapter", "CHAPTER=77"], "there is no chapter '77'; the chapters are 01_final_layer"),
+        (["chapter", "CHAPTER=01", "PARAMETERS=n_sequence=3"], "has no parameter 'n_sequence'; its parameters are"),
+        (["book", "PARAMETERS=seed"], "PARAMETERS takes name=value pairs"),
+        (["book", "MODEL=a/b/c"], "neither an embedded model (pocket), nor a directory, nor an id"),
+    ],
+)
+def test_a_wrong_request_is_one_sentence_and_leaves_nothing(arguments, said):
+    before = sorted((book.REPOSITORY / "runs").glob("*"))
+    done = make(*arguments)
+    assert done.returncode != 0 and said in done.stderr and "Traceback" not in done.stderr
+    assert sorted((book.REPOSITORY / "runs").glob("*")) == before
+
+
+def test_a_chapter_that_fails_is_one_sentence_and_is_not_published(tmp_path):
+    short = tmp_path / "short.txt"
+    short.write_text("too short\n")
+    places = ["--log", tmp_path / "log.ipynb", "--output", tmp_path / "out.ipynb", "--results", tmp_path / "results"]
+    given = json.dumps({"text": str(short)})
+    command = [
+        sys.executable,
+        "-m",
+        "lib.book",
+        "execute",
+        "01_final_layer",
+        "--model",
+        "pocket",
+        "--parameters",
+        given,
+    ]
+    done = subprocess.run([*command, *places], cwd=tmp_path, capture_output=True, text=True)
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1 and last.startswith("error: chapter 01_final_layer, cell ")
+    assert "TextError: 16 sequences of 256 tokens need 4,080 tokens" in last and str(tmp_path / "log.ipynb") in last
+    assert (tmp_path / "log.ipynb").exists()
+    assert not (tmp_path / "out.ipynb").exists() and not (tmp_path / "results").exists()
+
+
+def test_assignments_become_typed_and_files_absolute(tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_text("x")
+    monkeypatch.chdir(tmp_path)
+    assert book.parsed("seed=3 dtype=float64 text=a.txt") == {
+        "seed": 3,
+        "dtype": "float64",
+        "text": str(tmp_path / "a.txt"),
+    }
+
+
+def test_the_checked_cell_can_run_again_later_in_a_session():
+    namespace = book.defaults("01_final_layer")
+    book.parameters(namespace, chapter="01_final_layer")
+    namespace["tokens"] = [1, 2]
+    assert "tokens" not in book.parameters(namespace, chapter="01_final_layer")

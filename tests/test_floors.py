@@ -1,0 +1,60 @@
+"""A module imports only from floors below its own, and importing costs little."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LIB = Path(__file__).parents[1] / "lib"
+FLOORS = [
+    {"measures", "resampling"},
+    {"final_layer", "null_space", "text", "source"},
+    {"model"},
+    set(),  # effects, patching, directions
+    set(),  # the case studies
+    {"plots", "claims", "provenance", "book"},
+]
+FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
+MODULES = sorted(path.stem for path in LIB.glob("*.py") if path.stem != "__init__")
+
+
+def imported(path):
+    """Every module that a file imports, as dotted names."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            inside = [f"lib.{alias.name}" for alias in node.names] if node.module == "lib" else [node.module]
+            yield from inside
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_has_a_floor_and_imports_only_from_below(module):
+    for name in imported(LIB / f"{module}.py"):
+        if name.startswith("lib."):
+            assert FLOOR[name.split(".")[1]] < FLOOR[module], f"{module} must not import {name}"
+
+
+def test_only_the_door_imports_transformers():
+    for path in LIB.rglob("*.py"):
+        roots = {name.split(".")[0] for name in imported(path)}
+        assert path.name == "model.py" or not roots & {"transformers", "transformer_lens"}, path
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_book_and_claims_import_no_torch_and_the_library_no_transformers():
+    assert run("import sys, lib.book, lib.claims; print('torch' in sys.modules)").strip() == "False"
+    everything = ", ".join(f"lib.{module}" for module in MODULES)
+    heavy = "[m for m in ('transformers', 'transformer_lens') if m in sys.modules]"
+    assert run(f"import sys, {everything}; print({heavy})").strip() == "[]"
+
+
+def test_importing_the_library_costs_at_most_three_tenths_of_a_second_beyond_torch():
+    computing = ", ".join(f"lib.{module}" for module in MODULES if module != "plots")  # plots brings matplotlib
+    code = f"import time, torch; t = time.perf_counter(); import {computing}; print(time.perf_counter() - t)"
+    assert min(float(run(code)) for _ in range(3)) <= 0.3

@@ -1,0 +1,112 @@
+import shutil
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from lib import model as door
+from lib.source import SourceError
+from tests.conftest import ARCHITECTURES, D_VOCAB, build
+
+
+def plain_logits(folder, tokens):
+    from transformers import AutoModelForCausalLM
+
+    plain = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    with torch.inference_mode():
+        return plain(tokens).logits[..., :D_VOCAB]
+
+
+def test_the_doors_logits_are_those_of_the_plain_model(tiny_folder, generator):
+    tokens = torch.randint(D_VOCAB, (3, 12), generator=generator)
+    model = door.load(str(tiny_folder))
+    run = model.run(tokens, "resid", "scale", "activation", "logits", batch_size=2)
+    expected = plain_logits(tiny_folder, tokens)
+    assert_close(run.logits, expected, atol=1e-4, rtol=0)
+    assert_close(model.final_layer.logits(run.resid), expected, atol=1e-4, rtol=0)
+    assert_close(model.final_layer.logits(run.resid, scale=run.scale), expected, atol=1e-4, rtol=0)
+    frozen = model.final_layer.logits(run.resid, scale=2 * run.scale)
+    assert (frozen - expected).abs().max() > 0.05
+
+
+def test_padded_rows_of_the_vocabulary_are_left_out(tiny_folder):
+    assert door.load(str(tiny_folder)).final_layer.d_vocab == D_VOCAB
+
+
+def test_only_what_was_named_is_kept(pocket):
+    run = pocket.run(torch.zeros(2, 6, dtype=torch.long), "resid")
+    assert set(run) == {"resid"}
+    with pytest.raises(AttributeError, match="this run holds resid; to have 'logits', name it"):
+        _ = run.logits
+
+
+def test_attention_patterns_sum_to_one_and_look_only_back(pocket, generator):
+    pattern = pocket.run(torch.randint(1864, (2, 9), generator=generator), "pattern").pattern
+    assert pattern.shape == (2, 4, 4, 9, 9)
+    assert_close(pattern.sum(-1), torch.ones(2, 4, 4, 9))
+    assert pattern.triu(1).abs().max() == 0
+
+
+def test_batches_do_not_change_what_is_measured(pocket, generator):
+    tokens = torch.randint(1864, (5, 20), generator=generator)
+    one, all_at_once = (pocket.run(tokens, "resid", batch_size=size).resid for size in (1, 5))
+    assert_close(one, all_at_once, atol=1e-4, rtol=1e-4)
+
+
+def test_bfloat16_weights_keep_a_float32_last_layer(gpt2_folder):
+    assert door.load(str(gpt2_folder), dtype="bfloat16").final_layer.W_U.dtype == torch.float32
+
+
+def test_a_detail_that_the_door_does_not_know_is_refused(tmp_path):
+    folder = build(tmp_path, "granite", **ARCHITECTURES["llama"], residual_multiplier=0.5)
+    with pytest.raises(door.ModelError, match="writes something else than its activations times W_out"):
+        door.load(str(folder))
+
+
+def test_the_self_check_notices_a_wrong_last_layer(pocket):
+    from dataclasses import replace
+
+    bent = replace(pocket, final_layer=replace(pocket.final_layer, b_U=pocket.final_layer.b_U + 1))
+    with pytest.raises(door.ModelError, match="misses its logits"):
+        door.prove(bent)
+
+
+def test_a_checkpoint_without_a_head_is_refused_instead_of_given_a_random_one(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    folder = build(tmp_path, "llama", **ARCHITECTURES["llama"])
+    weights = load_file(folder / "model.safetensors")
+    save_file(
+        {k: v for k, v in weights.items() if k != "lm_head.weight"}, folder / "model.safetensors", {"format": "pt"}
+    )
+    with pytest.raises(door.ModelError, match=r"lacks lm_head\.weight"):
+        door.load(str(folder))
+
+
+def test_a_truncated_weight_file_is_named(gpt2_folder, tmp_path):
+    folder = shutil.copytree(gpt2_folder, tmp_path / "cut")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(SourceError, match=r"a weight file in .* is cut short or damaged"):
+        door.load(str(folder))
+
+
+@pytest.mark.parametrize(("lost", "said"), [("config.json", "no config.json"), ("tokenizer.json", "no tokenizer")])
+def test_an_incomplete_directory_is_refused_with_what_it_lacks(gpt2_folder, tmp_path, lost, said):
+    folder = shutil.copytree(gpt2_folder, tmp_path / "part")
+    (folder / lost).unlink()
+    with pytest.raises(SourceError, match=said):
+        door.load(str(folder))
+
+
+def test_unknown_dtype_and_missing_gpu_are_said_in_one_sentence():
+    with pytest.raises(ValueError, match="dtype must be one of float32, bfloat16, float64, got 'half'"):
+        door.load("pocket", dtype="half")
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="no usable GPU; use device='cpu'"):
+            door.load("pocket", device="cuda")
+
+
+def test_token_ids_outside_the_vocabulary_are_refused(pocket):
+    with pytest.raises(ValueError, match=r"token ids must lie in 0 … 1863, got 0 … 5000"):
+        pocket.run(torch.tensor([[0, 5000]]), "resid")

@@ -1,0 +1,88 @@
+"""The rules of a chapter, as tests."""
+
+import ast
+import json
+import statistics
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from lib import book
+
+CHAPTERS = book.chapters()
+
+
+def cells(chapter, kind=None):
+    found = json.loads((book.NOTEBOOKS / f"{chapter}.ipynb").read_text())["cells"]
+    return [cell for cell in found if kind in (None, cell["cell_type"])]
+
+
+def source(cell):
+    return "".join(cell["source"])
+
+
+def test_there_are_chapters_and_each_is_in_the_table_of_contents():
+    toc = yaml.safe_load((book.REPOSITORY / "_toc.yml").read_text())
+    listed = [entry["file"] for part in toc["parts"] for entry in part["chapters"]]
+    assert CHAPTERS and all(f"notebooks/{chapter}" in listed for chapter in CHAPTERS)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_no_outputs_are_committed(chapter):
+    for cell in cells(chapter, "code"):
+        assert cell["outputs"] == [] and cell["execution_count"] is None
+    path = book.NOTEBOOKS / f"{chapter}.ipynb"
+    stripped = subprocess.run([sys.executable, "-m", "nbstripout", "--keep-id", "--verify", path])
+    assert stripped.returncode == 0
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_parameters_are_one_cell_of_typed_commented_literals(chapter):
+    tagged = [cell for cell in cells(chapter, "code") if "parameters" in cell["metadata"].get("tags", ())]
+    assert len(tagged) == 1 and tagged[0] is not None
+    tree = ast.parse(source(tagged[0]))
+    for node, line in zip(tree.body, source(tagged[0]).splitlines(), strict=True):
+        assert isinstance(node, ast.AnnAssign) and "  # " in line, line
+        ast.literal_eval(node.value)
+    core = {"model", "revision", "dtype", "device", "seed", "text", "n_sequences", "sequence_length", "results"}
+    assert core <= set(book.defaults(chapter)) and book.defaults(chapter)["model"] == "pocket"
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_cells_are_short_and_prose_is_neither_absent_nor_endless(chapter):
+    code, prose = cells(chapter, "code"), cells(chapter, "markdown")
+    lines = [len(source(cell).splitlines()) for cell in code]
+    assert 15 <= len(code) <= 25 and statistics.median(lines) <= 5 and max(lines) <= 15, lines
+    words = sum(len(source(cell).split()) for cell in prose)
+    assert 50 <= words / len(code) <= 130, words / len(code)
+    assert sum(source(cell).count("\ndef ") + source(cell).startswith("def ") for cell in code) <= 1
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_chapter_has_one_title_its_closing_sections_and_described_figures(chapter):
+    text = "\n".join(source(cell) for cell in cells(chapter, "markdown"))
+    assert sum(line.startswith("# ") for line in text.splitlines()) == 1
+    assert "## What held up" in text and "## How far it carries" in text and "**What you'll do.**" in text
+    for cell in cells(chapter, "code"):
+        assert "sys.path" not in source(cell) and "os.environ" not in source(cell) and "print(" not in source(cell)
+        if "plt.show()" in source(cell):
+            shown = cell["metadata"]["mystnb"]
+            assert len(shown["figure"]["caption"]) > 40 and len(shown["image"]["alt"]) > 40
+
+
+def test_a_misspelt_parameter_is_refused_with_the_list_of_valid_ones():
+    with pytest.raises(book.BookError, match="has no parameter 'modle'; its parameters are model, revision"):
+        book.checked("01_final_layer", {"modle": "gpt2"})
+    with pytest.raises(book.BookError, match="has no parameter 'modle'"):
+        book.parameters(book.defaults("01_final_layer") | {"modle": "gpt2"}, chapter="01_final_layer")
+    with pytest.raises(book.BookError, match="n_sequences of chapter 01_final_layer is of type int, got 'many'"):
+        book.checked("01_final_layer", {"n_sequences": "many"})
+
+
+def test_plain_papermill_fails_on_a_misspelt_parameter_from_another_folder(tmp_path):
+    notebook = book.NOTEBOOKS / "02_null_space.ipynb"
+    command = [sys.executable, "-m", "papermill", notebook, "out.ipynb", "-p", "modle", "gpt2", "-k", "python3"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode != 0 and "has no parameter 'modle'; its parameters are model" in done.stderr

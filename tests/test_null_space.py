@@ -1,0 +1,101 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from lib import null_space
+from lib.final_layer import FinalLayer
+
+
+def random_layer(seed, *, centres=True, d_model=16, d_vocab=60, null=0):
+    generator = torch.Generator().manual_seed(seed)
+    W_U = torch.randn(d_model, d_vocab, generator=generator, dtype=torch.float64)
+    if null:
+        q = torch.linalg.qr(torch.randn(d_model, null, generator=generator, dtype=torch.float64)).Q
+        W_U = W_U - q @ (q.mT @ W_U)
+    if centres:
+        W_U = W_U - W_U.mean(0)
+    return FinalLayer(W_U, torch.randn(d_vocab, generator=generator, dtype=torch.float64), 1e-5, centres)
+
+
+@given(st.integers(0, 1000), st.integers(1, 15))
+def test_the_shares_in_the_space_and_its_complement_add_up(seed, dim):
+    found = null_space.spectrum(random_layer(seed).W_U, centres=True)
+    w = torch.randn(4, 16, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    inside = null_space.rho(w, null_space.basis(found, dim=dim))
+    outside = null_space.rho(w, found.direction[:, : 16 - dim])
+    assert_close(inside**2 + outside**2, torch.ones(4, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("centres", [True, False])
+def test_a_null_space_write_acts_only_as_a_temperature(centres, generator):
+    layer = random_layer(3, centres=centres, null=4)
+    space = null_space.basis(null_space.spectrum(layer.W_U, centres=centres), dim=4)
+    resid = torch.randn(7, 16, generator=generator, dtype=torch.float64)
+    written = resid + torch.randn(7, 4, generator=generator, dtype=torch.float64) @ space.mT
+    clean, scale = layer.logits(resid), layer.scale(resid)
+    assert_close(layer.logits(written, scale=scale), clean)
+    hot = (clean - layer.b_U) * (scale / layer.scale(written))[:, None] + layer.b_U
+    assert_close(layer.logits(written), hot)
+    assert (layer.logits(written) - clean).abs().max() > 0.01  # it does act
+
+
+def test_a_random_write_does_not_act_only_as_a_temperature(generator):
+    layer = random_layer(3, null=4)
+    resid = torch.randn(7, 16, generator=generator, dtype=torch.float64)
+    written = resid + torch.randn(7, 16, generator=generator, dtype=torch.float64)
+    assert (layer.logits(written, scale=layer.scale(resid)) - layer.logits(resid)).abs().max() > 0.1
+
+
+def test_the_spectrum_is_that_of_the_singular_value_decomposition():
+    layer = random_layer(5)
+    found = null_space.spectrum(layer.W_U, centres=True)
+    assert_close(found.singular_value, torch.linalg.svdvals(layer.W_U), atol=1e-6, rtol=1e-9)
+    assert found.singular_value[-1] == 0
+    assert_close(found.direction[:, -1].abs(), torch.full((16,), 0.25, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(("centres", "dim"), [(True, 4), (False, 3)])
+def test_the_rule_finds_a_planted_drop_and_counts_the_exact_zero(centres, dim):
+    value = torch.linspace(10, 5, 64, dtype=torch.float64)
+    value[-dim:] = torch.linspace(0.5, 0.4, dim, dtype=torch.float64)
+    if centres:
+        value[-1] = 0
+    found = null_space.Spectrum(value, torch.eye(64, dtype=torch.float64), n_zero=int(centres))
+    chosen, drop = null_space.largest_drop(found, tail=0.2)
+    assert chosen == dim and drop == pytest.approx((value[-dim - 1] / value[-dim]).item())
+
+
+def test_a_tail_without_neighbours_is_refused():
+    found = null_space.spectrum(random_layer(0).W_U, centres=True)
+    with pytest.raises(ValueError, match="leaves 0 places to cut"):
+        null_space.largest_drop(found, tail=0.01)
+
+
+@pytest.mark.parametrize("dim", [0, 16, -1])
+def test_an_impossible_dim_is_refused_with_its_range(dim):
+    found = null_space.spectrum(random_layer(0).W_U, centres=True)
+    with pytest.raises(ValueError, match=f"null-space dim must lie in 1 … 15, got {dim}"):
+        null_space.basis(found, dim=dim)
+
+
+@pytest.mark.parametrize("centres", [True, False])
+def test_random_writes_show_the_chance_that_the_formula_gives(centres, generator):
+    layer = random_layer(1, centres=centres)
+    space = null_space.basis(null_space.spectrum(layer.W_U, centres=centres), dim=5)
+    w = layer.centre(torch.randn(20_000, 16, generator=generator, dtype=torch.float64))
+    measured = null_space.rho(w, space).square().mean().sqrt().item()
+    assert measured == pytest.approx(null_space.chance(dim=5, d_model=16, centres=centres), rel=0.01)
+
+
+def test_weights_that_are_not_finite_are_refused():
+    with pytest.raises(ValueError, match="W_U holds values that are not finite"):
+        null_space.spectrum(torch.full((4, 9), torch.nan), centres=False)
+
+
+def test_a_random_unembedding_keeps_the_column_lengths(generator):
+    W_U = random_layer(2).W_U
+    noise = null_space.random_unembedding(W_U, centres=True, generator=generator)
+    assert_close(noise.norm(dim=0), W_U.norm(dim=0))
+    assert_close(noise.sum(0), torch.zeros(60, dtype=torch.float64))

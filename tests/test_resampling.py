@@ -1,0 +1,38 @@
+import pytest
+import torch
+
+from lib import resampling
+
+
+def test_the_interval_covers_the_true_mean_about_as_often_as_it_says(generator):
+    covered = 0
+    for _ in range(100):
+        effect = torch.randn(30, 1, generator=generator)
+        value = (effect + 0.5 * torch.randn(30, 20, generator=generator)).flatten()
+        found = resampling.mean(value, torch.arange(30).repeat_interleave(20), generator=generator, n_resamples=200)
+        covered += found.low <= 0 <= found.high
+    assert 86 <= covered <= 99
+
+
+def test_sequences_and_not_tokens_are_resampled(generator):
+    sequence = torch.arange(10).repeat_interleave(100)
+    value = sequence.float()  # all variation is between sequences
+    found = resampling.mean(value, sequence, generator=generator)
+    shuffled = resampling.mean(value, torch.arange(1000) % 10, generator=generator)
+    assert found.high - found.low > 2 > 1e-6 > shuffled.high - shuffled.low
+
+
+def test_the_interval_is_the_same_for_the_same_generator():
+    value, sequence = torch.randn(50), torch.arange(50) % 5
+    first, second = (resampling.mean(value, sequence, generator=torch.Generator().manual_seed(1)) for _ in range(2))
+    assert first == second
+
+
+def test_one_sequence_gives_no_interval(generator):
+    with pytest.raises(ValueError, match="at least 2 sequences with scored tokens, got 1"):
+        resampling.mean(torch.randn(9), torch.zeros(9, dtype=torch.long), generator=generator)
+
+
+def test_a_statistic_that_is_not_finite_is_refused(generator):
+    with pytest.raises(ValueError, match="not a finite number"):
+        resampling.mean(torch.full((4,), torch.nan), torch.arange(4), generator=generator)

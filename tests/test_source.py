@@ -1,0 +1,111 @@
+import json
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from lib import source
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def serve(folder):
+    """A hub on loopback that holds one repository, `tiny/gpt2`, at one commit."""
+
+    class Hub(BaseHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+        def do_HEAD(self):
+            self.do_GET()
+
+        def do_GET(self):
+            path = self.path.split("?")[0]
+            name = path.rsplit("/", 1)[-1]
+            file = folder / name
+            if path.startswith("/api/models/tiny/gpt2") and "/tree/" not in path:
+                siblings = [{"rfilename": entry.name} for entry in folder.iterdir()]
+                body = json.dumps({"id": "tiny/gpt2", "sha": COMMIT, "siblings": siblings, "tags": []}).encode()
+                self.answer(200, body, {"Content-Type": "application/json"})
+            elif path.startswith("/tiny/gpt2/resolve/") and file.is_file():
+                self.answer(200, file.read_bytes(), {"ETag": f'"{name}"', "X-Repo-Commit": COMMIT})
+            elif path.startswith("/tiny/gpt2/resolve/"):
+                self.answer(404, b"", {"X-Error-Code": "EntryNotFound"})
+            else:
+                self.answer(404, b"{}", {"X-Error-Code": "RepoNotFound"})
+
+        def answer(self, status, body, headers):
+            self.send_response(status)
+            for key, value in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(key, value)
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def in_child(code, **environment):
+    """Runs code in a fresh interpreter: the hub's address is read when huggingface_hub is imported."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env=clean | environment, capture_output=True, text=True, timeout=120)
+
+
+LOAD = "from lib import model\nm = model.load('tiny/gpt2')\nprint(m.source.revision, m.final_layer.d_vocab)"
+
+
+def test_a_hub_repository_is_pinned_to_its_commit_loaded_and_loaded_again_without_network(gpt2_folder, tmp_path):
+    server = serve(gpt2_folder)
+    place = {"HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HOME": str(tmp_path)}
+    online = in_child(LOAD, **place)
+    assert online.stdout.split() == [COMMIT, "1864"], online.stderr[-2000:]
+    unknown = in_child("from lib import source\nsource.resolve('tiny/none')", **place)
+    assert "the hub has no such repository" in unknown.stderr.splitlines()[-1]
+    server.shutdown()
+    server.server_close()
+    offline = in_child(LOAD, **place)
+    assert offline.stdout.split() == [COMMIT, "1864"], offline.stderr[-2000:]
+
+
+def test_a_hub_id_with_no_network_is_said_in_one_sentence(tmp_path):
+    place = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)}
+    found = in_child("from lib import source\nsource.resolve('org/name')", **place)
+    assert found.returncode and "the hub cannot be reached" in found.stderr.splitlines()[-1]
+    assert "an embedded model (pocket)" in found.stderr
+
+
+def test_the_pocket_model_and_a_directory_are_found_with_a_fingerprint(gpt2_folder):
+    found = source.resolve("pocket")
+    assert found.kind == "pocket" and len(found.revision) == 12
+    assert source.resolve(str(gpt2_folder)).kind == "directory"
+
+
+@pytest.mark.parametrize("model", ["a/b/c", "", "no such model", "../nowhere"])
+def test_what_is_no_name_at_all_is_refused(model):
+    with pytest.raises(source.SourceError, match="neither an embedded model"):
+        source.resolve(model)
+
+
+def test_a_revision_of_something_local_is_refused():
+    with pytest.raises(source.SourceError, match="has no revisions"):
+        source.resolve("pocket", revision="main")
+
+
+def test_broken_json_names_the_file(tmp_path):
+    for name, content in (("config.json", "{"), ("tokenizer.json", "{}"), ("model.safetensors", "")):
+        (tmp_path / name).write_text(content)
+    with pytest.raises(source.SourceError, match=r"config\.json is not valid JSON"):
+        source.resolve(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("model", "folder"), [("org/name@v1", "org--name--v1"), ("pocket", "pocket"), ("gpt2", "gpt2")]
+)
+def test_slugs_are_safe_folder_names(model, folder):
+    assert source.slug(model) == folder
