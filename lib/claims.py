@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import yaml
 
@@ -20,6 +20,7 @@ COLUMNS = (
 Verdict = Literal["held", "direction only", "differs", "not tested"]
 
 
+@runtime_checkable
 class Measured(Protocol):
     """A number with its interval, such as `resampling.Estimate`."""
 
@@ -90,7 +91,7 @@ def load() -> dict[str, Claim]:
 
 
 def _claim(paper: dict[str, Any], entry: dict[str, Any]) -> Claim:
-    published = {model: Published(**value) for model, value in entry.get("published", {}).items()}
+    published = {model: _published(**value) for model, value in entry.get("published", {}).items()}
     fields = {name: entry[name] for name in ("chapter", "statement", "statistic")}
     return Claim(
         id=f"{paper['paper']}.{entry['id']}",
@@ -100,6 +101,10 @@ def _claim(paper: dict[str, Any], entry: dict[str, Any]) -> Claim:
         published=published,
         **fields,
     )
+
+
+def _published(*, value: float | int, source: str, lowest: float | int, highest: float | int) -> Published:
+    return Published(float(value), source, float(lowest), float(highest))
 
 
 class Ledger:

@@ -55,7 +55,7 @@ def resolve(model: str, *, revision: str = "") -> Source:
         _refuse_revision(model, revision)
         return _directory(model, POCKET_MODELS / model, kind="pocket")
     path = Path(model).expanduser()
-    if path.is_dir():
+    if model and path.is_dir():
         _refuse_revision(model, revision)
         return _directory(model, path.resolve(), kind="directory")
     name, _, at = model.partition("@")
@@ -108,13 +108,17 @@ def _fingerprint(path: Path) -> str:
 
 def _commit(repository: str, revision: str) -> str:
     """The commit that a revision names: asked of the hub, or read from the cache when there is no network."""
-    import httpx
-    from huggingface_hub import HfApi
+    import httpx2
+    from huggingface_hub import HfApi, hf_hub_download
     from huggingface_hub import errors as hub
 
     known = f"{repository!r} is not {_embedded()} and not a directory"
     try:
-        return HfApi().model_info(repository, revision=revision).sha
+        commit = HfApi().model_info(repository, revision=revision).sha
+        hf_hub_download(repository, "config.json", revision=revision)  # so that the cache knows the revision later
+        return commit
+    except hub.EntryNotFoundError:
+        raise SourceError(f"the hub repository {repository} has no config.json, so it is not a model") from None
     except hub.RevisionNotFoundError:
         raise SourceError(f"the hub has {repository} but no revision {revision!r} of it") from None
     except hub.GatedRepoError:
@@ -123,7 +127,7 @@ def _commit(repository: str, revision: str) -> str:
         ) from None
     except hub.RepositoryNotFoundError:
         raise SourceError(f"{known}, and the hub has no such repository, or a private one (`hf auth login`)") from None
-    except (hub.HfHubHTTPError, hub.OfflineModeIsEnabled, httpx.HTTPError, OSError) as error:
+    except (hub.HfHubHTTPError, hub.OfflineModeIsEnabled, httpx2.HTTPError, OSError) as error:
         cached = _cached_commit(repository, revision)
         if cached:
             return cached

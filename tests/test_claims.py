@@ -8,7 +8,7 @@ from lib.resampling import Estimate
 
 
 def judge(claim, value, low, high, model):
-    return claims.load()[claim].judge(Estimate(value, low, high, 10, 2), model=model)
+    return claims.load()[claim].judge(Estimate(float(value), float(low), float(high), 10, 2), model=model)
 
 
 def test_every_claim_names_a_chapter_and_can_be_judged():
@@ -45,4 +45,4 @@ def test_the_ledger_writes_its_entries_and_nothing_without_a_folder(tmp_path, mo
 
 def test_a_claim_of_another_chapter_is_refused():
     with pytest.raises(ValueError, match="belongs to chapter 02, not to 01"):
-        claims.Ledger(chapter="01", model="pocket").record("stolfo2024.C3", Estimate(1, 1, 1, 1, 1))
+        claims.Ledger(chapter="01", model="pocket").record("stolfo2024.C3", Estimate(1.0, 1.0, 1.0, 1, 1))

@@ -10,7 +10,7 @@ import pytest
 from lib import book
 
 SITE = book.REPOSITORY / "site" / "pocket"
-PAGES = sorted(SITE.rglob("*.html")) if SITE.exists() else []
+PAGES = sorted(path for path in SITE.rglob("*.html") if "_static" not in path.parts)
 LOADS = {
     "script": "src",
     "img": "src",

@@ -30,6 +30,8 @@ def serve(folder):
                 siblings = [{"rfilename": entry.name} for entry in folder.iterdir()]
                 body = json.dumps({"id": "tiny/gpt2", "sha": COMMIT, "siblings": siblings, "tags": []}).encode()
                 self.answer(200, body, {"Content-Type": "application/json"})
+            elif path.startswith("/api/models/tiny/gpt2/tree/"):
+                self.answer(200, b"[]", {"Content-Type": "application/json"})
             elif path.startswith("/tiny/gpt2/resolve/") and file.is_file():
                 self.answer(200, file.read_bytes(), {"ETag": f'"{name}"', "X-Repo-Commit": COMMIT})
             elif path.startswith("/tiny/gpt2/resolve/"):
