@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -208,12 +209,12 @@ def _from_pretrained(source: Source, dtype: torch.dtype, device: str) -> tuple[A
 
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    revision = {"revision": source.revision} if source.kind == "hub" else {}
     try:
+        folder = _downloaded(source) if source.kind == "hub" else source.location
         loaded, report = AutoModelForCausalLM.from_pretrained(
-            source.location, dtype=dtype, attn_implementation="eager", output_loading_info=True, **revision
+            folder, dtype=dtype, attn_implementation="eager", output_loading_info=True
         )
-        tokenizer = AutoTokenizer.from_pretrained(source.location, **revision)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise _explained(error, source) from error
     except Exception as error:
@@ -224,6 +225,20 @@ def _from_pretrained(source: Source, dtype: torch.dtype, device: str) -> tuple[A
     if lost:
         raise ModelError(f"{source.name} is not a causal language model checkpoint: it lacks {lost[0]}")
     return loaded.to(device).eval().requires_grad_(False), tokenizer
+
+
+def _downloaded(source: Source) -> str:
+    """The hub repository at its commit as a local folder; the cache is used as it is when it has the weights."""
+    from huggingface_hub import snapshot_download
+
+    texts, weights = ["*.json", "*.txt", "*.model"], ("*.safetensors", "*.bin")
+    cached = Path(snapshot_download(source.location, revision=source.revision, local_files_only=True))
+    if not any(any(cached.glob(kind)) for kind in weights):
+        for kind in weights:
+            snapshot_download(source.location, revision=source.revision, allow_patterns=[*texts, kind])
+            if any(cached.glob(kind)):
+                break
+    return str(cached)
 
 
 def _explained(error: Exception, source: Source) -> SourceError:

@@ -6,6 +6,7 @@ everything random or unselected (`OTHER`)."""
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import pandas
 import seaborn
 from matplotlib.axes import Axes
 from pandas import DataFrame
@@ -14,7 +15,8 @@ ENTROPY, FREQUENCY, OTHER = "#D55E00", "#0072B2", "#999999"
 
 
 def use_style() -> None:
-    """Figures from here on follow `book.mplstyle`."""
+    """Figures from here on follow `book.mplstyle`; tables show their texts whole."""
+    pandas.set_option("display.max_colwidth", None)
     plt.style.use(Path(__file__).with_name("book.mplstyle"))
 
 

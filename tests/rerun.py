@@ -24,5 +24,14 @@ def copies(folder: Path) -> None:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         copies(Path(folder))
-        nbval = ["--nbval", "--nbval-current-env", "--rootdir", folder, "-p", "no:cacheprovider"]
+        nbval = [
+            "--nbval",
+            "--nbval-current-env",
+            "--nbval-sanitize-with",
+            str(book.REPOSITORY / "tests/nbval.cfg"),
+            "--rootdir",
+            folder,
+            "-p",
+            "no:cacheprovider",
+        ]
         sys.exit(subprocess.run([sys.executable, "-m", "pytest", *nbval, folder]).returncode)

@@ -31,7 +31,9 @@ def serve(folder):
                 body = json.dumps({"id": "tiny/gpt2", "sha": COMMIT, "siblings": siblings, "tags": []}).encode()
                 self.answer(200, body, {"Content-Type": "application/json"})
             elif path.startswith("/api/models/tiny/gpt2/tree/"):
-                self.answer(200, b"[]", {"Content-Type": "application/json"})
+                files = folder.iterdir() if name == COMMIT else ()
+                tree = [{"type": "file", "path": f.name, "size": f.stat().st_size, "oid": f.name} for f in files]
+                self.answer(200, json.dumps(tree).encode(), {"Content-Type": "application/json"})
             elif path.startswith("/tiny/gpt2/resolve/") and file.is_file():
                 self.answer(200, file.read_bytes(), {"ETag": f'"{name}"', "X-Repo-Commit": COMMIT})
             elif path.startswith("/tiny/gpt2/resolve/"):
