@@ -7,7 +7,7 @@ sys.path.insert(0, workflow.basedir)
 from lib import book, source
 
 MODEL = str(config.get("model", "pocket"))
-GIVEN = json.loads(str(config.get("parameters", "{}")))
+GIVEN = dict(config.get("parameters", {}))
 SLUG = source.slug(MODEL)
 LIBRARY = sorted(str(path) for path in Path("lib").rglob("*") if path.is_file() and path.suffix != ".pyc")
 PROSE = sorted(str(path) for path in Path("book").rglob("*") if path.is_file())

@@ -229,9 +229,10 @@ def make(targets: str, *, model: str, chapter: str, assignments: str, jobs: int)
         except BlockingIOError:
             raise BookError("another run is under way in this folder; wait for it to end") from None
         shutil.rmtree(REPOSITORY / ".snakemake" / "locks", ignore_errors=True)  # stale: we hold the lock
-        settings = [f"model={json.dumps(model)}", f"parameters={json.dumps(json.dumps(given))}"]
+        request = runs / ".request.json"  # a file keeps the types of values, which --config does not
+        request.write_text(json.dumps({"model": model, "parameters": given}))
         command = [sys.executable, "-m", "snakemake", goal, "--cores", str(jobs), "--rerun-incomplete"]
-        command += ["--keep-going", "--scheduler", "greedy", "--quiet", "all", "--config", *settings]
+        command += ["--keep-going", "--scheduler", "greedy", "--quiet", "all", "--configfile", str(request)]
         if subprocess.run(command, cwd=REPOSITORY, pass_fds=[lock.fileno()]).returncode:
             raise BookError(f"{goal} was not made; what stopped it is said above")
     print(f"made {goal}")

@@ -53,6 +53,19 @@ def test_a_chapter_that_fails_is_one_sentence_and_is_not_published(tmp_path):
     assert not (tmp_path / "out.ipynb").exists() and not (tmp_path / "results").exists()
 
 
+def test_a_failing_chapter_by_make_is_one_sentence_and_keeps_its_partial_notebook(tmp_path):
+    (tmp_path / "empty.txt").write_text("")
+    done = make("chapter", "CHAPTER=01", f"PARAMETERS=text={tmp_path / 'empty.txt'} n_sequences=4")
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    said = [line for line in done.stderr.splitlines() if line.startswith("error: chapter 01_final_layer, cell ")]
+    assert len(said) == 1 and "empty.txt is empty; the partial notebook is" in said[0]
+    run = book.REPOSITORY / "runs" / "pocket"
+    assert (run / "logs/01_final_layer.ipynb").exists() and not (run / "notebooks/01_final_layer.ipynb").exists()
+    again = make("book")  # never publishes the crashed chapter: runs it anew
+    assert again.returncode == 0 and "01_final_layer: cell" in again.stderr
+    assert (run / "notebooks/01_final_layer.ipynb").exists()
+
+
 def test_assignments_become_typed_and_files_absolute(tmp_path, monkeypatch):
     (tmp_path / "a.txt").write_text("x")
     monkeypatch.chdir(tmp_path)
