@@ -41,7 +41,7 @@ def test_no_outputs_are_committed(chapter):
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_the_parameters_are_one_cell_of_typed_commented_literals(chapter):
     tagged = [cell for cell in cells(chapter, "code") if "parameters" in cell["metadata"].get("tags", ())]
-    assert len(tagged) == 1 and tagged[0] is not None
+    assert len(tagged) == 1
     tree = ast.parse(source(tagged[0]))
     for node, line in zip(tree.body, source(tagged[0]).splitlines(), strict=True):
         assert isinstance(node, ast.AnnAssign) and "  # " in line, line
