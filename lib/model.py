@@ -13,23 +13,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lib import checkpoint
 from lib import text as text_module
+from lib.checkpoint import ModelError
 from lib.final_layer import FinalLayer
-from lib.source import Source, SourceError, resolve
+from lib.source import Source, resolve
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
 Recorded = Literal["resid", "scale", "activation", "logits", "pattern"]
-
-
-class ModelError(ValueError):
-    """A model that is there but cannot be analysed; its message is one sentence for the reader."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +123,40 @@ class Model:
         parts = [self._run_batch(batch, names) for batch in tokens.split(batch_size)]
         return Run({name: torch.cat([part[name] for part in parts]) for name in names})
 
+    def continuations(self, prompts: list[str], *, n_tokens: int, batch_size: int = 64) -> list[str]:
+        """What the model writes after each prompt: its most likely tokens, `n_tokens` at most, up to the EOS.
+
+        Each prompt follows one BOS. Prompts of one length run together, so that nothing is ever padded.
+        Raises ValueError for an empty prompt."""
+        encoded = [self.tokenizer.encode(prompt) for prompt in prompts]
+        if not all(encoded):
+            raise ValueError("a prompt is empty; there is nothing to continue")
+        written: dict[int, str] = {}
+        for length in sorted({len(ids) for ids in encoded}):
+            same = [index for index, ids in enumerate(encoded) if len(ids) == length]
+            for batch in torch.tensor(same).split(batch_size):
+                rows = [[self.tokenizer.bos, *encoded[index]] for index in batch.tolist()]
+                for index, new in zip(batch.tolist(), self._greedy(torch.tensor(rows), n_tokens), strict=True):
+                    written[index] = self.tokenizer.backend.decode(new, clean_up_tokenization_spaces=False)
+        return [written[index] for index in range(len(prompts))]
+
+    def _greedy(self, tokens: Int[Tensor, "batch position"], n_tokens: int) -> list[list[int]]:
+        """New token ids after each row, without the EOS and what follows it."""
+        model, eos = self.bridge.original_model, self.tokenizer.eos
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tokens = tokens.to(model.device)
+            grown = model.generate(
+                tokens,
+                attention_mask=torch.ones_like(tokens),
+                max_new_tokens=n_tokens,
+                do_sample=False,
+                pad_token_id=eos,
+                eos_token_id=eos,
+            )
+        new = grown[:, tokens.shape[1] :].tolist()
+        return [row[: row.index(eos)] if eos in row else row for row in new]
+
     def _run_batch(self, tokens: Int[Tensor, "batch position"], names: tuple[str, ...]) -> dict[str, Tensor]:
         last, kept = self.n_layers - 1, {}
         wanted = {}
@@ -192,72 +223,8 @@ def load(model: str, *, revision: str = "", dtype: str = "float32", device: str 
     source = resolve(model, revision=revision)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        loaded, tokenizer = _from_pretrained(source, DTYPES[dtype], device)
+        loaded, tokenizer = checkpoint.read(source, DTYPES[dtype], device)
         return wrap(loaded, tokenizer, source)
-
-
-def untrained(model_type: str, **config: Any) -> torch.nn.Module:
-    """A Hugging Face causal language model with random weights, from its configuration."""
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    return AutoModelForCausalLM.from_config(AutoConfig.for_model(model_type, **config))
-
-
-def _from_pretrained(source: Source, dtype: torch.dtype, device: str) -> tuple[Any, Any]:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        folder = _downloaded(source) if source.kind == "hub" else source.location
-        loaded, report = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, attn_implementation="eager", output_loading_info=True
-        )
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise _explained(error, source) from error
-    except Exception as error:
-        if type(error).__name__ != "SafetensorError":
-            raise
-        raise _explained(error, source) from error
-    lost = [*report["missing_keys"], *report["mismatched_keys"]]
-    if lost:
-        raise ModelError(f"{source.name} is not a causal language model checkpoint: it lacks {lost[0]}")
-    return loaded.to(device).eval().requires_grad_(False), tokenizer
-
-
-def _downloaded(source: Source) -> str:
-    """The hub repository at its commit as a local folder; the cache is used as it is when it has the weights."""
-    from huggingface_hub import snapshot_download
-
-    texts, weights = ["*.json", "*.txt", "*.model"], ("*.safetensors", "*.bin")
-    cached = Path(snapshot_download(source.location, revision=source.revision, local_files_only=True))
-    if not any(any(cached.glob(kind)) for kind in weights):
-        for kind in weights:
-            snapshot_download(source.location, revision=source.revision, allow_patterns=[*texts, kind])
-            if any(cached.glob(kind)):
-                break
-    return str(cached)
-
-
-def _explained(error: Exception, source: Source) -> SourceError:
-    """The same error in one sentence for the reader."""
-    chain, at = [], error
-    while at is not None and at not in chain:
-        chain.append(at)
-        at = at.__cause__ or at.__context__
-    names, first_line = {type(e).__name__ for e in chain}, str(error).strip().split("\n")[0]
-    if "SafetensorError" in names:
-        hint = "; restore it with: git checkout -- lib/pocket/models" if source.kind == "pocket" else ""
-        return SourceError(f"a weight file in {source.location} is cut short or damaged ({first_line}){hint}")
-    if "LocalEntryNotFoundError" in names:
-        return SourceError(f"{source.name} is not in the local cache and the hub cannot be reached")
-    if "trust_remote_code" in str(error):
-        return SourceError(f"{source.name} runs code of its own, which this book does not trust or load")
-    if "does not recognize this architecture" in str(error):
-        return SourceError(f"the installed transformers does not know the architecture of {source.name}; upgrade it")
-    return SourceError(f"{source.name} could not be loaded: {first_line}")
 
 
 def wrap(loaded: Any, tokenizer: Any, source: Source) -> Model:

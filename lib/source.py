@@ -14,6 +14,7 @@ from typing import Literal
 
 POCKET_MODELS = Path(__file__).parent / "pocket" / "models"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+RESTORE = "restore it with: git checkout -- lib/pocket/models (or retrain: make pocket)"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -35,8 +36,8 @@ class Source:
 
 
 def pocket_names() -> list[str]:
-    """The embedded models, by name."""
-    return sorted(path.name for path in POCKET_MODELS.iterdir() if (path / "config.json").exists())
+    """The embedded models, by name; `pocket-step-00064` and the like are checkpoints of the training of `pocket`."""
+    return sorted(path.name for path in POCKET_MODELS.iterdir() if path.is_dir()) if POCKET_MODELS.is_dir() else []
 
 
 def slug(model: str) -> str:
@@ -58,6 +59,8 @@ def resolve(model: str, *, revision: str = "") -> Source:
     if model and path.is_dir():
         _refuse_revision(model, revision)
         return _directory(model, path.resolve(), kind="directory")
+    if model == "pocket" or model.startswith("pocket-"):
+        raise SourceError(f"{model!r} is not among the embedded models ({_main_names()}); {RESTORE}")
     name, _, at = model.partition("@")
     if at and revision and at != revision:
         raise SourceError(f"{model!r} names one revision and the parameter revision={revision!r} another; give one")
@@ -67,7 +70,11 @@ def resolve(model: str, *, revision: str = "") -> Source:
 
 
 def _embedded() -> str:
-    return f"an embedded model ({', '.join(pocket_names())})"
+    return f"an embedded model ({_main_names()})"
+
+
+def _main_names() -> str:
+    return ", ".join(name for name in pocket_names() if "-step-" not in name)
 
 
 def _refuse_revision(model: str, revision: str) -> None:
@@ -78,7 +85,7 @@ def _refuse_revision(model: str, revision: str) -> None:
 def _directory(name: str, path: Path, *, kind: Literal["pocket", "directory"]) -> Source:
     missing = next((need for need, found in _needs(path) if not found), None)
     if missing:
-        hint = "; restore it with: git checkout -- lib/pocket/models" if kind == "pocket" else ""
+        hint = f"; {RESTORE}" if kind == "pocket" else ""
         raise SourceError(f"{path} is not a complete Hugging Face model directory: it has no {missing}{hint}")
     try:
         json.loads((path / "config.json").read_text())

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import settings
 
+from lib import checkpoint
 from lib import model as door
 from lib.source import POCKET_MODELS
 
@@ -45,7 +46,7 @@ def build(folder, model_type, **config):
     """A random model of an architecture saved in `folder`, its norms and biases randomised."""
     torch.manual_seed(0)
     special = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
-    model = door.untrained(model_type, **({"vocab_size": D_VOCAB + 8} | special | config))
+    model = checkpoint.untrained(model_type, **({"vocab_size": D_VOCAB + 8} | special | config))
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if ("norm" in name or "ln" in name) and not name.endswith("bias"):

@@ -10,10 +10,11 @@ import pytest
 LIB = Path(__file__).parents[1] / "lib"
 FLOORS = [
     {"measures", "resampling"},
-    {"final_layer", "null_space", "text", "source"},
-    {"model"},
-    set(),  # effects, patching, directions
-    set(),  # the case studies
+    {"final_layer", "null_space", "token_frequency", "text", "source", "facts"},
+    {"checkpoint"},  # what model reads through
+    {"model", "neuron_weights"},
+    {"effects"},
+    {"induction"},  # the case studies
     {"plots", "claims", "provenance", "book"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
@@ -37,10 +38,10 @@ def test_a_module_has_a_floor_and_imports_only_from_below(module):
             assert FLOOR[name.split(".")[1]] < FLOOR[module], f"{module} must not import {name}"
 
 
-def test_only_the_door_imports_transformers():
-    for path in LIB.rglob("*.py"):
-        roots = {name.split(".")[0] for name in imported(path)}
-        assert path.name == "model.py" or not roots & {"transformers", "transformer_lens"}, path
+@pytest.mark.parametrize(("library", "door"), [("transformers", "checkpoint.py"), ("transformer_lens", "model.py")])
+def test_one_module_alone_imports_each_of_the_heavy_libraries(library, door):
+    users = [path.name for path in LIB.rglob("*.py") if library in {n.split(".")[0] for n in imported(path)}]
+    assert users == [door]
 
 
 def run(code):

@@ -1,0 +1,81 @@
+"""Reads Hugging Face checkpoints, and says in one sentence why one cannot be read.
+
+A checkpoint that lacks weights is an error here and not a model with a random head."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lib.source import RESTORE, Source, SourceError
+
+
+class ModelError(ValueError):
+    """A model that is there but cannot be analysed; its message is one sentence for the reader."""
+
+
+def untrained(model_type: str, **config: Any) -> torch.nn.Module:
+    """A Hugging Face causal language model with random weights, from its configuration."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_config(AutoConfig.for_model(model_type, **config))
+
+
+def read(source: Source, dtype: torch.dtype, device: str) -> tuple[Any, Any]:
+    """Model and tokenizer of a source, the weights in `dtype` and frozen.
+
+    Raises SourceError when they cannot be read, ModelError when the weights are not all there."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        folder = _downloaded(source) if source.kind == "hub" else source.location
+        loaded, report = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, attn_implementation="eager", output_loading_info=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise _explained(error, source) from error
+    except Exception as error:
+        if type(error).__name__ != "SafetensorError":
+            raise
+        raise _explained(error, source) from error
+    lost = [*report["missing_keys"], *report["mismatched_keys"]]
+    if lost:
+        raise ModelError(f"{source.name} is not a causal language model checkpoint: it lacks {lost[0]}")
+    return loaded.to(device).eval().requires_grad_(False), tokenizer
+
+
+def _downloaded(source: Source) -> str:
+    """The hub repository at its commit as a local folder; the cache is used as it is when it has the weights."""
+    from huggingface_hub import snapshot_download
+
+    texts, weights = ["*.json", "*.txt", "*.model"], ("*.safetensors", "*.bin")
+    cached = Path(snapshot_download(source.location, revision=source.revision, local_files_only=True))
+    if not any(any(cached.glob(kind)) for kind in weights):
+        for kind in weights:
+            snapshot_download(source.location, revision=source.revision, allow_patterns=[*texts, kind])
+            if any(cached.glob(kind)):
+                break
+    return str(cached)
+
+
+def _explained(error: Exception, source: Source) -> SourceError:
+    """The same error in one sentence for the reader."""
+    chain, at = [], error
+    while at is not None and at not in chain:
+        chain.append(at)
+        at = at.__cause__ or at.__context__
+    names, first_line = {type(e).__name__ for e in chain}, str(error).strip().split("\n")[0]
+    if "SafetensorError" in names:
+        hint = f"; {RESTORE}" if source.kind == "pocket" else ""
+        return SourceError(f"a weight file in {source.location} is cut short or damaged ({first_line}){hint}")
+    if "LocalEntryNotFoundError" in names:
+        return SourceError(f"{source.name} is not in the local cache and the hub cannot be reached")
+    if "trust_remote_code" in str(error):
+        return SourceError(f"{source.name} runs code of its own, which this book does not trust or load")
+    if "does not recognize this architecture" in str(error):
+        return SourceError(f"the installed transformers does not know the architecture of {source.name}; upgrade it")
+    return SourceError(f"{source.name} could not be loaded: {first_line}")

@@ -1,0 +1,47 @@
+"""What a neuron's output weight alone says about it: its length and how the unembedding reads it.
+
+Output weights are centred as the final norm centres, the unembedding is `FinalLayer.weight_coordinates`."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lib import null_space
+
+
+@dataclass(frozen=True)
+class NeuronWeights:
+    """Weight statistics of many neurons, aligned."""
+
+    norm: Float[Tensor, " neuron"]
+    """Length of the output weight."""
+    logit_variance: Float[Tensor, " neuron"]
+    """Variance over the vocabulary of the cosine between output weight and unembedding column (LogitVar)."""
+    rho: Float[Tensor, " neuron"]
+    """Fraction of the output weight's norm inside the effective null space, in [0, 1]."""
+
+
+def logit_variance(
+    w_out: Float[Tensor, "neuron d_model"], W_U: Float[Tensor, "d_model d_vocab"]
+) -> Float[Tensor, " neuron"]:
+    """Unbiased variance over tokens of cos(w_out, W_U[:, token]) (Stolfo et al. 2024, section 3.1).
+
+    As a quadratic form in the covariance of the unit columns: no block of neurons times vocabulary is made."""
+    column = W_U.double() / W_U.double().norm(dim=0)
+    unit = w_out.double() / w_out.double().norm(dim=-1, keepdim=True)
+    return ((unit @ torch.cov(column)) * unit).sum(-1).to(w_out.dtype)
+
+
+def measure(
+    w_out: Float[Tensor, "neuron d_model"],
+    W_U: Float[Tensor, "d_model d_vocab"],
+    basis: Float[Tensor, "d_model dim"],
+) -> NeuronWeights:
+    """Norm, LogitVar and rho of every neuron; `basis` spans the effective null space."""
+    return NeuronWeights(
+        norm=w_out.norm(dim=-1),
+        logit_variance=logit_variance(w_out, W_U),
+        rho=null_space.rho(w_out, basis.to(w_out.dtype)),
+    )
