@@ -13,6 +13,7 @@ FLOORS = [
     {"final_layer", "null_space", "token_frequency", "text", "source", "facts"},
     {"checkpoint"},  # what model reads through
     {"model", "neuron_weights"},
+    {"selection"},
     {"effects"},
     {"induction"},  # the case studies
     {"plots", "claims", "provenance", "book"},

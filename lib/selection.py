@@ -1,0 +1,107 @@
+"""Which neurons are the entropy neurons? Each paper's rule, by name, and the sets they are compared with.
+
+A rule takes the weight statistics of one layer's neurons and returns a mask over them. The papers picked by
+eye or by hand; where they state no number, ours is a named argument. No rule is told what another found."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lib.neuron_weights import NeuronWeights
+
+
+def pareto_rank(
+    norm: Float[Tensor, " neuron"], logit_variance: Float[Tensor, " neuron"], *, n_fronts: int
+) -> Int[Tensor, " neuron"]:
+    """0 for neurons on the Pareto front of high norm and low LogitVar, 1 for the front once those are taken
+    away, and so on; `n_fronts` for all that are left after as many fronts."""
+    rank = torch.full(norm.shape, n_fronts)
+    left = norm.argsort(descending=True)
+    for front in range(n_fronts):
+        variance = logit_variance[left]
+        best_before = torch.cat([variance.new_full((1,), torch.inf), variance.cummin(0).values[:-1]])[: len(left)]
+        on_front = variance < best_before
+        rank[left[on_front]] = front
+        left = left[~on_front]
+    return rank
+
+
+def stolfo(weights: NeuronWeights, *, count: int = 6, within: int = 3) -> Bool[Tensor, " neuron"]:
+    """High norm and low LogitVar (Stolfo et al. 2024, section 3.1, where the outliers are picked by eye).
+
+    Among neurons at or above the 75th percentile of norm that lie on the Pareto front or within `within` ranks of
+    it, the `count` of lowest LogitVar."""
+    long = weights.norm >= weights.norm.quantile(0.75)
+    near = pareto_rank(weights.norm, weights.logit_variance, n_fronts=within + 1) <= within
+    return lowest(weights.logit_variance, among=long & near, count=count)
+
+
+def rho_top(weights: NeuronWeights, *, count: int = 6) -> Bool[Tensor, " neuron"]:
+    """The `count` neurons of largest rho (the rule of Stolfo et al.'s case studies, by their code)."""
+    return lowest(-weights.rho, among=torch.ones_like(weights.rho, dtype=torch.bool), count=count)
+
+
+def tighidet(weights: NeuronWeights, *, count: int = 6, rho_floor: float = 0.4) -> Bool[Tensor, " neuron"]:
+    """rho of at least `rho_floor`, then the `count` of lowest LogitVar, whatever the norm (Tighidet et al. 2025)."""
+    return lowest(weights.logit_variance, among=weights.rho >= rho_floor, count=count)
+
+
+def du(weights: NeuronWeights, *, count: int = 10) -> Bool[Tensor, " neuron"]:
+    """The top quarter by norm, then the `count` of lowest LogitVar (Du et al. 2025, section 6)."""
+    return lowest(weights.logit_variance, among=weights.norm >= weights.norm.quantile(0.75), count=count)
+
+
+def causal(
+    total: Float[Tensor, " neuron"], direct: Float[Tensor, " neuron"], *, count: int = 6
+) -> Bool[Tensor, " neuron"]:
+    """The `count` neurons of largest LayerNorm-mediated effect, total less direct, among those where it is positive."""
+    return lowest(direct - total, among=total > direct, count=count)
+
+
+def lowest(value: Float[Tensor, " neuron"], *, among: Bool[Tensor, " neuron"], count: int) -> Bool[Tensor, " neuron"]:
+    """The `count` neurons of lowest `value` among some; all of those when there are fewer, and possibly none."""
+    if count < 1:
+        raise ValueError(f"a rule has to choose at least 1 neuron, got count={count}")
+    order = value.masked_fill(~among, torch.inf).argsort(stable=True)[: min(count, int(among.sum()))]
+    return torch.zeros_like(among).index_fill(0, order, True)
+
+
+def overlap(one: Bool[Tensor, " neuron"], other: Bool[Tensor, " neuron"]) -> float:
+    """Jaccard index of two sets, in [0, 1]; 1 for two empty ones."""
+    union = int((one | other).sum())
+    return int((one & other).sum()) / union if union else 1.0
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Control neurons that are like the chosen ones in some respect, and how like."""
+
+    neuron: Bool[Tensor, " neuron"]
+    """As many as were chosen, none of them chosen."""
+    ratio: float
+    """Median ratio of control to chosen neuron; 1 is a perfect match."""
+
+    @property
+    def is_fair(self) -> bool:
+        """Whether the median ratio lies in 0.8 … 1.25; otherwise no matched control exists."""
+        return 0.8 <= self.ratio <= 1.25
+
+
+def matched(chosen: Bool[Tensor, " neuron"], value: Float[Tensor, " neuron"]) -> Matched:
+    """For each chosen neuron the nearest other neuron in log `value` (positive), without replacement.
+
+    The chosen of largest value are matched first, since they have the fewest neighbours.
+    Raises ValueError when fewer neurons are left than were chosen."""
+    free = ~chosen
+    if int(free.sum()) < int(chosen.sum()):
+        raise ValueError(f"{int(chosen.sum())} neurons need as many others to match, but {int(free.sum())} are left")
+    control, ratios = torch.zeros_like(chosen), []
+    members = chosen.nonzero()[:, 0]
+    for neuron in members[value[members].argsort(descending=True)].tolist():
+        distance = (value.log() - value[neuron].log()).abs().masked_fill(~free, torch.inf)
+        nearest = int(distance.argmin())
+        free[nearest], control[nearest] = False, True
+        ratios.append(float(value[nearest] / value[neuron]))
+    return Matched(control, torch.tensor(ratios).median().item() if ratios else 1.0)

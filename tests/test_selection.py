@@ -1,0 +1,76 @@
+import pytest
+import torch
+
+from lib import selection
+from lib.neuron_weights import NeuronWeights
+
+
+def mask(n, *chosen):
+    return torch.zeros(n, dtype=torch.bool).index_fill(0, torch.tensor(chosen, dtype=torch.long), True)
+
+
+def random_weights(seed=0, n=80):
+    norm, logit_variance, rho = torch.rand(3, n, generator=torch.Generator().manual_seed(seed)) + 0.01
+    return NeuronWeights(norm, logit_variance, rho / 2)
+
+
+def test_pareto_fronts_are_peeled_one_by_one():
+    norm = torch.tensor([5.0, 4.0, 4.5, 1.0])
+    variance = torch.tensor([3.0, 1.0, 4.0, 9.0])
+    assert selection.pareto_rank(norm, variance, n_fronts=3).tolist() == [0, 0, 1, 2]
+    assert selection.pareto_rank(norm, variance, n_fronts=1).tolist() == [0, 0, 1, 1]
+
+
+def test_no_neuron_on_the_first_front_is_beaten_in_both_respects():
+    weights = random_weights()
+    rank = selection.pareto_rank(weights.norm, weights.logit_variance, n_fronts=2)
+    for neuron in range(80):
+        beaten = (weights.norm > weights.norm[neuron]) & (weights.logit_variance < weights.logit_variance[neuron])
+        assert (rank[neuron] == 0) == (not beaten.any())
+
+
+def test_planted_outliers_are_what_every_rule_finds():
+    """Six neurons long, hardly read and inside the null space, among eighty ordinary ones."""
+    weights = random_weights()
+    six = mask(80, 3, 14, 15, 9, 26, 53)
+    planted = NeuronWeights(
+        norm=torch.where(six, weights.norm + 5, weights.norm),
+        logit_variance=torch.where(six, weights.logit_variance / 1e4, weights.logit_variance),
+        rho=torch.where(six, 0.97, weights.rho),
+    )
+    for rule in (selection.stolfo, selection.rho_top, selection.tighidet):
+        assert torch.equal(rule(planted), six), rule.__name__
+    assert torch.equal(selection.du(planted, count=6), six)
+    total = torch.where(six, 1.0, 0.2)
+    assert torch.equal(selection.causal(total, torch.full((80,), 0.19)), six)
+
+
+def test_rules_differ_where_the_papers_do():
+    weights = random_weights()
+    short = NeuronWeights(weights.norm.index_fill(0, torch.tensor([7]), 0.001), weights.logit_variance, weights.rho)
+    short.rho[7], short.logit_variance[7] = 0.99, 1e-6
+    assert selection.tighidet(short)[7] and selection.rho_top(short)[7]  # no gate on norm
+    assert not selection.stolfo(short)[7] and not selection.du(short)[7]
+
+
+def test_a_rule_that_finds_nobody_returns_nobody():
+    weights = random_weights()
+    assert not selection.tighidet(weights, rho_floor=2.0).any()
+    assert not selection.causal(torch.zeros(5), torch.ones(5)).any()
+    with pytest.raises(ValueError, match="at least 1 neuron"):
+        selection.rho_top(weights, count=0)
+
+
+def test_overlap_is_the_jaccard_index():
+    assert selection.overlap(mask(9, 1, 2, 3), mask(9, 2, 3, 4)) == 0.5
+    assert selection.overlap(mask(9), mask(9)) == 1.0
+
+
+def test_controls_are_nearest_others_and_none_is_used_twice():
+    value = torch.tensor([1.0, 1.1, 5.0, 5.2, 0.1, 5.3])
+    found = selection.matched(mask(6, 0, 2), value)
+    assert found.neuron.nonzero()[:, 0].tolist() == [1, 3] and found.is_fair
+    far = selection.matched(mask(6, 4), value)
+    assert not far.is_fair and far.ratio == pytest.approx(10)
+    with pytest.raises(ValueError, match="are left"):
+        selection.matched(mask(6, 0, 1, 2, 3), value)
