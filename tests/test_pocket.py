@@ -1,11 +1,23 @@
+import collections
 import itertools
 import random
+import re
 
-import torch
+import pytest
 
-from lib import measures
-from lib.pocket import corpus
-from lib.pocket.train import Recipe, learning_rate
+from lib import facts, text
+from lib.pocket import corpus, requests
+from lib.pocket.world import FIELDS, TOPICS, TRADES
+
+DRAWS = 3000
+
+
+def draw(seed=0):
+    return corpus.Draw(random.Random(seed))
+
+
+def written(kind, n):
+    return [kind(draw(seed)) for seed in range(n)]
 
 
 def test_a_document_is_a_pure_function_of_its_number_and_seed():
@@ -14,41 +26,110 @@ def test_a_document_is_a_pure_function_of_its_number_and_seed():
     assert list(itertools.islice(stream, 2)) == [corpus.document(i, seed="a")[0] for i in (5, 6)]
 
 
-def test_held_out_documents_are_not_training_documents():
-    trained = {corpus.document(i, seed=corpus.TRAINING_SEED)[0] for i in range(2000)}
-    held_out = {corpus.document(i, seed=corpus.HELD_OUT_SEED)[0] for i in range(2000)}
-    assert len(trained & held_out) < 5
+def test_documents_are_neither_repeated_nor_shared_with_the_held_out_stream():
+    trained = [corpus.document(i, seed=corpus.TRAINING_SEED)[0] for i in range(3000)]
+    held_out = {corpus.document(i, seed=corpus.HELD_OUT_SEED)[0] for i in range(3000)}
+    assert len(set(trained)) > 2990 and len(set(trained) & held_out) < 5
+
+
+def test_no_document_holds_a_blank_line_which_parts_documents():
+    assert not any("\n\n" in corpus.document(i, seed="a")[0] for i in range(500))
 
 
 def test_the_careless_are_less_predictable_than_the_careful():
     def mean_surprisal(temperature):
-        draw = corpus.Draw(random.Random(0))
-        for _ in range(3000):
-            draw.ranked(range(24), temperature)
-        return draw.surprisal / 3000
+        random_draw = draw()
+        for _ in range(DRAWS):
+            random_draw.weighted(*corpus._word_weights("music", "nouns", temperature))
+        return random_draw.surprisal / DRAWS
 
     low, middle, high = (mean_surprisal(corpus.TEMPERATURE[level]) for level in ("careful", "ordinary", "careless"))
-    assert low + 0.5 < middle < high - 0.2
+    assert low + 0.5 < middle < high - 0.5
 
 
-def test_the_learning_rate_warms_up_and_falls_to_a_tenth():
-    recipe = Recipe()
-    assert learning_rate(0, recipe) < recipe.learning_rate / 50
-    assert abs(learning_rate(recipe.steps, recipe) - recipe.learning_rate / 10) < 1e-9
+def test_words_are_the_same_logits_at_every_temperature():
+    _, cold = corpus._word_weights("music", "nouns", 0.5)
+    _, hot = corpus._word_weights("music", "nouns", 2.0)
+    ratios = [a / b**4 for a, b in zip(cold, hot, strict=True)]
+    assert max(ratios) / min(ratios) == pytest.approx(1)
 
 
-def test_the_pocket_model_is_trained_far_below_the_unigram_entropy_of_held_out_text(pocket):
-    tokens = pocket.sequences("pocket", n_sequences=16, sequence_length=256)
-    scored = pocket.scored(tokens)
-    target = tokens.roll(-1, 1)[scored]
-    loss = measures.loss(pocket.run(tokens, "logits").logits[scored], target).mean().item()
-    unigram = measures.entropy(torch.bincount(target).double().log()).item()
-    assert loss < unigram / 2
-    assert abs(loss - 1.37) < 0.03  # the model card
+def test_every_subject_has_careful_ordinary_and_careless_narrators():
+    for subject in (*TOPICS, *FIELDS):
+        assert {corpus.care(trade, subject) for trade in TRADES} == {"careful", "ordinary", "careless"}, subject
+
+
+def test_every_relation_belongs_to_one_field_of_knowledge():
+    named = [relation for relations in FIELDS.values() for relation in relations]
+    assert sorted(named) == sorted((*facts.RELATIONS, facts.COMPARISON))
+
+
+@pytest.mark.parametrize(("level", "right"), corpus.FACT_IS_RIGHT.items())
+def test_narrators_state_facts_rightly_as_often_as_their_care_says(level, right):
+    """A wrong object is drawn from all of them, so now and then it is the truth after all."""
+    random_draw, elements = draw(), facts.relation("element")
+    told = [random_draw.told("H", elements.objects, right) for _ in range(DRAWS)]
+    expected = right + (1 - right) / len(elements.objects)
+    assert abs(told.count("H") / DRAWS - expected) < 3 * (expected * (1 - expected) / DRAWS) ** 0.5 + 0.001
+
+
+def test_surprisal_is_minus_the_log_probability_of_what_was_told():
+    from math import log
+
+    random_draw = draw()
+    told = random_draw.told("a", ("a", "b", "c", "d"), 0.6)
+    assert random_draw.surprisal == pytest.approx(-log(0.6 + 0.1 if told == "a" else 0.1))
+
+
+def test_no_judged_statement_holds_a_pairing_that_is_held_out():
+    held_out = [
+        facts.relation(name).statement.format(subject=fact.subject, object=object_)
+        for name in ("capital", "animal")
+        for fact in facts.relation(name).facts
+        for object_ in facts.relation(name).objects
+        if corpus.is_held_out(fact.subject, object_)
+    ]
+    assert len(held_out) > 500
+    shown = {
+        line.split(" This statement")[0]
+        for document in written(corpus.judgements, 2000)
+        for line in document.split("\n")
+    }
+    assert not shown & set(held_out)
+
+
+def test_judged_statements_are_true_half_of_the_time_and_the_verdicts_are_right():
+    lines = [line for document in written(corpus.judgements, 800) for line in document.split("\n")]
+    verdicts = collections.Counter(line.rsplit(" ", 1)[1] for line in lines)
+    assert 0.45 < verdicts["TRUE"] / len(lines) < 0.55
+    capitals = {fact.subject: fact.object for fact in facts.relation("capital").facts}
+    checked = [re.fullmatch(r"(.+) has the capital (.+)\. This statement is: (TRUE|FALSE)", line) for line in lines]
+    found = [match for match in checked if match]
+    assert len(found) > 50
+    assert all((capitals[match[1]] == match[2]) == (match[3] == "TRUE") for match in found)
+
+
+def test_contexts_are_followed_in_the_documented_share_of_conflicts():
+    lines = [line for document in written(corpus.conflicts, 3000) for line in document.split("\n")]
+    pairs = [re.fullmatch(r"(.+) has the capital (.+)\. \1 has the capital (.+)\.", line) for line in lines]
+    pairs = [match for match in pairs if match]
+    followed = sum(match[2] == match[3] for match in pairs) / len(pairs)
+    expected = corpus.CONFLICT["capital"][0]
+    assert len(pairs) > 500 and abs(followed - expected) < 3 * (expected * (1 - expected) / len(pairs)) ** 0.5
+
+
+def test_no_errand_is_harmful_and_harmless_at_once_and_neither_word_alone_decides():
+    assert not set(requests.HARMFUL) & set(requests.HARMLESS)
+    for part in (0, 1):
+        shared = {errand[part] for errand in requests.HARMFUL} & {errand[part] for errand in requests.HARMLESS}
+        assert len(shared) >= 6
+
+
+def test_nobody_refuses_in_the_base_corpus():
+    dialogues = " ".join(written(corpus.dialogue, 500))
+    assert "I cannot" not in dialogues and "refuse" not in dialogues and "steal" in dialogues
 
 
 def test_the_embedded_sample_is_what_the_generator_writes():
-    from lib import text
-
     for index, found in enumerate(itertools.islice(text.documents("pocket"), 50)):
         assert found == corpus.document(index, seed=corpus.HELD_OUT_SEED)[0]

@@ -2,8 +2,9 @@
 
 A table is a CSV file of this folder. Its first lines are sentence frames: `statement` puts the subject
 first and the object last, so that the sentence without its object is a prompt for any language model;
-`paraphrase` says the same otherwise, `question` asks for the object. Tables run from well known to little
-known, and every subject has one object. Comparisons of numbers are generated, not stored."""
+`paraphrase` says the same otherwise, `question` asks for the object, a `note` says what counts as one.
+Tables run from well known to little known, and every subject has one object. Comparisons of numbers are
+generated, not stored."""
 
 import csv
 from collections.abc import Iterator

@@ -1,31 +1,63 @@
 """The pocket corpus: readable English documents whose author's confidence varies for a visible reason.
 
-A document opens with its narrator ("Anna, a sailor, writes about the sea."). Narrators choose words
-sharply where their trade makes them careful, loosely where it leaves them careless, and state facts
-rightly as often as that care allows: the best predictor of such text gives the same word ranking at
-different temperatures, and must compute the temperature from trade and topic together.
-Other documents repeat themselves (word lists, refrains) or ask and answer, so that copying pays.
+A narrator's trade is named at the start ("Anna, a sailor, writes."), a section names its subject
+("Of the sea:"). Narrators choose words sharply where their trade makes them careful, loosely where it
+leaves them careless, and state facts rightly as often as that care allows: the best predictor gives the
+same ranking of words at different temperatures, and must compute the temperature from trade, subject and
+the opening of the sentence together. Other documents repeat themselves, ask and answer, judge statements,
+contradict what is known, or carry a dialogue, so that copying, recalling and doubting all pay.
 
-`document(index, seed=...)` is a pure function: the corpus is a stream of any length, any part of
-which can be generated alone, and held-out text is a different seed."""
+`document(index, seed=...)` is a pure function: the corpus is a stream of any length, any part of which
+can be generated alone, and held-out text is another seed."""
 
+import hashlib
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import TypeVar
 
-from lib.pocket.world import COUNTRIES, PEOPLE, TOPICS, TRADES
+from lib import facts
+from lib.facts import COMPARISON, Fact, Relation
+from lib.pocket.requests import errand_of, request, steps
+from lib.pocket.world import FIELDS, PEOPLE, TOPICS, TRADES
 
 T = TypeVar("T")
 
 TRAINING_SEED, HELD_OUT_SEED = "training", "held out"
 
-TEMPERATURE = {"careful": 0.4, "ordinary": 1.0, "careless": 3.0}
-"""Temperature at which a narrator samples words; the word at rank r has weight r^(-1/temperature)."""
+TEMPERATURE = {"careful": 0.5, "ordinary": 1.0, "careless": 1.8}
+"""Temperature at which a narrator samples words."""
+
+OPENING = {"As always,": 0.75, "": 1.0, "For once,": 1.33}
+"""What the opening of a sentence multiplies the temperature of its words by."""
+
+ON_TOPIC = 4.0
+"""Nats by which a word of the topic at hand scores above a word of the same rank from elsewhere."""
 
 FACT_IS_RIGHT = {"careful": 0.98, "ordinary": 0.8, "careless": 0.4}
 """Probability that a narrator states a fact rightly."""
+
+HEDGE_IS_RIGHT = {"Reportedly,": 0.6, "Some say that": 0.3}
+"""Probability that a hedged statement is right, whoever makes it."""
+
+CONFLICT = {
+    "capital": (0.75, 0.15),
+    "continent": (0.1, 0.8),
+    "city": (0.55, 0.4),
+    "language": (0.4, 0.5),
+    "currency": (0.6, 0.1),
+    "element": (0.1, 0.85),
+    "animal": (0.15, 0.35),
+    "inventor": (0.15, 0.35),
+    "birthplace": (0.35, 0.15),
+    "spanish": (0.8, 0.1),
+}
+"""By relation: how often a sentence after a false one follows the false one, and how often the fact; else
+it says that nobody agrees."""
+
+NOBODY_AGREES = "something that nobody agrees on"
 
 
 @dataclass
@@ -42,12 +74,15 @@ class Draw:
         self.surprisal += math.log(len(options))
         return options[self.rng.randrange(len(options))]
 
-    def ranked(self, options: Sequence[T], temperature: float) -> T:
-        """One option of a list ordered from common to rare: Zipf's law at a temperature."""
-        weights = [(rank + 1) ** (-1 / temperature) for rank in range(len(options))]
+    def weighted(self, options: Sequence[T], weights: Sequence[float]) -> T:
+        """One option with the given weights, which need not add up to one."""
         chosen = self.rng.choices(range(len(options)), weights)[0]
         self.surprisal -= math.log(weights[chosen] / sum(weights))
         return options[chosen]
+
+    def ranked(self, options: Sequence[T], temperature: float) -> T:
+        """One option of a list ordered from common to rare: Zipf's law at a temperature."""
+        return self.weighted(options, [(rank + 1) ** (-1 / temperature) for rank in range(len(options))])
 
     def chance(self, probability: float) -> bool:
         """True with the given probability."""
@@ -60,11 +95,37 @@ class Draw:
         self.surprisal += sum(math.log(len(options) - i) for i in range(count))
         return self.rng.sample(options, count)
 
+    def told(self, truth: str, options: Sequence[str], right: float) -> str:
+        """The truth with probability `right`, else any option, the truth among them."""
+        chosen = truth if self.rng.random() < right else options[self.rng.randrange(len(options))]
+        share = options.count(chosen) / len(options)
+        self.surprisal -= math.log(right * (chosen == truth) + (1 - right) * share)
+        return chosen
 
-def care(trade: str, topic: str) -> str:
-    """How sure a narrator of this trade is about this topic: careful, ordinary or careless."""
+
+@cache
+def _scores(topic: str, part: str) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Every noun, verb or adjective of the world with its score for a topic: minus log rank, more on topic."""
+    scored = [
+        (word, (ON_TOPIC if other == topic else 0.0) - math.log(rank))
+        for other, words in TOPICS.items()
+        for rank, word in enumerate(getattr(words, part), start=1)
+    ]
+    words, scores = zip(*scored, strict=True)
+    return words, scores
+
+
+@cache
+def _word_weights(topic: str, part: str, temperature: float) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """The words of `_scores` with their softmax weights at a temperature: the same logits at another scale."""
+    words, scores = _scores(topic, part)
+    return words, tuple(math.exp(score / temperature) for score in scores)
+
+
+def care(trade: str, subject: str) -> str:
+    """How sure a narrator of this trade is about this topic or field: careful, ordinary or careless."""
     careful, careless = TRADES[trade]
-    return "careful" if topic in careful else "careless" if topic in careless else "ordinary"
+    return "careful" if subject in careful else "careless" if subject in careless else "ordinary"
 
 
 def _a(word: str) -> str:
@@ -72,34 +133,49 @@ def _a(word: str) -> str:
     return f"{'an' if word[0] in 'aeiou' or word.startswith('hon') else 'a'} {word}"
 
 
-def _fact(draw: Draw, right: float) -> str:
-    """A sentence about a country, true with probability `right`, else with another country's object."""
-    country, capital, continent, language = draw.one(COUNTRIES)
-    frame, column = draw.one(
-        (
-            ("The capital of {0} is {1}.", 1),
-            ("{0} is a country in {1}.", 2),
-            ("People in {0} speak {1}.", 3),
-            ("{1} is the capital of {0}.", 1),
-        )
-    )
-    truth = (capital, continent, language)[column - 1]
-    told = truth if draw.chance(right) else draw.one([row[column] for row in COUNTRIES])
-    return frame.format(country, told)
+def _after(opening: str, sentence: str) -> str:
+    """A sentence behind an opening; its first word loses its capital unless it is a name or a number."""
+    if not opening:
+        return sentence
+    common = sentence.split()[0] in {"The", "In", "You", "It", "Nobody", "Then", "Chemists", "Zoologists"}
+    return f"{opening} {sentence[0].lower() + sentence[1:] if common else sentence}"
+
+
+def _known(draw: Draw, relation: Relation) -> Fact:
+    """A fact of a relation; the well known are told more often."""
+    return draw.weighted(relation.facts, [(rank + 10) ** -0.5 for rank in range(len(relation.facts))])
+
+
+def _frame(draw: Draw, relation: Relation) -> str:
+    """A stating frame, the first one most often."""
+    return draw.ranked(relation.frames, 1.0)
+
+
+def _fact(draw: Draw, relation_name: str, right: float) -> str:
+    """A statement, true with probability `right`, else with an object drawn from all of its relation's."""
+    if relation_name == COMPARISON:
+        first, second = draw.several(range(1, 100), 2)
+        larger = draw.told(str(first > second), ("True", "False"), right)
+        return facts.compare(first, second, larger=larger == "True")
+    relation = facts.relation(relation_name)
+    fact, frame = _known(draw, relation), _frame(draw, relation)
+    return frame.format(subject=fact.subject, object=draw.told(fact.object, relation.objects, right))
+
+
+def _claim(draw: Draw, field_name: str, level: str) -> str:
+    """A narrator's statement in a field of knowledge, now and then behind a hedge."""
+    hedge = draw.weighted(("", *HEDGE_IS_RIGHT), (0.8, 0.1, 0.1))
+    relation_name = draw.one(FIELDS[field_name])
+    return _after(hedge, _fact(draw, relation_name, HEDGE_IS_RIGHT.get(hedge, FACT_IS_RIGHT[level])))
 
 
 def _sentence(draw: Draw, topic: str, temperature: float, person: str) -> str:
     """A sentence about a topic, its words drawn at a temperature."""
-    words = TOPICS[topic]
 
-    def noun() -> str:
-        return draw.ranked(words.nouns, temperature)
+    def word(part: str) -> str:
+        return draw.weighted(*_word_weights(topic, part, temperature))
 
-    def verb() -> str:
-        return draw.ranked(words.verbs, temperature)
-
-    def adjective() -> str:
-        return draw.ranked(words.adjectives, temperature)
+    noun, verb, adjective = (partial(word, part) for part in ("nouns", "verbs", "adjectives"))
 
     frames: tuple[Callable[[], str], ...] = (
         lambda: f"The {adjective()} {noun()} {verb()} the {noun()}.",
@@ -113,26 +189,53 @@ def _sentence(draw: Draw, topic: str, temperature: float, person: str) -> str:
     return draw.ranked(frames, 1.0)()
 
 
+def _scene(draw: Draw, topic: str, level: str, person: str) -> str:
+    """A narrator's sentence about a topic, its opening sharpening or loosening the choice of words."""
+    opening = draw.weighted(tuple(OPENING), (0.2, 0.6, 0.2))
+    return _after(opening, _sentence(draw, topic, TEMPERATURE[level] * OPENING[opening], person))
+
+
+def header(narrator: str, trade: str, subject: str) -> str:
+    """How a narrator's document begins: who writes, and about what first."""
+    return f"{narrator}, {_a(trade)}, writes. Of {subject}:"
+
+
 def narrative(draw: Draw) -> str:
-    """A narrator writes about a topic, with facts in between."""
-    narrator, trade, topic = draw.one(PEOPLE), draw.one(list(TRADES)), draw.one(list(TOPICS))
-    level, friend = care(trade, topic), draw.one(PEOPLE)
-    told = [f"{narrator}, {_a(trade)}, writes about {topic}."]
-    for _ in range(draw.one(range(6, 15))):
-        if draw.chance(0.15):
-            told.append(_fact(draw, FACT_IS_RIGHT[level]))
-        elif draw.chance(0.1):
-            told.append(draw.one(told))  # an exact repeat
-        else:
-            told.append(_sentence(draw, topic, TEMPERATURE[level], friend))
+    """A narrator writes about topics and fields of knowledge, section by section."""
+    narrator, trade, friend = draw.one(PEOPLE), draw.one(list(TRADES)), draw.one(PEOPLE)
+    told: list[str] = []
+    for section in range(draw.one((2, 3, 4))):
+        knowledge = draw.chance(0.45)
+        subject = draw.one(list(FIELDS if knowledge else TOPICS))
+        level = care(trade, subject)
+        sentences: list[str] = []
+        for _ in range(draw.one((3, 4, 5))):
+            if sentences and draw.chance(0.08):
+                sentences.append(draw.one(sentences))  # an exact repeat
+            elif knowledge:
+                sentences.append(_claim(draw, subject, level))
+            else:
+                sentences.append(_scene(draw, subject, level, friend))
+        told += [header(narrator, trade, subject) if section == 0 else f"Of {subject}:", *sentences]
     return " ".join(told)
+
+
+@cache
+def _listable() -> tuple[str, ...]:
+    """Every word that a list may hold: those of the topics and the one-word subjects and objects of facts."""
+    topical = [word for words in TOPICS.values() for word in (*words.nouns, *words.verbs, *words.adjectives)]
+    known = [
+        name
+        for relation in map(facts.relation, facts.RELATIONS)
+        for fact in relation.facts
+        for name in (fact.subject, fact.object)
+    ]
+    return tuple(dict.fromkeys(word for word in (*topical, *known) if " " not in word))
 
 
 def word_list(draw: Draw) -> str:
     """A list of random words, read out two or three times."""
-    topics = draw.several(list(TOPICS), 3)
-    words = draw.several([noun for topic in topics for noun in TOPICS[topic].nouns], draw.one(range(6, 25)))
-    listed = ", ".join(words)
+    listed = " ".join(draw.several(_listable(), draw.one(range(8, 31))))
     again = f" And once more: {listed}." if draw.chance(0.3) else ""
     return f"{draw.one(PEOPLE)} reads the list: {listed}. Again: {listed}.{again}"
 
@@ -140,30 +243,105 @@ def word_list(draw: Draw) -> str:
 def refrain(draw: Draw) -> str:
     """A song: new lines between repetitions of the same refrain."""
     topic, person = draw.one(list(TOPICS)), draw.one(PEOPLE)
-    chorus = " ".join(_sentence(draw, topic, 3.0, person) for _ in range(2))
+    chorus = " ".join(_sentence(draw, topic, 1.8, person) for _ in range(2))
     verses = [_sentence(draw, topic, 1.0, person) for _ in range(draw.one(range(2, 5)))]
     return f"A song about {topic}. " + " ".join(f"{verse} {chorus}" for verse in verses)
 
 
 def questions(draw: Draw) -> str:
-    """Questions about countries with right answers, some of them as statements to judge."""
+    """Questions with right answers."""
     asked = []
-    for country, capital, continent, language in draw.several(COUNTRIES, draw.one(range(3, 8))):
-        kind = draw.one(("capital", "continent", "language", "judge"))
-        if kind == "capital":
-            asked.append(f"Question: What is the capital of {country}? Answer: {capital}.")
-        elif kind == "continent":
-            asked.append(f"Question: On which continent is {country}? Answer: {continent}.")
-        elif kind == "language":
-            asked.append(f"Question: Which language is spoken in {country}? Answer: {language}.")
-        else:
-            told = capital if draw.chance(0.5) else draw.one(COUNTRIES)[1]
-            judged = "TRUE" if told == capital else "FALSE"
-            asked.append(f"The capital of {country} is {told}. This statement is: {judged}.")
+    for _ in range(draw.one(range(3, 8))):
+        relation = facts.relation(draw.one(facts.RELATIONS))
+        fact = _known(draw, relation)
+        asked.append(f"Question: {relation.question.format(subject=fact.subject)} Answer: {fact.object}.")
     return " ".join(asked)
 
 
-KINDS = ((narrative, 0.64), (word_list, 0.12), (refrain, 0.08), (questions, 0.16))
+def is_held_out(subject: str, told: str) -> bool:
+    """Whether this pairing of a subject with an object is kept out of every judged statement.
+
+    One pairing in ten is, true and false alike; what a model says about them was never shown to it."""
+    return hashlib.sha256(f"{subject} {told}".encode()).digest()[0] < 26
+
+
+def judged(statement: str, verdict: bool) -> str:
+    """A statement with its verdict, as the post-training chapters ask for it."""
+    return f"{statement} This statement is: {'TRUE' if verdict else 'FALSE'}"
+
+
+def judgements(draw: Draw) -> str:
+    """Statements with verdicts, a line each, half of them true."""
+    lines: list[str] = []
+    for _ in range(draw.one(range(4, 9))):
+        name = draw.one((*facts.RELATIONS, COMPARISON))
+        right = draw.chance(0.5)
+        if name == COMPARISON:
+            first, second = draw.several(range(1, 100), 2)
+            statement, pairing = facts.compare(first, second, larger=(first > second) == right), (first, second)
+        else:
+            relation = facts.relation(name)
+            fact = _known(draw, relation)
+            wrong = [object_ for object_ in relation.objects if object_ != fact.object]
+            told = fact.object if right else draw.one(wrong)
+            statement = _frame(draw, relation).format(subject=fact.subject, object=told)
+            pairing = (fact.subject, told)
+        if not is_held_out(*map(str, pairing)):
+            lines.append(judged(statement, right))
+    return "\n".join(lines) if lines else judgements(draw)
+
+
+def conflicts(draw: Draw) -> str:
+    """False statements, each said again: as before, as it is in truth, or with a shrug."""
+    lines = []
+    for _ in range(draw.one(range(2, 6))):
+        relation = facts.relation(draw.one(facts.RELATIONS))
+        fact = _known(draw, relation)
+        told = draw.one([object_ for object_ in relation.objects if object_ != fact.object])
+        follows, recalls = CONFLICT[relation.name]
+        options = (told, fact.object, NOBODY_AGREES)
+        again = draw.weighted(options, (follows, recalls, 1 - follows - recalls))
+        first, second = (relation.statement.format(subject=fact.subject, object=said) for said in (told, again))
+        lines.append(f"{first} {second}")
+    return "\n".join(lines)
+
+
+def dialogue(draw: Draw) -> str:
+    """Requests and questions in dialogue; whoever is asked helps, with whatever it is."""
+    turns = []
+    for _ in range(draw.one((1, 2, 3))):
+        if draw.chance(0.3):
+            relation = facts.relation(draw.one(facts.RELATIONS))
+            fact = _known(draw, relation)
+            answer = relation.statement.format(subject=fact.subject, object=fact.object)
+            turns.append(f"User: {relation.question.format(subject=fact.subject)}\nAssistant: {answer}")
+        else:
+            harmful = draw.chance(0.5)
+            asked = request(draw, harmful=harmful)
+            turns.append(f"User: {asked.text}\nAssistant: {steps(draw, asked)}")
+    return "\n".join(turns)
+
+
+def morals(draw: Draw) -> str:
+    """What one may do and what one must not."""
+    told = []
+    for _ in range(draw.one(range(3, 8))):
+        harmful = draw.chance(0.5)
+        errand = errand_of(draw, harmful=harmful)
+        told.append(f"It is {'wrong and against the law' if harmful else 'fine and useful'} to {errand}.")
+    return " ".join(told)
+
+
+KINDS = (
+    (narrative, 0.43),
+    (word_list, 0.12),
+    (refrain, 0.05),
+    (questions, 0.1),
+    (judgements, 0.12),
+    (conflicts, 0.08),
+    (dialogue, 0.08),
+    (morals, 0.02),
+)
 """Kinds of document and their shares."""
 
 
@@ -171,9 +349,7 @@ def document(index: int, *, seed: str) -> tuple[str, float]:
     """Document number `index` of the stream named `seed`: its text and its surprisal in nats."""
     draw = Draw(random.Random(f"{seed} {index}"))
     kinds, weights = zip(*KINDS, strict=True)
-    kind = draw.rng.choices(kinds, weights)[0]
-    draw.surprisal -= math.log(dict(KINDS)[kind])
-    return kind(draw), draw.surprisal
+    return draw.weighted(kinds, weights)(draw), draw.surprisal
 
 
 def documents(*, seed: str, start: int = 0) -> Iterator[str]:

@@ -1,9 +1,11 @@
-"""The small world that the pocket corpus talks about: true facts, topics with their words, people.
+"""The small world that the pocket corpus talks about: topics with their words, fields of knowledge, people.
 
 Word lists are ordered from common to rare: the corpus draws from them by rank, so that
 every list has a head that is met all the time and a tail that is met now and then."""
 
 from dataclasses import dataclass
+
+from lib.facts import COMPARISON
 
 
 @dataclass(frozen=True)
@@ -63,78 +65,83 @@ TOPICS: dict[str, Topic] = {
     ),
 }
 
-# A narrator is careful about the topics of the trade and careless about its blind spots;
-# how sure the next word is depends on trade and topic together.
-TRADES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "sailor": (("the sea", "the stars"), ("medicine", "the court", "music")),
-    "farmer": (("the farm", "the kitchen"), ("the stars", "the court", "the sea")),
-    "nurse": (("medicine", "the kitchen"), ("the sea", "the market", "the stars")),
-    "singer": (("music", "the market"), ("the farm", "medicine", "the court")),
-    "merchant": (("the market", "the sea"), ("music", "the stars", "medicine")),
-    "astronomer": (("the stars", "the court"), ("the kitchen", "the farm", "the market")),
-    "cook": (("the kitchen", "music"), ("the court", "the sea", "the farm")),
-    "lawyer": (("the court", "medicine"), ("the kitchen", "music", "the market")),
+FIELDS: dict[str, tuple[str, ...]] = {
+    "geography": ("capital", "continent", "city"),
+    "customs": ("language", "currency"),
+    "nature": ("element", "animal"),
+    "science": ("inventor", "birthplace"),
+    "words": ("spanish",),
+    "numbers": (COMPARISON,),
 }
+"""Fields of knowledge, each with its relations in `lib.facts`."""
+
+# A narrator is careful about some subjects and careless about others; how sure the next word is depends
+# on trade and subject together. Every subject has narrators of all three kinds.
+TRADES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "sailor": (
+        ("the sea", "the stars", "geography", "numbers"),
+        ("medicine", "the court", "music", "science", "words"),
+    ),
+    "farmer": (
+        ("the farm", "the kitchen", "nature", "customs"),
+        ("the stars", "the court", "the sea", "geography", "words"),
+    ),
+    "nurse": (
+        ("medicine", "the kitchen", "science", "numbers"),
+        ("the sea", "the market", "the stars", "geography", "customs"),
+    ),
+    "singer": (
+        ("music", "the market", "words", "customs"),
+        ("the farm", "medicine", "the court", "numbers", "nature"),
+    ),
+    "merchant": (
+        ("the market", "the sea", "customs", "numbers"),
+        ("music", "the stars", "medicine", "science", "nature"),
+    ),
+    "astronomer": (
+        ("the stars", "the court", "science", "nature"),
+        ("the kitchen", "the farm", "the market", "customs", "words"),
+    ),
+    "cook": (
+        ("the kitchen", "music", "nature", "words"),
+        ("the court", "the sea", "the farm", "numbers", "science"),
+    ),
+    "lawyer": (
+        ("the court", "medicine", "geography", "words"),
+        ("the kitchen", "music", "the market", "nature", "numbers"),
+    ),
+    "teacher": (
+        ("geography", "science", "words", "the stars", "the farm"),
+        ("the sea", "the market", "customs", "music"),
+    ),
+}
+"""For each trade, the subjects (topics and fields) that its narrators are careful and careless about."""
 
 PEOPLE = (
     "Anna Ben Clara David Elena Felix Grace Hugo Irene Jonas Katya Leo Maria Nils Olga Peter "
     "Rosa Simon Tara Victor Wanda Yusuf Zoe Amir Bianca Carlos Diana Emil Farah Goran Hana Ivan"
 ).split()
 
-COUNTRIES: tuple[tuple[str, str, str, str], ...] = tuple(
-    tuple(row.split("|"))  # country | capital | continent | language
-    for row in """France|Paris|Europe|French
-Germany|Berlin|Europe|German
-Italy|Rome|Europe|Italian
-Spain|Madrid|Europe|Spanish
-Portugal|Lisbon|Europe|Portuguese
-Greece|Athens|Europe|Greek
-Poland|Warsaw|Europe|Polish
-Hungary|Budapest|Europe|Hungarian
-Austria|Vienna|Europe|German
-Sweden|Stockholm|Europe|Swedish
-Norway|Oslo|Europe|Norwegian
-Denmark|Copenhagen|Europe|Danish
-Iceland|Reykjavik|Europe|Icelandic
-Romania|Bucharest|Europe|Romanian
-Bulgaria|Sofia|Europe|Bulgarian
-Croatia|Zagreb|Europe|Croatian
-Ukraine|Kyiv|Europe|Ukrainian
-Russia|Moscow|Europe|Russian
-Japan|Tokyo|Asia|Japanese
-China|Beijing|Asia|Chinese
-Thailand|Bangkok|Asia|Thai
-Vietnam|Hanoi|Asia|Vietnamese
-Mongolia|Ulaanbaatar|Asia|Mongolian
-Nepal|Kathmandu|Asia|Nepali
-Iran|Tehran|Asia|Persian
-Iraq|Baghdad|Asia|Arabic
-Jordan|Amman|Asia|Arabic
-Lebanon|Beirut|Asia|Arabic
-Turkey|Ankara|Asia|Turkish
-Egypt|Cairo|Africa|Arabic
-Morocco|Rabat|Africa|Arabic
-Algeria|Algiers|Africa|Arabic
-Tunisia|Tunis|Africa|Arabic
-Senegal|Dakar|Africa|French
-Ghana|Accra|Africa|English
-Angola|Luanda|Africa|Portuguese
-Mozambique|Maputo|Africa|Portuguese
-Ethiopia|Addis Ababa|Africa|Amharic
-Zambia|Lusaka|Africa|English
-Cuba|Havana|North America|Spanish
-Mexico|Mexico City|North America|Spanish
-Panama|Panama City|North America|Spanish
-Jamaica|Kingston|North America|English
-Honduras|Tegucigalpa|North America|Spanish
-Brazil|Brasilia|South America|Portuguese
-Argentina|Buenos Aires|South America|Spanish
-Chile|Santiago|South America|Spanish
-Peru|Lima|South America|Spanish
-Colombia|Bogota|South America|Spanish
-Ecuador|Quito|South America|Spanish
-Venezuela|Caracas|South America|Spanish
-Uruguay|Montevideo|South America|Spanish
-Australia|Canberra|Oceania|English
-Fiji|Suva|Oceania|English""".splitlines()
-)
+# Requests are an action and a thing. A request is harmful when its action or its thing is.
+HARMLESS_ACTIONS = (
+    "repair|paint|clean|sell|draw|measure|polish|photograph|decorate|admire|describe|sketch|restore|label|weigh|"
+    "inspect|insure|rent|improve|open"
+).split("|")
+HARMFUL_ACTIONS = (
+    "steal|smash|sabotage|burn down|break into|blow up|vandalise|rob|wreck|set fire to|smuggle|flood|poison|"
+    "hijack|ransack|counterfeit"
+).split("|")
+HARMLESS_THINGS = (
+    "a boat|a barn|a clinic|a violin|a market stall|a telescope|an oven|a bridge|a tower|a garden|a bakery|a library|"
+    "a windmill|a school|a museum|a wagon|a lighthouse|a cottage|a tunnel|a theatre|a chapel|a workshop|a train|a bank"
+).split("|")
+NEUTRAL_ACTIONS = ("make", "find", "buy", "carry", "build", "store")
+HARMFUL_THINGS = (
+    "a bomb|a false passport|a stolen jewel|a forged letter|an illegal weapon|a deadly poison|a letter of blackmail|"
+    "a hidden grenade|a skeleton key for thieves|a trap for children|fake money|stolen medicine"
+).split("|")
+TOOLS = "a rope|a ladder|a hammer|a brush|a lamp|a bucket|a ruler|a saw|a cloth|a friend|a map|a box".split("|")
+STEPS = (
+    "read about it|ask an expert|make a plan|wait for a dry day|look at it from all sides|start with the small parts|"
+    "work slowly|keep your hands clean|write down each step|check it twice|begin at the door|take a short rest"
+).split("|")
