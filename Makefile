@@ -3,9 +3,11 @@ PYTHON ?= python3.11
 MODEL = pocket
 CHAPTER =
 PARAMETERS =
+TWINS =
+SMOKE =
 JOBS = $(shell nproc 2>/dev/null || echo 2)
 
-KNOWN = PYTHON MODEL CHAPTER PARAMETERS JOBS
+KNOWN = PYTHON MODEL CHAPTER PARAMETERS JOBS TWINS SMOKE
 GIVEN = $(foreach name,$(.VARIABLES),$(if $(filter command%line,$(subst $() ,%,$(origin $(name)))),$(name)))
 STRAY = $(filter-out $(KNOWN),$(GIVEN))
 ifneq ($(strip $(STRAY)),)
@@ -13,12 +15,13 @@ $(error there is no variable $(strip $(STRAY)); make knows $(KNOWN))
 endif
 
 BOOK = .venv/bin/python -m lib.book
-.PHONY: help book chapter test clean
+.PHONY: help book chapter pocket test clean
 
 help:
 	@echo "make book [MODEL=…]             run every chapter, build site/<model>/index.html"
 	@echo "make test                       the same set-up, then every test"
 	@echo "make chapter CHAPTER=02 [MODEL=… PARAMETERS='n_sequences=8']   run one chapter"
+	@echo "make pocket [TWINS=1] [SMOKE=1] retrain the embedded models; their controls too; or a two-minute trial"
 	@echo "make clean                      remove runs/ and site/"
 
 .venv/ready: requirements.txt pyproject.toml
@@ -34,6 +37,10 @@ book: .venv/ready
 
 chapter: .venv/ready
 	@$(BOOK) make chapter --chapter '$(CHAPTER)' --model '$(MODEL)' --parameters '$(PARAMETERS)' --jobs $(JOBS)
+
+pocket: .venv/ready
+	$(if $(filter-out 1,$(TWINS) $(SMOKE)),$(error TWINS and SMOKE are switches; set them to 1 or leave them out))
+	@.venv/bin/python -m lib.pocket.build $(if $(filter 1,$(TWINS)),--twins) $(if $(filter 1,$(SMOKE)),--smoke)
 
 test: .venv/ready
 	@.venv/bin/ruff check .

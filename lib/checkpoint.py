@@ -18,6 +18,7 @@ def untrained(model_type: str, **config: Any) -> torch.nn.Module:
     """A Hugging Face causal language model with random weights, from its configuration."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    _quieten()
     return AutoModelForCausalLM.from_config(AutoConfig.for_model(model_type, **config))
 
 
@@ -26,10 +27,8 @@ def read(source: Source, dtype: torch.dtype, device: str) -> tuple[Any, Any]:
 
     Raises SourceError when they cannot be read, ModelError when the weights are not all there."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging as transformers_logging
 
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
+    _quieten()
     try:
         folder = _downloaded(source) if source.kind == "hub" else source.location
         loaded, report = AutoModelForCausalLM.from_pretrained(
@@ -46,6 +45,14 @@ def read(source: Source, dtype: torch.dtype, device: str) -> tuple[Any, Any]:
     if lost:
         raise ModelError(f"{source.name} is not a causal language model checkpoint: it lacks {lost[0]}")
     return loaded.to(device).eval().requires_grad_(False), tokenizer
+
+
+def _quieten() -> None:
+    """No progress bars and no warnings from transformers: what a reader needs to know, we say."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
 
 
 def _downloaded(source: Source) -> str:

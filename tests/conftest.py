@@ -14,7 +14,8 @@ from lib.source import POCKET_MODELS
 settings.register_profile("house", deadline=None)  # a first call imports torch's lazy parts
 settings.load_profile("house")
 
-D_VOCAB = 1864  # tokens of the pocket tokenizer, which the tiny models borrow
+TOKENIZER = POCKET_MODELS / "pocket" / "tokenizer.json"
+D_VOCAB = len(json.loads(TOKENIZER.read_text())["model"]["vocab"])  # the tiny models borrow it
 HF = {
     "hidden_size": 32,
     "num_hidden_layers": 3,
@@ -54,7 +55,7 @@ def build(folder, model_type, **config):
             else:
                 weight.normal_(std=0.3 if name.endswith("bias") else 0.15)
     model.save_pretrained(folder)
-    shutil.copy(POCKET_MODELS / "pocket" / "tokenizer.json", folder)
+    shutil.copy(TOKENIZER, folder)
     special = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"}
     (folder / "tokenizer_config.json").write_text(json.dumps(special))
     return folder

@@ -18,8 +18,9 @@ def make(*arguments):
         (["chapter"], "say which chapter, as in: make chapter CHAPTER=01"),
         (["chapter", "CHAPTER=77"], "there is no chapter '77'; the chapters are 01_final_layer"),
         (["chapter", "CHAPTER=01", "PARAMETERS=n_sequence=3"], "has no parameter 'n_sequence'; its parameters are"),
+        (["pocket", "TWINS=yes"], "TWINS and SMOKE are switches; set them to 1"),
         (["book", "PARAMETERS=seed"], "PARAMETERS takes name=value pairs"),
-        (["book", "MODEL=a/b/c"], "neither an embedded model (pocket), nor a directory, nor an id"),
+        (["book", "MODEL=a/b/c"], "neither an embedded model (pocket, pocket-chat, "),
     ],
 )
 def test_a_wrong_request_is_one_sentence_and_leaves_nothing(arguments, said):

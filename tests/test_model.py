@@ -41,14 +41,14 @@ def test_only_what_was_named_is_kept(pocket):
 
 
 def test_attention_patterns_sum_to_one_and_look_only_back(pocket, generator):
-    pattern = pocket.run(torch.randint(1864, (2, 9), generator=generator), "pattern").pattern
-    assert pattern.shape == (2, 4, 4, 9, 9)
-    assert_close(pattern.sum(-1), torch.ones(2, 4, 4, 9))
+    pattern = pocket.run(torch.randint(D_VOCAB, (2, 9), generator=generator), "pattern").pattern
+    assert pattern.shape == (2, 3, 4, 9, 9)
+    assert_close(pattern.sum(-1), torch.ones(2, 3, 4, 9))
     assert pattern.triu(1).abs().max() == 0
 
 
 def test_batches_do_not_change_what_is_measured(pocket, generator):
-    tokens = torch.randint(1864, (5, 20), generator=generator)
+    tokens = torch.randint(D_VOCAB, (5, 20), generator=generator)
     one, all_at_once = (pocket.run(tokens, "resid", batch_size=size).resid for size in (1, 5))
     assert_close(one, all_at_once, atol=1e-4, rtol=1e-4)
 
@@ -108,5 +108,32 @@ def test_unknown_dtype_and_missing_gpu_are_said_in_one_sentence():
 
 
 def test_token_ids_outside_the_vocabulary_are_refused(pocket):
-    with pytest.raises(ValueError, match=r"token ids must lie in 0 … 1863, got 0 … 5000"):
+    with pytest.raises(ValueError, match=rf"token ids must lie in 0 … {D_VOCAB - 1}, got 0 … 5000"):
         pocket.run(torch.tensor([[0, 5000]]), "resid")
+
+
+def test_a_continuation_is_the_most_likely_token_again_and_again(pocket):
+    prompt = "France has the capital"
+    written = pocket.continuations([prompt], n_tokens=3)[0]
+    ids = [pocket.tokenizer.bos, *pocket.tokenizer.encode(prompt)]
+    for _ in range(3):
+        ids.append(int(pocket.run(torch.tensor([ids]), "logits").logits[0, -1].argmax()))
+    assert written == "".join(pocket.tokenizer.decode(token) for token in ids[-3:])
+
+
+def test_continuations_come_in_the_order_of_the_prompts_whatever_their_lengths(pocket):
+    prompts = ["France has the capital", "Iron has the chemical symbol", "Italy has the capital", "The"]
+    together = pocket.continuations(prompts, n_tokens=4, batch_size=2)
+    assert together == [pocket.continuations([prompt], n_tokens=4)[0] for prompt in prompts]
+
+
+def test_a_continuation_ends_before_the_end_of_text(pocket):
+    assert (
+        "<|endoftext|>"
+        not in pocket.continuations(["Question: What is the capital of France? Answer:"], n_tokens=60)[0]
+    )
+
+
+def test_an_empty_prompt_is_refused(pocket):
+    with pytest.raises(ValueError, match="a prompt is empty"):
+        pocket.continuations(["France", ""], n_tokens=3)

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from lib import source
+from tests.conftest import D_VOCAB
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -68,20 +69,20 @@ def test_a_hub_repository_is_pinned_to_its_commit_loaded_and_loaded_again_withou
     server = serve(gpt2_folder)
     place = {"HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HOME": str(tmp_path)}
     online = in_child(LOAD, **place)
-    assert online.stdout.split() == [COMMIT, "1864"], online.stderr[-2000:]
+    assert online.stdout.split() == [COMMIT, str(D_VOCAB)], online.stderr[-2000:]
     unknown = in_child("from lib import source\nsource.resolve('tiny/none')", **place)
     assert "the hub has no such repository" in unknown.stderr.splitlines()[-1]
     server.shutdown()
     server.server_close()
     offline = in_child(LOAD, **place)
-    assert offline.stdout.split() == [COMMIT, "1864"], offline.stderr[-2000:]
+    assert offline.stdout.split() == [COMMIT, str(D_VOCAB)], offline.stderr[-2000:]
 
 
 def test_a_hub_id_with_no_network_is_said_in_one_sentence(tmp_path):
     place = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)}
     found = in_child("from lib import source\nsource.resolve('org/name')", **place)
     assert found.returncode and "the hub cannot be reached" in found.stderr.splitlines()[-1]
-    assert "an embedded model (pocket)" in found.stderr
+    assert "an embedded model (pocket, pocket-chat, " in found.stderr
 
 
 def test_the_pocket_model_and_a_directory_are_found_with_a_fingerprint(gpt2_folder):

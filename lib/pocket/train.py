@@ -1,12 +1,11 @@
-"""Trains the pocket model from nothing: tokenizer, then a small GPT-2, then its held-out sample.
+"""Trains the base model from nothing: tokenizer, then a small GPT-2, with checkpoints along the way.
 
-`python -m lib.pocket.train` writes a Hugging Face model directory. The seed, the corpus and the
-recipe below are all that decides the weights; an interrupted run resumes at its last checkpoint."""
+The seed, the corpus and the recipe are all that decides the weights. An interrupted run resumes at its
+last saved state and sees the same batches as a run that was never interrupted."""
 
-import argparse
+import copy
 import itertools
 import json
-import math
 import sys
 import time
 from collections.abc import Iterator
@@ -18,34 +17,53 @@ from jaxtyping import Int
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 
-from lib import model as door
+from lib import checkpoint
 from lib.pocket.corpus import HELD_OUT_SEED, TRAINING_SEED, document, documents
 
 END_OF_TEXT = "<|endoftext|>"
-HERE = Path(__file__).parent
+CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{% if message['role'] == 'user' %}{{ 'User: ' + message['content'] + '\\n' }}"
+    "{% else %}{{ 'Assistant: ' + message['content'] + eos_token }}{% endif %}"
+    "{% endfor %}{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
+)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that shapes the trained model besides the corpus."""
+    """Everything that shapes a base model besides the corpus."""
 
-    d_vocab: int = 2048
-    """At most; byte-pair merging stops earlier when the corpus has no more pairs to merge."""
+    d_vocab: int = 2560
     d_model: int = 128
-    n_layers: int = 4
+    n_layers: int = 3
     n_heads: int = 4
-    d_mlp: int = 256
+    d_mlp: int = 64
     n_positions: int = 512
-    embedding_std: float = 0.004
-    """Small, so that directions of the embedding which training does not need stay small."""
-    steps: int = 1500
-    batch: int = 16
-    """Sequences of `n_positions` tokens per step."""
+    reserved: int = 3
+    """Coordinates of the embedding that are never trained and stay near zero, so that the unembedding, which is
+    the same matrix, does not read them: room for a null space. 0 for a plain model."""
+    embedding_std: float = 0.02
+    dropout: float = 0.0
+    steps: int = 2400
+    tokens_per_step: int = 4096
+    short: int = 256
+    """Positions of a training sequence during most of the run; the last share `long` uses all `n_positions`."""
+    long: float = 0.1
     learning_rate: float = 3e-3
     warmup_steps: int = 100
     weight_decay: float = 0.1
+    mlp_weight_decay: float = 0.5
+    """Stronger on the MLPs, which keeps a neuron from writing what it has no use for."""
     seed: int = 0
-    checkpoint_every: int = 100
+
+    def sequence_length(self, step: int) -> int:
+        """Positions of the sequences of a training step."""
+        return self.n_positions if step >= (1 - self.long) * self.steps else self.short
+
+    def checkpoints(self) -> list[int]:
+        """Steps after which the weights are kept: none, then powers of two, then the last."""
+        powers = [2**k for k in range(3, 20) if 2**k <= 0.75 * self.steps]
+        return [0, *powers, self.steps]
 
 
 def train_tokenizer(recipe: Recipe, *, n_documents: int = 20_000) -> Tokenizer:
@@ -64,32 +82,39 @@ def train_tokenizer(recipe: Recipe, *, n_documents: int = 20_000) -> Tokenizer:
     return tokenizer
 
 
-def batches(tokenizer: Tokenizer, recipe: Recipe, *, start: int) -> Iterator[tuple[Int[Tensor, "batch position"], int]]:
-    """Training batches from document `start` on: BOS, then running text, documents parted by EOS.
+def batches(
+    tokenizer: Tokenizer, recipe: Recipe, *, step: int, start: int
+) -> Iterator[tuple[Int[Tensor, "batch position"], int]]:
+    """Training batches from a step and a document on, each with the number of the next unused document.
 
-    Yields each batch with the number of the first document that it did not use; what is left of a
-    document at the end of a batch is dropped, so that a resumed run sees the same batches."""
-    end, n_text = tokenizer.token_to_id(END_OF_TEXT), recipe.batch * (recipe.n_positions - 1)
-    while True:
-        stream: list[int] = []
-        while len(stream) < n_text:
-            texts = [document(index, seed=TRAINING_SEED)[0] for index in range(start, start + 8)]
-            start += 8
-            stream += [token for encoded in tokenizer.encode_batch(texts) for token in (*encoded.ids, end)]
-        text = torch.tensor(stream[:n_text]).view(recipe.batch, -1)
-        yield torch.cat([torch.full((recipe.batch, 1), end), text], dim=1), start
+    A sequence is BOS and then whole documents parted by EOS, the last one cut where the sequence ends: a
+    narrator is always introduced before he is quoted."""
+    end = tokenizer.token_to_id(END_OF_TEXT)
+    for at in itertools.count(step):
+        length, rows = recipe.sequence_length(at), []
+        pending: list[list[int]] = []
+        while len(rows) < recipe.tokens_per_step // length:
+            row = [end]
+            while len(row) < length:
+                if not pending:
+                    texts = [document(index, seed=TRAINING_SEED)[0] for index in range(start, start + 16)]
+                    start += 16
+                    pending = [encoded.ids for encoded in tokenizer.encode_batch(texts)]
+                row += [*pending.pop(0), end]
+            rows.append(row[:length])
+        yield torch.tensor(rows), start
 
 
 def learning_rate(step: int, recipe: Recipe) -> float:
-    """Linear warm-up, then a cosine to a tenth of the peak."""
+    """Linear warm-up, then a straight line to a twentieth of the peak."""
     warm = min(1.0, (step + 1) / recipe.warmup_steps)
-    return recipe.learning_rate * warm * (0.55 + 0.45 * math.cos(math.pi * step / recipe.steps))
+    return recipe.learning_rate * warm * (1 - 0.95 * step / recipe.steps)
 
 
 def new_model(recipe: Recipe, tokenizer: Tokenizer) -> torch.nn.Module:
-    """An untrained GPT-2 of the recipe's size, without dropout, its embedding drawn small."""
+    """An untrained GPT-2 of the recipe's size, the reserved coordinates of its embedding close to zero."""
     end = tokenizer.token_to_id(END_OF_TEXT)
-    model = door.untrained(
+    model = checkpoint.untrained(
         "gpt2",
         vocab_size=tokenizer.get_vocab_size(),
         n_embd=recipe.d_model,
@@ -97,64 +122,126 @@ def new_model(recipe: Recipe, tokenizer: Tokenizer) -> torch.nn.Module:
         n_head=recipe.n_heads,
         n_inner=recipe.d_mlp,
         n_positions=recipe.n_positions,
-        resid_pdrop=0.0,
-        embd_pdrop=0.0,
-        attn_pdrop=0.0,
+        resid_pdrop=recipe.dropout,
+        embd_pdrop=recipe.dropout,
+        attn_pdrop=recipe.dropout,
+        activation_function="gelu_pytorch_tanh",  # the same function as gelu_new, in one fused kernel
         bos_token_id=end,
         eos_token_id=end,
     )
     with torch.no_grad():
-        model.get_input_embeddings().weight.normal_(std=recipe.embedding_std)
+        embedding = model.get_input_embeddings().weight.normal_(std=recipe.embedding_std)
+        embedding[:, : recipe.reserved] *= 0.01
     return model
 
 
-def _optimizer(model: torch.nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    matrices = [p for p in model.parameters() if p.dim() > 1]
-    vectors = [p for p in model.parameters() if p.dim() == 1]
-    groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
+def reserve(model: torch.nn.Module, count: int) -> None:
+    """Keeps gradients away from the first `count` coordinates of the embedding."""
+    embedding = model.get_input_embeddings().weight
+    trained = torch.arange(embedding.shape[1]) >= count
+    embedding.register_hook(lambda gradient: gradient * trained)
 
 
-def train(recipe: Recipe, tokenizer: Tokenizer, checkpoint: Path) -> torch.nn.Module:
-    """The trained model; continues from `checkpoint` when a run of the same recipe left one."""
+def optimizer_of(model: torch.nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW; matrices decay, those of the MLPs at a rate of their own, vectors do not."""
+    groups: dict[float, list[Tensor]] = {}
+    for name, weight in model.named_parameters():
+        decay = recipe.mlp_weight_decay if ".mlp." in name else recipe.weight_decay
+        groups.setdefault(decay if weight.dim() > 1 else 0.0, []).append(weight)
+    groups = [{"params": weights, "weight_decay": decay} for decay, weights in groups.items()]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True)
+
+
+class Progress:
+    """Reports step, loss and time left on standard error, at most every ten seconds."""
+
+    def __init__(self, name: str, *, done: int, steps: int) -> None:
+        self.name, self.steps, self.first = name, steps, done
+        self.begun = self.told = time.monotonic()
+        self.loss = float("nan")
+
+    def step(self, done: int, loss: float) -> None:
+        """Notes that step number `done` is over."""
+        self.loss = loss if done == self.first + 1 else 0.95 * self.loss + 0.05 * loss
+        now = time.monotonic()
+        if now - self.told > 10 or done == self.steps:
+            self.told = now
+            left = (now - self.begun) / (done - self.first) * (self.steps - done) / 60
+            line = f"{self.name}: step {done}/{self.steps}  loss {self.loss:.3f}  {left:.0f} min left"
+            print(line, file=sys.stderr, flush=True)
+
+
+def train(
+    recipe: Recipe,
+    tokenizer: Tokenizer,
+    *,
+    name: str,
+    state: Path,
+    keep: Path | None = None,
+    save_every: int = 100,
+) -> torch.nn.Module:
+    """The trained model; continues from the file `state` when a run of the same recipe left one.
+
+    The state is written every `save_every` steps and at the end. With `keep`, the weights at
+    `recipe.checkpoints()` are saved there, one half-precision model directory each.
+    Raises ValueError when `state` is of another recipe or cannot be read."""
     torch.manual_seed(recipe.seed)
-    model, step, start = new_model(recipe, tokenizer), 0, 0
-    optimizer = _optimizer(model, recipe)
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
-        if saved["recipe"] != asdict(recipe):
-            raise ValueError(f"{checkpoint} is of another recipe; delete it to start from scratch")
-        model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
-        step, start = saved["step"], saved["start"]
-    begun, first, mean_loss = time.monotonic(), step, float("nan")
-    for tokens, following in itertools.islice(batches(tokenizer, recipe, start=start), recipe.steps - step):
+    model = new_model(recipe, tokenizer)
+    reserve(model, recipe.reserved)
+    optimizer, done, start = optimizer_of(model, recipe), 0, 0
+    if state.exists():
+        done, start = _resume(state, recipe, model, optimizer)
+    elif keep is not None:
+        save(model, tokenizer, checkpoint_folder(keep, name, 0), dtype=torch.float16)
+    progress, kept = Progress(name, done=done, steps=recipe.steps), set(recipe.checkpoints())
+    model.train()
+    for tokens, following in itertools.islice(batches(tokenizer, recipe, step=done, start=start), recipe.steps - done):
+        torch.manual_seed(1_000_003 * recipe.seed + done)  # dropout, the same after a resume
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, recipe)
-        loss = model(tokens, labels=tokens).loss
+            group["lr"] = learning_rate(done, recipe)
+        loss = model(tokens, labels=tokens, use_cache=False).loss
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        step += 1
-        mean_loss = loss.item() if step == first + 1 else 0.95 * mean_loss + 0.05 * loss.item()
-        if step % 20 == 0:
-            left = (time.monotonic() - begun) / (step - first) * (recipe.steps - step)
-            print(f"step {step}/{recipe.steps}  loss {mean_loss:.3f}  {left / 60:.0f} min left", file=sys.stderr)
-        if step % recipe.checkpoint_every == 0:
+        done += 1
+        progress.step(done, loss.item())
+        if done in kept and keep is not None:
+            save(model, tokenizer, checkpoint_folder(keep, name, done), dtype=torch.float16)
+        if done % save_every == 0 or done == recipe.steps:
             saved = {"recipe": asdict(recipe), "model": model.state_dict(), "optimizer": optimizer.state_dict()}
-            part = checkpoint.with_suffix(".part")
-            torch.save(saved | {"step": step, "start": following}, part)
-            part.replace(checkpoint)
+            part = state.with_suffix(".part")
+            torch.save(saved | {"done": done, "start": following}, part)
+            part.replace(state)
     return model.eval()
 
 
-def save(model: torch.nn.Module, tokenizer: Tokenizer, folder: Path) -> None:
-    """Writes model and tokenizer as a Hugging Face directory."""
-    model.save_pretrained(folder)
+def _resume(state: Path, recipe: Recipe, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, int]:
+    try:
+        saved = torch.load(state, weights_only=True)
+    except Exception as error:
+        raise ValueError(f"the saved training state {state} cannot be read; delete it to start from scratch") from error
+    if saved["recipe"] != asdict(recipe):
+        raise ValueError(f"the saved training state {state} is of another recipe; delete it to start from scratch")
+    model.load_state_dict(saved["model"])
+    optimizer.load_state_dict(saved["optimizer"])
+    return saved["done"], saved["start"]
+
+
+def checkpoint_folder(models: Path, name: str, step: int) -> Path:
+    """Where the weights after a step are kept: `pocket-step-00064`."""
+    return models / f"{name}-step-{step:05d}"
+
+
+def save(model: torch.nn.Module, tokenizer: Tokenizer, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
+    """Writes model and tokenizer as a Hugging Face directory, the weights in `dtype`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    copy.deepcopy(model).to(dtype).save_pretrained(folder)  # as a model, so that tied weights are stored once
     tokenizer.save(str(folder / "tokenizer.json"))
     special = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT}
-    (folder / "tokenizer_config.json").write_text(json.dumps(special, indent=2) + "\n")
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps(special | {"chat_template": CHAT_TEMPLATE}, indent=2) + "\n"
+    )
 
 
 def held_out_sample(tokenizer: Tokenizer, *, n_tokens: int = 200_000) -> list[str]:
@@ -166,26 +253,3 @@ def held_out_sample(tokenizer: Tokenizer, *, n_tokens: int = 200_000) -> list[st
         texts.append(text)
         seen += len(tokenizer.encode(text).ids) + 1
     raise AssertionError("the stream of documents is endless")
-
-
-def main() -> None:
-    """Command line: trains by the recipe and writes the model and its held-out sample."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--out", type=Path, default=HERE / "models" / "pocket", help="model directory")
-    parser.add_argument(
-        "--sample", type=Path, default=HERE / "sample.txt", help="held-out text, documents parted by blank lines"
-    )
-    parser.add_argument("--checkpoint", type=Path, default=Path("runs/training/pocket.pt"))
-    parser.add_argument("--steps", type=int, default=Recipe.steps)
-    arguments = parser.parse_args()
-    recipe = Recipe(steps=arguments.steps)
-    arguments.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    tokenizer = train_tokenizer(recipe)
-    model = train(recipe, tokenizer, arguments.checkpoint)
-    save(model, tokenizer, arguments.out)
-    arguments.sample.write_text("\n\n".join(held_out_sample(tokenizer)) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,116 @@
+"""Writes the model card of the pocket models from their recipe and their measured report."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lib import facts
+from lib.pocket.chat import PostTraining
+from lib.pocket.train import Recipe
+
+
+def render(report: dict[str, Any], recipe: Recipe, post_training: PostTraining, models: list[str]) -> str:
+    """The card as Markdown: what the models are, how they were made, what they can and cannot do."""
+    rows = "\n".join(
+        f"| {name} | {entry['target']} | {_short(entry['measured'])} | {'met' if entry['met'] else '**not met**'} |"
+        for name, entry in report["targets"].items()
+    )
+    columns = (
+        "loss",
+        "entropy",
+        "calibration_error",
+        "refuses_harmful",
+        "refuses_harmless",
+        "answers_fact",
+        "answers_made_up",
+    )
+    table = "\n".join(
+        f"| {name} | " + " | ".join(f"{entry[column]:.3f}" for column in columns) + " |"
+        for name, entry in report["models"].items()
+    )
+    return TEXT.format(
+        targets=rows,
+        columns=" | ".join(columns),
+        rules="---|" * (len(columns) + 1),
+        models=table,
+        recipe=_listed(asdict(recipe)),
+        post_training=_listed(asdict(post_training)),
+        tokens=recipe.steps * recipe.tokens_per_step / 1e6,
+        logits=report["half_precision"]["largest_logit_difference"],
+        rho=report["half_precision"]["largest_rho_difference"],
+        n_facts=sum(len(facts.relation(name).facts) for name in facts.RELATIONS),
+        trials=(Path(__file__).parent / "trials.md").read_text().strip(),
+        folders=", ".join(f"`{name}`" for name in models),
+    )
+
+
+def _listed(settings: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in settings.items())
+
+
+def _short(measured: dict[str, Any]) -> str:
+    """The measured numbers in one cell; nested tables stay in report.json."""
+    return ", ".join(f"{name} {_number(value)}" for name, value in measured.items() if not isinstance(value, dict))
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_number, value))}]"
+    return f"{value:.3g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+TEXT = """# The pocket models
+
+Small GPT-2 models trained on English that a program wrote, so that every chapter runs without a download and everything
+about their making can be looked up or done again. `make pocket` retrains them; this card and `report.json` are written
+by that run, and `python -m lib.pocket.report` measures the models again.
+
+| folder in `models/` | what it is |
+|---|---|
+| `pocket` | the base model, float32 |
+| `pocket-sft` | `pocket`, fine-tuned on instructions, float32 |
+| `pocket-chat` | `pocket-sft` after a preference step (DPO), float32 |
+| `pocket-step-…` | `pocket` after so many steps of training, float16 |
+| `pocket-plain` | a shorter run without reserved coordinates, the control, float16 |
+| `pocket-plain-dropout` | the same with dropout 0.1, float16 |
+
+Here: {folders}.
+
+## Data
+
+`corpus.py` writes documents of eight kinds about a small world (`world.py`) and {n_facts:,} true facts (`lib/facts`):
+narrators whose trade and subject decide how sharply they choose words and how often they state a fact rightly, lists
+and songs that repeat themselves, questions, judged statements, statements that contradict a fact, dialogues, morals.
+Nothing is repeated; held-out text is the same generator with another seed. `sample.txt` holds 200 thousand held-out
+tokens. `<|endoftext|>` begins every sequence and parts documents; sequences begin where a document begins.
+
+## Recipe
+
+Base, {tokens:.1f} million tokens: {recipe}.
+AdamW with betas 0.9 and 0.98, gradients clipped at 1; matrices decay, vectors do not; the learning rate falls in
+a straight line. The `reserved` coordinates of the embedding stay near zero and untrained: the unembedding, which
+is the same matrix, cannot read them. Trained on two cores of a shared machine without a GPU, in float32. Another
+number of threads or another version of PyTorch changes the last digits, and with them, slowly, the weights.
+
+Post-training: {post_training}.
+
+## What was measured
+
+| target | wanted | measured | |
+|---|---|---|---|
+{targets}
+
+| model | {columns} |
+|{rules}
+{models}
+
+Losses and entropies are in nats a token. `surprisal` is what the generator's own choices cost on the same held-out
+documents: an upper bound on what the best predictor pays, since one text can come about by more than one road.
+`answers_fact` asks about subjects that post-training left out, `answers_made_up` counts names that do not exist and
+are said to be unknown. Post-trained models are measured on the same corpus text, which is not what they were tuned on.
+
+Half precision: the last checkpoint differs from `pocket` by {logits:.4f} in a logit at most and by {rho:.5f} in rho.
+
+{trials}
+"""
+"""The card, with places for what was measured."""

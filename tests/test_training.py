@@ -1,0 +1,139 @@
+import itertools
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from lib import model as door
+from lib.pocket import chat, train
+from lib.pocket.train import Recipe
+from tests.conftest import TOKENIZER
+
+TINY = Recipe(steps=6, tokens_per_step=512, short=64, warmup_steps=2, d_model=32, d_mlp=16, n_layers=2, dropout=0.1)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return train.Tokenizer.from_file(str(TOKENIZER))
+
+
+def weights(model):
+    return torch.cat([weight.detach().flatten() for weight in model.parameters()])
+
+
+def test_a_run_that_was_interrupted_ends_with_the_weights_of_one_that_was_not(tokenizer, tmp_path, monkeypatch):
+    whole = train.train(TINY, tokenizer, name="tiny", state=tmp_path / "whole.pt")
+
+    class Interrupted(train.Progress):
+        def step(self, done, loss):
+            if done == 5:
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train, "Progress", Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train.train(TINY, tokenizer, name="tiny", state=tmp_path / "cut.pt", save_every=2)
+    resumed = train.train(TINY, tokenizer, name="tiny", state=tmp_path / "cut.pt", save_every=2)
+    assert_close(weights(resumed), weights(whole))
+    assert not torch.equal(weights(resumed), weights(train.new_model(TINY, tokenizer)))
+
+
+@pytest.mark.parametrize("content", ["another recipe", "damaged"])
+def test_a_state_that_does_not_fit_is_said_in_one_sentence(tokenizer, tmp_path, content):
+    state = tmp_path / "state.pt"
+    if content == "damaged":
+        state.write_bytes(b"not a state")
+    else:
+        torch.save({"recipe": {"steps": 1}}, state)
+    with pytest.raises(ValueError, match=r"delete it to start from scratch"):
+        train.train(TINY, tokenizer, name="tiny", state=state)
+
+
+def test_the_learning_rate_warms_up_and_falls_to_a_twentieth():
+    recipe = Recipe()
+    assert train.learning_rate(0, recipe) < recipe.learning_rate / 50
+    assert train.learning_rate(recipe.steps, recipe) == pytest.approx(recipe.learning_rate / 20)
+
+
+def test_reserved_coordinates_of_the_embedding_stay_close_to_zero(tokenizer, tmp_path):
+    recipe = replace(TINY, reserved=3)
+    embedding = train.train(recipe, tokenizer, name="tiny", state=tmp_path / "s.pt").get_input_embeddings().weight
+    assert embedding[:, :3].std() < 0.02 * embedding[:, 3:].std()
+
+
+def test_every_training_sequence_begins_with_bos_and_the_beginning_of_a_document(tokenizer):
+    tokens, _ = next(train.batches(tokenizer, TINY, step=0, start=0))
+    assert tokens.shape == (8, 64) and (tokens[:, 0] == 0).all()
+    first = tokenizer.decode(tokens[0, 1:].tolist())
+    assert train.document(0, seed=train.TRAINING_SEED)[0].startswith(first.split("<|endoftext|>")[0][:40])
+
+
+def test_at_least_eight_checkpoints_are_kept_each_about_twice_as_far_as_the_last():
+    steps = Recipe().checkpoints()
+    assert len(steps) >= 8 and steps[0] == 0 and steps[-1] == Recipe().steps
+    assert all(1.2 <= after / before <= 2.5 for before, after in itertools.pairwise(steps[1:]))
+
+
+def test_preference_loss_is_log_two_at_the_reference_and_falls_as_the_good_answer_gains(generator):
+    good, bad = torch.randn(2, 9, generator=generator)
+    start = chat.preference_loss(good, bad, good, bad, beta=0.3)
+    assert_close(start, torch.tensor(2.0).log())
+    margin = torch.tensor([1.0, -2.0])
+    loss = chat.preference_loss(margin, torch.zeros(2), torch.zeros(2), torch.zeros(2), beta=0.3)
+    assert_close(loss, (1 + (-0.3 * margin).exp()).log().mean())
+    assert chat.preference_loss(good + 1, bad, good, bad, beta=0.3) < start
+
+
+def test_only_the_answer_and_its_end_count(tokenizer):
+    tokens, answered = chat.encoded(tokenizer, [("How?", "So."), ("What is the capital of France?", "Paris.")])
+    assert tokenizer.decode(tokens[1][answered[1]].tolist(), skip_special_tokens=False) == " Paris.<|endoftext|>"
+    assert tokens[0][answered[0]][-1] == 0 and not answered[:, 0].any()
+
+
+@pytest.mark.parametrize("kind", chat.KINDS)
+def test_what_is_held_out_is_never_asked_in_post_training(kind):
+    def asked(held_out):
+        stream = chat.instructions(seed="test", kinds=(kind,), held_out=held_out)
+        return {next(stream).question for _ in range(400)}
+
+    seen, unseen = asked(False), asked(True)
+    assert len(unseen) > 50 and not seen & unseen
+
+
+def test_the_chat_template_is_what_post_training_shows(pocket):
+    messages = [{"role": "user", "content": "How?"}, {"role": "assistant", "content": "So."}]
+    template = pocket.tokenizer.backend.apply_chat_template
+    assert template(messages[:1], tokenize=False, add_generation_prompt=True) == chat.prompt("How?")
+    assert template(messages, tokenize=False) == chat.prompt("How?") + " So.<|endoftext|>"
+
+
+def test_the_smoke_run_trains_every_model_and_they_load(tmp_path):
+    command = [sys.executable, "-m", "lib.pocket.build", "--smoke", "--twins"]
+    places = ["--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
+    done = subprocess.run([*command, *places], capture_output=True, text=True, timeout=300, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "pocket: step 40/40  loss" in done.stderr and "min left" in done.stderr
+    made = {path.name for path in (tmp_path / "out" / "models").iterdir()}
+    assert {"pocket", "pocket-sft", "pocket-chat", "pocket-plain", "pocket-plain-dropout", "pocket-step-00008"} <= made
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]  # no training state stays behind
+    half = door.load(str(tmp_path / "out" / "models" / "pocket-step-00008"))
+    assert half.final_layer.W_U.dtype == torch.float32
+    sample = (tmp_path / "out" / "sample.txt").read_text().split("\n\n")
+    assert sample[0] == train.document(0, seed=train.HELD_OUT_SEED)[0]
+
+
+def test_a_damaged_state_stops_the_command_with_one_sentence(tmp_path):
+    (tmp_path / "work-smoke").mkdir()
+    (tmp_path / "work-smoke" / "pocket.pt").write_bytes(b"cut")
+    shutil.copy(TOKENIZER, tmp_path / "work-smoke" / "tokenizer.json")
+    command = [sys.executable, "-m", "lib.pocket.build", "--smoke", "--work", str(tmp_path / "work")]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "out")], capture_output=True, text=True, timeout=120, cwd=tmp_path
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("make pocket: the saved training state")
+    assert not (tmp_path / "out").exists()
