@@ -125,7 +125,7 @@ def main() -> None:
         if not given.card_only:
             build(Plan(work, out, recipe, post_training, given.twins, 5_000 if given.smoke else 200_000))
         if not given.smoke:
-            write_card(out, recipe, post_training)
+            write_card(out, recipe, replace(post_training, reserved=recipe.reserved))
     except (ValueError, OSError) as error:
         sys.exit(f"make pocket: {error}")
 
