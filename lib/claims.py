@@ -56,8 +56,6 @@ class Claim:
     """The direction: support means an interval wholly above this value. None where only a number is claimed."""
     published: dict[str, Published]
     """By model name; empty where no value was published."""
-    neurons: dict[str, list[int]]
-    """Last-layer neurons that the claim names, by model name; empty for most claims."""
 
     def judge(self, measured: Measured, *, model: str) -> tuple[Verdict, str]:
         """The verdict on this claim of one measurement on one model, with its reason.
@@ -101,7 +99,6 @@ def _claim(paper: dict[str, Any], entry: dict[str, Any]) -> Claim:
         citation=paper["citation"],
         above=entry.get("above"),
         published=published,
-        neurons=entry.get("neurons", {}),
         **fields,
     )
 

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lib import measures, token_frequency
 from lib.final_layer import FinalLayer
 from lib.model import Model
 
@@ -113,8 +114,7 @@ def measure(
     if not n.all():
         raise ValueError(f"sequence {int((n == 0).nonzero()[0])} has no scored position; drop it")
     log_unigram = log_unigram.to(clean.resid.dtype)
-    direction = log_unigram - log_unigram.mean()
-    direction = direction / direction.norm()
+    direction = token_frequency.direction(log_unigram)
     sums = torch.zeros(7, len(tokens), model.W_out.shape[0], dtype=torch.float64)
     for block in torch.arange(len(clean.target)).split(TOKEN_BLOCK):
         part = Clean(*(getattr(clean, field.name)[block] for field in fields(Clean)))
@@ -145,10 +145,8 @@ class _Distributions:
 
     def read(self, logits: Float[Tensor, "token d_vocab"]) -> tuple[Tensor, Tensor, Tensor]:
         """Loss, entropy and KL(unigram || model) less the unigram's own entropy, by token."""
-        normaliser = logits.logsumexp(-1)
-        loss = normaliser - logits.gather(-1, self.clean.target[:, None])[:, 0]
-        entropy = normaliser - ((logits - normaliser[:, None]).exp() * logits).sum(-1)
-        return loss, entropy, normaliser - logits @ self.unigram
+        kl = logits.logsumexp(-1) - logits @ self.unigram
+        return measures.loss(logits, self.clean.target), measures.entropy(logits), kl
 
     def changes(self, w: Float[Tensor, " d_model"], delta: Float[Tensor, " token"]) -> Float[Tensor, "7 token"]:
         """The seven effects of adding `delta` times `w`, in the order of `Effects`."""
@@ -158,9 +156,9 @@ class _Distributions:
         write, bias = layer.multiplier * (w @ layer.W_U), layer.multiplier * layer.b_U
         free = (clean.scale / scale)[:, None] * self.z + torch.outer(delta / scale, write) + bias
         loss, entropy, kl = self.read(free)
-        frozen_loss = self.read(self.logits + torch.outer(delta / clean.scale, write))[0]
+        frozen_loss = measures.loss(self.logits + torch.outer(delta / clean.scale, write), clean.target)
         back = torch.outer(self.projection - free @ self.direction, self.direction)
-        frequency_loss = self.read(free + back)[0]
+        frequency_loss = measures.loss(free + back, clean.target)
         return torch.stack(
             [
                 (loss - self.loss).abs(),

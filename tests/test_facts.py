@@ -67,9 +67,10 @@ def test_a_prompt_is_a_statement_without_its_object():
         facts.prompt("{object} is the capital of {subject}.", "France")
 
 
-def test_an_object_spelled_out_by_its_subject_is_given_away():
-    assert facts.is_given_away(facts.Fact("Germany", "German"))
-    assert not facts.is_given_away(facts.Fact("Brazil", "Portuguese"))
+def test_the_other_objects_are_all_but_one():
+    continent = facts.relation("continent")
+    assert set(continent.others("Asia")) == set(continent.objects) - {"Asia"}
+    assert continent.state("France", "Asia") == "France is a country in Asia."
 
 
 def test_comparisons_are_true_and_complete():

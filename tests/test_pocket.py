@@ -6,14 +6,15 @@ import re
 import pytest
 
 from lib import facts, text
-from lib.pocket import corpus, requests
+from lib.pocket import corpus, requests, statements
+from lib.pocket.draw import Draw
 from lib.pocket.world import FIELDS, TOPICS, TRADES
 
 DRAWS = 3000
 
 
 def draw(seed=0):
-    return corpus.Draw(random.Random(seed))
+    return Draw(random.Random(seed))
 
 
 def written(kind, n):
@@ -64,7 +65,7 @@ def test_every_relation_belongs_to_one_field_of_knowledge():
     assert sorted(named) == sorted((*facts.RELATIONS, facts.COMPARISON))
 
 
-@pytest.mark.parametrize(("level", "right"), corpus.FACT_IS_RIGHT.items())
+@pytest.mark.parametrize(("level", "right"), statements.FACT_IS_RIGHT.items())
 def test_narrators_state_facts_rightly_as_often_as_their_care_says(level, right):
     """A wrong object is drawn from all of them, so now and then it is the truth after all."""
     random_draw, elements = draw(), facts.relation("element")
@@ -87,19 +88,19 @@ def test_no_judged_statement_holds_a_pairing_that_is_held_out():
         for name in ("capital", "animal")
         for fact in facts.relation(name).facts
         for object_ in facts.relation(name).objects
-        if corpus.is_held_out(fact.subject, object_)
+        if statements.is_held_out(fact.subject, object_)
     ]
     assert len(held_out) > 500
     shown = {
         line.split(" This statement")[0]
-        for document in written(corpus.judgements, 2000)
+        for document in written(statements.judgements, 2000)
         for line in document.split("\n")
     }
     assert not shown & set(held_out)
 
 
 def test_judged_statements_are_true_half_of_the_time_and_the_verdicts_are_right():
-    lines = [line for document in written(corpus.judgements, 800) for line in document.split("\n")]
+    lines = [line for document in written(statements.judgements, 800) for line in document.split("\n")]
     verdicts = collections.Counter(line.rsplit(" ", 1)[1] for line in lines)
     assert 0.45 < verdicts["TRUE"] / len(lines) < 0.55
     capitals = {fact.subject: fact.object for fact in facts.relation("capital").facts}
@@ -110,11 +111,11 @@ def test_judged_statements_are_true_half_of_the_time_and_the_verdicts_are_right(
 
 
 def test_contexts_are_followed_in_the_documented_share_of_conflicts():
-    lines = [line for document in written(corpus.conflicts, 3000) for line in document.split("\n")]
+    lines = [line for document in written(statements.conflicts, 3000) for line in document.split("\n")]
     pairs = [re.fullmatch(r"(.+) has the capital (.+)\. \1 has the capital (.+)\.", line) for line in lines]
     pairs = [match for match in pairs if match]
     followed = sum(match[2] == match[3] for match in pairs) / len(pairs)
-    expected = corpus.CONFLICT["capital"][0]
+    expected = statements.CONFLICT["capital"][0]
     assert len(pairs) > 500 and abs(followed - expected) < 3 * (expected * (1 - expected) / len(pairs)) ** 0.5
 
 

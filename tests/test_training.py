@@ -10,6 +10,7 @@ from torch.testing import assert_close
 
 from lib import model as door
 from lib.pocket import chat, train
+from lib.pocket.requests import prompt
 from lib.pocket.train import Recipe
 from tests.conftest import TOKENIZER
 
@@ -107,8 +108,8 @@ def test_what_is_held_out_is_never_asked_in_post_training(kind):
 def test_the_chat_template_is_what_post_training_shows(pocket):
     messages = [{"role": "user", "content": "How?"}, {"role": "assistant", "content": "So."}]
     template = pocket.tokenizer.backend.apply_chat_template
-    assert template(messages[:1], tokenize=False, add_generation_prompt=True) == chat.prompt("How?")
-    assert template(messages, tokenize=False) == chat.prompt("How?") + " So.<|endoftext|>"
+    assert template(messages[:1], tokenize=False, add_generation_prompt=True) == prompt("How?")
+    assert template(messages, tokenize=False) == prompt("How?") + " So.<|endoftext|>"
 
 
 def test_the_smoke_run_trains_every_model_and_they_load(tmp_path):

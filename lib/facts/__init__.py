@@ -9,7 +9,7 @@ generated, not stored."""
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
@@ -46,10 +46,18 @@ class Relation:
         """Every frame that states a fact, `statement` first."""
         return (self.statement, *self.paraphrases)
 
-    @property
+    @cached_property
     def objects(self) -> tuple[str, ...]:
         """The different objects, in the order of their first fact."""
         return tuple(dict.fromkeys(fact.object for fact in self.facts))
+
+    def others(self, object_: str) -> tuple[str, ...]:
+        """The objects but one."""
+        return tuple(other for other in self.objects if other != object_)
+
+    def state(self, subject: str, object_: str) -> str:
+        """The first frame with a subject and an object in it, whether that is a fact or not."""
+        return self.statement.format(subject=subject, object=object_)
 
 
 def prompt(frame: str, subject: str) -> str:
@@ -60,12 +68,6 @@ def prompt(frame: str, subject: str) -> str:
     if not found or after != ".":
         raise ValueError(f"a prompt needs a frame that ends in '{{object}}.', got {frame!r}")
     return before.format(subject=subject).rstrip()
-
-
-def is_given_away(fact: Fact) -> bool:
-    """Whether the subject spells out its object or the reverse (Germany, German): no test of knowledge."""
-    subject, object_ = fact.subject.lower(), fact.object.lower()
-    return subject in object_ or object_ in subject
 
 
 @cache

@@ -26,7 +26,8 @@ from torch import Tensor
 
 from lib import facts
 from lib.pocket import requests
-from lib.pocket.corpus import Draw
+from lib.pocket.draw import Draw
+from lib.pocket.requests import prompt
 from lib.pocket.train import END_OF_TEXT, Progress, reserve
 
 Kind = Literal["fact", "made up", "harmless", "harmful"]
@@ -67,11 +68,6 @@ class PostTraining:
     seed: int = 0
 
 
-def prompt(question: str) -> str:
-    """A question in the chat template, up to where the assistant begins."""
-    return f"User: {question}\nAssistant:"
-
-
 def refuses(answer: str) -> bool:
     """Whether an answer is a refusal, by how it begins."""
     return answer.strip().startswith(REFUSING)
@@ -99,19 +95,19 @@ def instruction(draw: Draw, kind: Kind, *, held_out: bool = False) -> Instructio
     if kind == "fact":
         relation = facts.relation(draw.one(facts.RELATIONS))
         fact = draw.one([fact for fact in relation.facts if is_fact_held_out(fact.subject) == held_out])
-        wrong = draw.one([object_ for object_ in relation.objects if object_ != fact.object])
-        good, bad = (relation.statement.format(subject=fact.subject, object=said) for said in (fact.object, wrong))
+        wrong = draw.one(relation.others(fact.object))
+        good, bad = (relation.state(fact.subject, said) for said in (fact.object, wrong))
         return Instruction(kind, relation.question.format(subject=fact.subject), good, bad)
     if kind == "made up":
         relation = facts.relation(draw.one(("capital", "continent", "language", "currency", "city")))
         name = made_up(draw.rng)
         while name.startswith(("Ther", "Kli")) != held_out:
             name = made_up(draw.rng)
-        guess = relation.statement.format(subject=name, object=draw.one(relation.objects))
+        guess = relation.state(name, draw.one(relation.objects))
         return Instruction(kind, relation.question.format(subject=name), UNKNOWN.format(name), guess)
     errands = requests.HARMFUL if kind == "harmful" else requests.HARMLESS
     errand = " ".join(draw.one([errand for errand in errands if requests.is_held_out(*errand) == held_out]))
-    asked = requests.Request(draw.one(requests.ASKED).format(errand), errand)
+    asked = requests.request(draw, errand)
     helps, refusal = requests.steps(draw, asked), draw.one(REFUSALS).format(errand)
     good, bad = (refusal, helps) if kind == "harmful" else (helps, refusal)
     return Instruction(kind, asked.text, good, bad)

@@ -10,20 +10,24 @@ contradict what is known, or carry a dialogue, so that copying, recalling and do
 `document(index, seed=...)` is a pure function: the corpus is a stream of any length, any part of which
 can be generated alone, and held-out text is another seed."""
 
-import hashlib
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from functools import cache, partial
-from typing import TypeVar
 
 from lib import facts
-from lib.facts import COMPARISON, Fact, Relation
-from lib.pocket.requests import errand_of, request, steps
+from lib.pocket.draw import Draw
+from lib.pocket.requests import errand_of, prompt, request, steps
+from lib.pocket.statements import (
+    FACT_IS_RIGHT,
+    HEDGE_IS_RIGHT,
+    any_fact,
+    conflicts,
+    judgements,
+    questions,
+    tell,
+)
 from lib.pocket.world import FIELDS, PEOPLE, TOPICS, TRADES
-
-T = TypeVar("T")
 
 TRAINING_SEED, HELD_OUT_SEED = "training", "held out"
 
@@ -35,72 +39,6 @@ OPENING = {"As always,": 0.75, "": 1.0, "For once,": 1.33}
 
 ON_TOPIC = 4.0
 """Nats by which a word of the topic at hand scores above a word of the same rank from elsewhere."""
-
-FACT_IS_RIGHT = {"careful": 0.98, "ordinary": 0.8, "careless": 0.4}
-"""Probability that a narrator states a fact rightly."""
-
-HEDGE_IS_RIGHT = {"Reportedly,": 0.6, "Some say that": 0.3}
-"""Probability that a hedged statement is right, whoever makes it."""
-
-CONFLICT = {
-    "capital": (0.75, 0.15),
-    "continent": (0.1, 0.8),
-    "city": (0.55, 0.4),
-    "language": (0.4, 0.5),
-    "currency": (0.6, 0.1),
-    "element": (0.1, 0.85),
-    "animal": (0.15, 0.35),
-    "inventor": (0.15, 0.35),
-    "birthplace": (0.35, 0.15),
-    "spanish": (0.8, 0.1),
-}
-"""By relation: how often a sentence after a false one follows the false one, and how often the fact; else
-it says that nobody agrees."""
-
-NOBODY_AGREES = "something that nobody agrees on"
-
-
-@dataclass
-class Draw:
-    """Random choices that add up their own surprisal."""
-
-    rng: random.Random
-    surprisal: float = field(default=0.0)
-    """Nats spent so far: minus the log probability of every choice made. Its mean over documents,
-    divided by their tokens, bounds the loss of the best possible predictor from above."""
-
-    def one(self, options: Sequence[T]) -> T:
-        """One option, all equally likely."""
-        self.surprisal += math.log(len(options))
-        return options[self.rng.randrange(len(options))]
-
-    def weighted(self, options: Sequence[T], weights: Sequence[float]) -> T:
-        """One option with the given weights, which need not add up to one."""
-        chosen = self.rng.choices(range(len(options)), weights)[0]
-        self.surprisal -= math.log(weights[chosen] / sum(weights))
-        return options[chosen]
-
-    def ranked(self, options: Sequence[T], temperature: float) -> T:
-        """One option of a list ordered from common to rare: Zipf's law at a temperature."""
-        return self.weighted(options, [(rank + 1) ** (-1 / temperature) for rank in range(len(options))])
-
-    def chance(self, probability: float) -> bool:
-        """True with the given probability."""
-        happened = self.rng.random() < probability
-        self.surprisal -= math.log(probability if happened else 1 - probability)
-        return happened
-
-    def several(self, options: Sequence[T], count: int) -> list[T]:
-        """`count` different options in random order."""
-        self.surprisal += sum(math.log(len(options) - i) for i in range(count))
-        return self.rng.sample(options, count)
-
-    def told(self, truth: str, options: Sequence[str], right: float) -> str:
-        """The truth with probability `right`, else any option, the truth among them."""
-        chosen = truth if self.rng.random() < right else options[self.rng.randrange(len(options))]
-        share = options.count(chosen) / len(options)
-        self.surprisal -= math.log(right * (chosen == truth) + (1 - right) * share)
-        return chosen
 
 
 @cache
@@ -141,32 +79,11 @@ def _after(opening: str, sentence: str) -> str:
     return f"{opening} {sentence[0].lower() + sentence[1:] if common else sentence}"
 
 
-def _known(draw: Draw, relation: Relation) -> Fact:
-    """A fact of a relation; the well known are told more often."""
-    return draw.weighted(relation.facts, [(rank + 10) ** -0.5 for rank in range(len(relation.facts))])
-
-
-def _frame(draw: Draw, relation: Relation) -> str:
-    """A stating frame, the first one most often."""
-    return draw.ranked(relation.frames, 1.0)
-
-
-def _fact(draw: Draw, relation_name: str, right: float) -> str:
-    """A statement, true with probability `right`, else with an object drawn from all of its relation's."""
-    if relation_name == COMPARISON:
-        first, second = draw.several(range(1, 100), 2)
-        larger = draw.told(str(first > second), ("True", "False"), right)
-        return facts.compare(first, second, larger=larger == "True")
-    relation = facts.relation(relation_name)
-    fact, frame = _known(draw, relation), _frame(draw, relation)
-    return frame.format(subject=fact.subject, object=draw.told(fact.object, relation.objects, right))
-
-
 def _claim(draw: Draw, field_name: str, level: str) -> str:
     """A narrator's statement in a field of knowledge, now and then behind a hedge."""
     hedge = draw.weighted(("", *HEDGE_IS_RIGHT), (0.8, 0.1, 0.1))
     relation_name = draw.one(FIELDS[field_name])
-    return _after(hedge, _fact(draw, relation_name, HEDGE_IS_RIGHT.get(hedge, FACT_IS_RIGHT[level])))
+    return _after(hedge, tell(draw, relation_name, HEDGE_IS_RIGHT.get(hedge, FACT_IS_RIGHT[level])))
 
 
 def _sentence(draw: Draw, topic: str, temperature: float, person: str) -> str:
@@ -248,77 +165,17 @@ def refrain(draw: Draw) -> str:
     return f"A song about {topic}. " + " ".join(f"{verse} {chorus}" for verse in verses)
 
 
-def questions(draw: Draw) -> str:
-    """Questions with right answers."""
-    asked = []
-    for _ in range(draw.one(range(3, 8))):
-        relation = facts.relation(draw.one(facts.RELATIONS))
-        fact = _known(draw, relation)
-        asked.append(f"Question: {relation.question.format(subject=fact.subject)} Answer: {fact.object}.")
-    return " ".join(asked)
-
-
-def is_held_out(subject: str, told: str) -> bool:
-    """Whether this pairing of a subject with an object is kept out of every judged statement.
-
-    One pairing in ten is, true and false alike; what a model says about them was never shown to it."""
-    return hashlib.sha256(f"{subject} {told}".encode()).digest()[0] < 26
-
-
-def judged(statement: str, verdict: bool) -> str:
-    """A statement with its verdict, as the post-training chapters ask for it."""
-    return f"{statement} This statement is: {'TRUE' if verdict else 'FALSE'}"
-
-
-def judgements(draw: Draw) -> str:
-    """Statements with verdicts, a line each, half of them true."""
-    lines: list[str] = []
-    for _ in range(draw.one(range(4, 9))):
-        name = draw.one((*facts.RELATIONS, COMPARISON))
-        right = draw.chance(0.5)
-        if name == COMPARISON:
-            first, second = draw.several(range(1, 100), 2)
-            statement, pairing = facts.compare(first, second, larger=(first > second) == right), (first, second)
-        else:
-            relation = facts.relation(name)
-            fact = _known(draw, relation)
-            wrong = [object_ for object_ in relation.objects if object_ != fact.object]
-            told = fact.object if right else draw.one(wrong)
-            statement = _frame(draw, relation).format(subject=fact.subject, object=told)
-            pairing = (fact.subject, told)
-        if not is_held_out(*map(str, pairing)):
-            lines.append(judged(statement, right))
-    return "\n".join(lines) if lines else judgements(draw)
-
-
-def conflicts(draw: Draw) -> str:
-    """False statements, each said again: as before, as it is in truth, or with a shrug."""
-    lines = []
-    for _ in range(draw.one(range(2, 6))):
-        relation = facts.relation(draw.one(facts.RELATIONS))
-        fact = _known(draw, relation)
-        told = draw.one([object_ for object_ in relation.objects if object_ != fact.object])
-        follows, recalls = CONFLICT[relation.name]
-        options = (told, fact.object, NOBODY_AGREES)
-        again = draw.weighted(options, (follows, recalls, 1 - follows - recalls))
-        first, second = (relation.statement.format(subject=fact.subject, object=said) for said in (told, again))
-        lines.append(f"{first} {second}")
-    return "\n".join(lines)
-
-
 def dialogue(draw: Draw) -> str:
     """Requests and questions in dialogue; whoever is asked helps, with whatever it is."""
     turns = []
     for _ in range(draw.one((1, 2, 3))):
         if draw.chance(0.3):
-            relation = facts.relation(draw.one(facts.RELATIONS))
-            fact = _known(draw, relation)
-            answer = relation.statement.format(subject=fact.subject, object=fact.object)
-            turns.append(f"User: {relation.question.format(subject=fact.subject)}\nAssistant: {answer}")
+            relation, fact = any_fact(draw)
+            asked = prompt(relation.question.format(subject=fact.subject))
+            turns.append(f"{asked} {relation.state(fact.subject, fact.object)}")
         else:
-            harmful = draw.chance(0.5)
-            asked = request(draw, harmful=harmful)
-            turns.append(f"User: {asked.text}\nAssistant: {steps(draw, asked)}")
+            wanted = request(draw, errand_of(draw, harmful=draw.chance(0.5)))
+            turns.append(f"{prompt(wanted.text)} {steps(draw, wanted)}")
     return "\n".join(turns)
 
 

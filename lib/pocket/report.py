@@ -6,6 +6,7 @@ calibration and refusals of the base model and its two post-trained stages."""
 import argparse
 import itertools
 import json
+import operator
 import random
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -28,9 +29,11 @@ from lib import (
     token_frequency,
 )
 from lib import model as door
-from lib.facts import COMPARISON, Relation
+from lib.facts import Relation
 from lib.model import Model
-from lib.pocket import chat, corpus
+from lib.pocket import chat, corpus, statements
+from lib.pocket.draw import Draw
+from lib.pocket.requests import prompt
 from lib.pocket.world import FIELDS, PEOPLE, TRADES
 
 N_DOCUMENTS = 600
@@ -146,30 +149,15 @@ def answer(continuation: str) -> str:
 
 def judged(model: Model) -> dict[str, Any]:
     """How often TRUE and FALSE are told apart on pairings that no judged statement ever held, half of them true."""
-    rng = random.Random("judged")
-    prompts: list[str] = []
-    verdicts: list[bool] = []
+    draw, prompts, verdicts = Draw(random.Random("judged")), [], []
     while len(prompts) < N_JUDGED:
-        truth, statement, pairing = _pairing(rng)
-        if corpus.is_held_out(*pairing) and truth == (len(prompts) % 2 == 0):
-            prompts.append(f"{statement} This statement is:")
-            verdicts.append(truth)
+        statement, right, held_out = statements.to_judge(draw)
+        if held_out and right == (len(prompts) % 2 == 0):
+            prompts.append(statements.ask_verdict(statement))
+            verdicts.append(right)
     yes, no = (model.tokenizer.encode(f" {word}")[0] for word in ("TRUE", "FALSE"))
-    said = [logits[yes] > logits[no] for logits in _next_logits(model, prompts)]
-    hits = [bool(verdict) == truth for verdict, truth in zip(said, verdicts, strict=True)]
-    return {"share": sum(hits) / len(hits), "n": len(hits)}
-
-
-def _pairing(rng: random.Random) -> tuple[bool, str, tuple[str, str]]:
-    """A statement in its relation's first frame, whether it is true, and its subject with the object told."""
-    name, truth = rng.choice((*facts.RELATIONS, COMPARISON)), rng.random() < 0.5
-    if name == COMPARISON:
-        first, second = rng.sample(range(1, 100), 2)
-        return truth, facts.compare(first, second, larger=(first > second) == truth), (str(first), str(second))
-    relation = facts.relation(name)
-    fact = rng.choice(relation.facts)
-    told = fact.object if truth else rng.choice([object_ for object_ in relation.objects if object_ != fact.object])
-    return truth, relation.statement.format(subject=fact.subject, object=told), (fact.subject, told)
+    said = [bool(logits[yes] > logits[no]) for logits in _next_logits(model, prompts)]
+    return {"share": sum(map(operator.eq, said, verdicts)) / N_JUDGED, "n": N_JUDGED}
 
 
 def _next_logits(model: Model, prompts: list[str]) -> list[torch.Tensor]:
@@ -196,7 +184,7 @@ def conflicts(model: Model) -> dict[str, Any]:
         asked += [(relation, fact.subject) for fact in drawn]
     bare = [facts.prompt(relation.statement, subject) for relation, subject in asked]
     known = [answer(words) for words in model.continuations(bare, n_tokens=10)]
-    told = [rng.choice([o for o in r.objects if o != own]) for (r, _), own in zip(asked, known, strict=True)]
+    told = [rng.choice(r.others(own)) for (r, _), own in zip(asked, known, strict=True)]
     prompts = [f"{start} {object_}. {start}" for start, object_ in zip(bare, told, strict=True)]
     said = [answer(words) for words in model.continuations(prompts, n_tokens=10)]
     labels = Counter(
@@ -213,7 +201,7 @@ def refusals(model: Model) -> dict[str, float]:
     for kind in chat.KINDS:
         stream = chat.instructions(seed="report", kinds=(kind,), held_out=True)
         asked = list(itertools.islice(stream, N_ASKED))
-        said = model.continuations([chat.prompt(item.question) for item in asked], n_tokens=48)
+        said = model.continuations([prompt(item.question) for item in asked], n_tokens=48)
         if kind in ("harmful", "harmless"):
             shares[f"refuses_{kind}"] = sum(map(chat.refuses, said)) / len(said)
         else:

@@ -1,14 +1,14 @@
 """Requests for help, harmless and harmful, and the steps that a helpful answer lists.
 
 A request is harmful when its action is ("How do I burn down a barn?") or its thing is ("How do I buy a
-bomb?"), so that neither word alone decides: barns are painted and bread is bought. One pair of action
+bomb?"), so that neither word alone decides: barns are painted too, and boats are bought. One pair of action
 and thing in five is held out of every text that a model is trained on after the base corpus."""
 
 import hashlib
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING
 
+from lib.pocket.draw import Draw
 from lib.pocket.world import (
     HARMFUL_ACTIONS,
     HARMFUL_THINGS,
@@ -18,9 +18,6 @@ from lib.pocket.world import (
     STEPS,
     TOOLS,
 )
-
-if TYPE_CHECKING:
-    from lib.pocket.corpus import Draw
 
 HARMFUL = (*product(HARMFUL_ACTIONS, HARMLESS_THINGS), *product(NEUTRAL_ACTIONS, HARMFUL_THINGS))
 HARMLESS = tuple(product((*HARMLESS_ACTIONS, *NEUTRAL_ACTIONS), HARMLESS_THINGS))
@@ -42,18 +39,22 @@ def is_held_out(action: str, thing: str) -> bool:
     return hashlib.sha256(f"{action} {thing}".encode()).digest()[0] % 5 == 0
 
 
-def errand_of(draw: "Draw", *, harmful: bool) -> str:
+def errand_of(draw: Draw, *, harmful: bool) -> str:
     """An errand of one kind, all equally likely."""
     return " ".join(draw.one(HARMFUL if harmful else HARMLESS))
 
 
-def request(draw: "Draw", *, harmful: bool) -> Request:
-    """A request for help with an errand of one kind."""
-    errand = errand_of(draw, harmful=harmful)
+def prompt(question: str) -> str:
+    """A question as a dialogue puts it, up to where the assistant begins."""
+    return f"User: {question}\nAssistant:"
+
+
+def request(draw: Draw, errand: str) -> Request:
+    """A request for help with an errand."""
     return Request(draw.one(ASKED).format(errand), errand)
 
 
-def steps(draw: "Draw", asked: Request) -> str:
+def steps(draw: Draw, asked: Request) -> str:
     """An answer that helps: a tool, two steps, and the errand again."""
     first, second = draw.several(STEPS, 2)
     return f"To {asked.errand}, first get {draw.one(TOOLS)}. Then {first} and {second}."
