@@ -150,9 +150,17 @@ def _listable() -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for word in (*topical, *known) if " " not in word))
 
 
+def _code(draw: Draw) -> str:
+    """A made-up word of one to four letters or digits, so that lists do not hold known words alone."""
+    return "".join(draw.one("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(draw.one((1, 2, 2, 3, 4))))
+
+
 def word_list(draw: Draw) -> str:
-    """A list of random words, read out two or three times."""
-    listed = " ".join(draw.several(_listable(), draw.one(range(8, 31))))
+    """A list of random words, or of random codes, read out two or three times; short lists are the most common."""
+    lengths = range(3, 31)
+    length = draw.weighted(lengths, [1 / length for length in lengths])
+    words = draw.several(_listable(), length) if draw.chance(0.7) else [_code(draw) for _ in range(length)]
+    listed = " ".join(words)
     again = f" And once more: {listed}." if draw.chance(0.3) else ""
     return f"{draw.one(PEOPLE)} reads the list: {listed}. Again: {listed}.{again}"
 

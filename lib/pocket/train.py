@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 
@@ -43,6 +43,9 @@ class Recipe:
     """Coordinates of the embedding that are never trained and stay near zero, so that the unembedding, which is
     the same matrix, does not read them: room for a null space. 0 for a plain model."""
     embedding_std: float = 0.02
+    """Of the token embedding, and of the sinusoids that the position embedding begins as."""
+    weight_std: float = 0.09
+    """Of every other matrix: one over the root of the width, so that attention is selective from the first step."""
     dropout: float = 0.0
     steps: int = 2400
     tokens_per_step: int = 4096
@@ -50,6 +53,8 @@ class Recipe:
     """Positions of a training sequence during most of the run; the last share `long` uses all `n_positions`."""
     long: float = 0.1
     learning_rate: float = 3e-3
+    matrix_learning_rate: float = 1e-2
+    """Of Muon, which trains the matrices inside the blocks; 0 leaves them to AdamW like all the rest."""
     warmup_steps: int = 100
     weight_decay: float = 0.1
     mlp_weight_decay: float = 0.5
@@ -105,10 +110,10 @@ def batches(
         yield torch.tensor(rows), start
 
 
-def learning_rate(step: int, recipe: Recipe) -> float:
-    """Linear warm-up, then a straight line to a twentieth of the peak."""
+def schedule(step: int, recipe: Recipe) -> float:
+    """Share of the peak learning rate: linear warm-up, then a straight line to a twentieth."""
     warm = min(1.0, (step + 1) / recipe.warmup_steps)
-    return recipe.learning_rate * warm * (1 - 0.95 * step / recipe.steps)
+    return warm * (1 - 0.95 * step / recipe.steps)
 
 
 def new_model(recipe: Recipe, tokenizer: Tokenizer) -> torch.nn.Module:
@@ -125,6 +130,7 @@ def new_model(recipe: Recipe, tokenizer: Tokenizer) -> torch.nn.Module:
         resid_pdrop=recipe.dropout,
         embd_pdrop=recipe.dropout,
         attn_pdrop=recipe.dropout,
+        initializer_range=recipe.weight_std,
         activation_function="gelu_pytorch_tanh",  # the same function as gelu_new, in one fused kernel
         bos_token_id=end,
         eos_token_id=end,
@@ -132,7 +138,15 @@ def new_model(recipe: Recipe, tokenizer: Tokenizer) -> torch.nn.Module:
     with torch.no_grad():
         embedding = model.get_input_embeddings().weight.normal_(std=recipe.embedding_std)
         embedding[:, : recipe.reserved] *= 0.01
+        positions = model.transformer.wpe.weight
+        positions.copy_(sinusoids(*positions.shape) * recipe.embedding_std * 2**0.5)
     return model
+
+
+def sinusoids(n_positions: int, d_model: int) -> Float[Tensor, "position d_model"]:
+    """Sines and cosines of the position at wavelengths from 2 pi to 20,000 pi (Vaswani et al. 2017, section 3.5)."""
+    angle = torch.arange(n_positions)[:, None] / 10_000 ** (torch.arange(0, d_model, 2) / d_model)
+    return torch.stack([angle.sin(), angle.cos()], -1).flatten(1)
 
 
 def reserve(model: torch.nn.Module, count: int) -> None:
@@ -142,14 +156,45 @@ def reserve(model: torch.nn.Module, count: int) -> None:
     embedding.register_hook(lambda gradient: gradient * trained)
 
 
-def optimizer_of(model: torch.nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW; matrices decay, those of the MLPs at a rate of their own, vectors do not."""
-    groups: dict[float, list[Tensor]] = {}
-    for name, weight in model.named_parameters():
-        decay = recipe.mlp_weight_decay if ".mlp." in name else recipe.weight_decay
-        groups.setdefault(decay if weight.dim() > 1 else 0.0, []).append(weight)
-    groups = [{"params": weights, "weight_decay": decay} for decay, weights in groups.items()]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True)
+class Optimizer:
+    """Muon for the matrices inside the blocks, AdamW for the rest; matrices decay, those of the MLPs at a rate
+    of their own, vectors do not."""
+
+    def __init__(self, model: torch.nn.Module, recipe: Recipe) -> None:
+        matrices: dict[float, list[Tensor]] = {}
+        rest: dict[float, list[Tensor]] = {}
+        for name, weight in model.named_parameters():
+            inside = weight.dim() > 1 and ".h." in name and recipe.matrix_learning_rate > 0
+            decay = recipe.mlp_weight_decay if ".mlp." in name else recipe.weight_decay
+            (matrices if inside else rest).setdefault(decay if weight.dim() > 1 else 0.0, []).append(weight)
+        self.parts = [
+            torch.optim.AdamW(_groups(rest), lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True),
+        ]
+        if matrices:
+            rate, adjust = recipe.matrix_learning_rate, "match_rms_adamw"
+            self.parts.append(torch.optim.Muon(_groups(matrices), lr=rate, adjust_lr_fn=adjust))
+        self.peaks = [part.defaults["lr"] for part in self.parts]
+
+    def step(self, share: float) -> None:
+        """One step at a share of the peak learning rates; clears the gradients."""
+        for part, peak in zip(self.parts, self.peaks, strict=True):
+            for group in part.param_groups:
+                group["lr"] = peak * share
+            part.step()
+            part.zero_grad(set_to_none=True)
+
+    def state_dict(self) -> list[dict]:
+        """The state of each part."""
+        return [part.state_dict() for part in self.parts]
+
+    def load_state_dict(self, states: list[dict]) -> None:
+        """Takes up the state of each part."""
+        for part, state in zip(self.parts, states, strict=True):
+            part.load_state_dict(state)
+
+
+def _groups(weights: dict[float, list[Tensor]]) -> list[dict]:
+    return [{"params": some, "weight_decay": decay} for decay, some in weights.items()]
 
 
 class Progress:
@@ -188,7 +233,7 @@ def train(
     torch.manual_seed(recipe.seed)
     model = new_model(recipe, tokenizer)
     reserve(model, recipe.reserved)
-    optimizer, done, start = optimizer_of(model, recipe), 0, 0
+    optimizer, done, start = Optimizer(model, recipe), 0, 0
     if state.exists():
         done, start = _resume(state, recipe, model, optimizer)
     elif keep is not None:
@@ -197,13 +242,10 @@ def train(
     model.train()
     for tokens, following in itertools.islice(batches(tokenizer, recipe, step=done, start=start), recipe.steps - done):
         torch.manual_seed(1_000_003 * recipe.seed + done)  # dropout, the same after a resume
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(done, recipe)
         loss = model(tokens, labels=tokens, use_cache=False).loss
-        optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        optimizer.step(schedule(done, recipe))
         done += 1
         progress.step(done, loss.item())
         if done in kept and keep is not None:
@@ -216,7 +258,7 @@ def train(
     return model.eval()
 
 
-def _resume(state: Path, recipe: Recipe, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, int]:
+def _resume(state: Path, recipe: Recipe, model: torch.nn.Module, optimizer: Optimizer) -> tuple[int, int]:
     try:
         saved = torch.load(state, weights_only=True)
     except Exception as error:

@@ -1,0 +1,26 @@
+"""The book's figures: a table in, Axes out. Nothing here loads, computes, saves or shows.
+
+Colour means one thing in the whole book: entropy (`ENTROPY`), token frequency (`FREQUENCY`), and
+everything random or unselected (`OTHER`). A module for each chapter's figures; call them as `plots.<figure>`."""
+
+from lib.plots.final_layer import accuracy_against_confidence, entropy_against_scale, loss_against_entropy
+from lib.plots.neurons import logit_variance_against_norm, overlap_of_rules, rho_against_dim, share_against_index
+from lib.plots.null_space import direct_change_against_dim, singular_value_against_index
+from lib.plots.style import ENTROPY, FREQUENCY, OTHER, use_style, yerror_clipped
+
+__all__ = [
+    "ENTROPY",
+    "FREQUENCY",
+    "OTHER",
+    "accuracy_against_confidence",
+    "direct_change_against_dim",
+    "entropy_against_scale",
+    "logit_variance_against_norm",
+    "loss_against_entropy",
+    "overlap_of_rules",
+    "rho_against_dim",
+    "share_against_index",
+    "singular_value_against_index",
+    "use_style",
+    "yerror_clipped",
+]

@@ -1,0 +1,38 @@
+"""Figures of chapter 01: what a final layer says about confidence."""
+
+import seaborn
+from matplotlib.axes import Axes
+from pandas import DataFrame
+
+from lib.plots.style import ENTROPY, FREQUENCY, OTHER, yerror_clipped
+
+
+def loss_against_entropy(tokens: DataFrame, bins: DataFrame, *, ax: Axes) -> Axes:
+    """A dot per token of `tokens` (entropy, loss), the mean of each of `bins` with its interval, and loss = entropy."""
+    seaborn.scatterplot(tokens, x="entropy", y="loss", color=OTHER, s=6, alpha=0.35, linewidth=0, ax=ax)
+    error = [bins.loss - bins.low, bins.high - bins.loss]
+    ax.errorbar(bins.entropy, bins.loss, yerror_clipped(error), fmt="o", color=ENTROPY, label="mean of a bin, 95 %")
+    top = tokens.entropy.max()
+    ax.plot([0, top], [0, top], color="black", linewidth=1, linestyle=":", label="loss = entropy")
+    ax.set(xlabel="entropy (nats)", ylabel="loss (nats)", ylim=(-0.2, bins.high.max() * 2))
+    ax.legend(loc="upper left")
+    return ax
+
+
+def entropy_against_scale(table: DataFrame, *, ax: Axes) -> Axes:
+    """Mean entropy with its interval (entropy, low, high) at multiples of the clean scale (factor)."""
+    ax.fill_between(table.factor, table.low, table.high, color=ENTROPY, alpha=0.2, linewidth=0)
+    ax.plot(table.factor, table.entropy, "o-", color=ENTROPY)
+    ax.axvline(1, color="black", linewidth=1, linestyle=":")
+    ax.set(xscale="log", xlabel="scale / clean scale", ylabel="entropy (nats)")
+    return ax
+
+
+def accuracy_against_confidence(bins: DataFrame, *, ax: Axes) -> Axes:
+    """A reliability diagram: accuracy of each bin with its interval (low, high) against its confidence."""
+    ax.plot([0, 1], [0, 1], color="black", linewidth=1, linestyle=":", label="perfectly calibrated")
+    error = yerror_clipped([bins.accuracy - bins.low, bins.high - bins.accuracy])
+    ax.errorbar(bins.confidence, bins.accuracy, error, fmt="o", color=FREQUENCY, label="bin of equal mass, 95 %")
+    ax.set(xlabel="top-1 confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal")
+    ax.legend(loc="upper left")
+    return ax
