@@ -11,17 +11,48 @@ def judge(claim, value, low, high, model):
     return claims.load()[claim].judge(Estimate(float(value), float(low), float(high), 10, 2), model=model)
 
 
-def test_every_claim_names_a_chapter_and_can_be_judged():
+def test_every_claim_can_be_judged_in_a_chapter_or_says_why_not():
     numbers = {name.split("_")[0] for name in chapters()}
     for claim in claims.load().values():
-        assert claim.chapter in numbers, claim.id
-        assert claim.above is not None or claim.published, f"{claim.id} says nothing that could fail"
+        assert claim.chapter in numbers or claim.reason, claim.id
+        assert claim.has_direction or claim.published or claim.reason, f"{claim.id} says nothing that could fail"
 
 
 def test_a_direction_needs_the_whole_interval():
     assert judge("stolfo2024.C3", 1.5, 1.2, 1.8, "pocket")[0] == "direction only"
     assert judge("stolfo2024.C3", 1.1, 0.9, 1.3, "pocket")[0] == "differs"
     assert judge("stolfo2024.C3", 0.8, 0.7, 0.9, "pocket") == ("differs", "the interval lies below 1")
+
+
+def test_a_claim_that_something_falls_is_judged_from_above():
+    assert judge("stolfo2024.C7.entropy", -0.3, -0.5, -0.1, "pocket")[0] == "direction only"
+    assert judge("stolfo2024.C7.entropy", -0.1, -0.3, 0.1, "pocket")[1] == "the interval includes or lies above 0"
+    assert judge("stolfo2024.C7.entropy", 0.2, 0.1, 0.3, "pocket") == ("differs", "the interval lies above 0")
+
+
+def test_a_claim_about_one_model_is_not_tested_by_another():
+    verdict, reason = judge("stolfo2024.C6", 0.5, 0.4, 0.6, "gpt2")
+    assert verdict == "not tested" and reason == "the claim is about meta-llama/Llama-2-7b-hf; this is gpt2"
+    assert judge("stolfo2024.C6", 0.5, 0.4, 0.6, "meta-llama/Llama-2-7b-hf")[0] == "direction only"
+
+
+def test_a_measurement_that_is_not_finite_is_refused():
+    with pytest.raises(ValueError, match="needs a finite measurement"):
+        judge("stolfo2024.C5", float("nan"), 0.4, 0.6, "pocket")
+
+
+def test_the_neurons_that_a_paper_names_are_found_under_both_names_of_a_model():
+    assert claims.named_neurons("stolfo2024.C16.slope", model="openai-community/gpt2") == [2378]
+    assert claims.named_neurons("stolfo2024.C16.slope", model="pocket") == []
+
+
+def test_claims_that_no_chapter_tests_open_the_ledger_with_their_reason():
+    ledger = claims.Ledger(chapter="13", model="pocket")
+    assert {"stolfo2024.C24", "stolfo2024.X2"} <= {entry["claim"] for entry in ledger.entries}
+    assert all(entry["verdict"] == "not tested" and entry["reason"] for entry in ledger.entries)
+    assert not claims.Ledger(chapter="02", model="pocket").entries
+    with pytest.raises(ValueError, match="said to be untestable"):
+        ledger.record("stolfo2024.X2", Estimate(1.0, 1.0, 1.0, 1, 1))
 
 
 def test_a_published_number_is_held_only_by_the_papers_model():
