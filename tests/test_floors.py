@@ -11,10 +11,10 @@ import pytest
 LIB = Path(__file__).parents[1] / "lib"
 FLOORS = [
     {"measures", "resampling"},
-    {"final_layer", "null_space", "token_frequency", "text", "source", "facts"},
+    {"final_layer", "null_space", "text", "source", "facts"},
     {"checkpoint"},  # what model reads through
     {"model", "neuron_weights"},
-    {"selection", "ablation"},
+    {"selection", "ablation", "token_frequency"},
     {"effects"},
     {"induction", "emergence"},  # the case studies
     {"plots", "claims", "provenance", "book"},
