@@ -1,0 +1,24 @@
+r"""What ablating last-layer neurons does to loss and entropy, exactly, without running the model again.
+
+Replacing a last-layer activation moves the final residual stream by \(\delta w\) at its own position only.
+With w centred as the norm centres, \(a = x \cdot w\) for the centred residual x, \(q = w \cdot w\), s the clean
+scale and z the clean logits less their bias,
+
+.. math::
+    s'^2 = s^2 + (2 \delta a + \delta^2 q) / d_\mathrm{model}, \qquad
+    z' = \frac{s}{s'} z + \frac{\delta}{s'} w W_U + b_U
+
+is the ablated run with the norm free; with s in place of s' the norm is frozen and only the neuron's direct
+write remains (total and direct effect, Stolfo et al. 2024, section 3.2). Projecting z' back onto the clean
+run's value along the token-frequency direction gives the frequency-frozen variant (section 4.2). For a set of
+neurons \(\delta w\) is the sum over its members.
+
+`measure` takes one neuron at a time, `measure_sets` whole sets; both keep means by sequence. `by_token` keeps
+every token of a few sets."""
+
+from lib.effects.by_token import TokenEffects, by_token
+from lib.effects.clean import Clean, clean_run
+from lib.effects.measuring import measure, measure_sets
+from lib.effects.result import QUANTITIES, Effects
+
+__all__ = ["QUANTITIES", "Clean", "Effects", "TokenEffects", "by_token", "clean_run", "measure", "measure_sets"]

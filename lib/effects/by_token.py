@@ -1,0 +1,93 @@
+"""Effects of a few sets of neurons with every token kept: for scatter plots and for single stories."""
+
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lib import ablation, measures
+from lib.effects import ablated, temperature
+from lib.effects.clean import clean_run, difference
+from lib.effects.distributions import Distributions
+from lib.effects.measuring import Replacement
+from lib.model import Model
+
+CELLS = 2**22
+"""Logits that a block of tokens may hold."""
+
+
+@dataclass(frozen=True)
+class TokenEffects:
+    """The clean run at every scored token, and what ablating each set changes there; nats throughout."""
+
+    loss: Float[Tensor, " token"]
+    entropy: Float[Tensor, " token"]
+    kl: Float[Tensor, " token"]
+    """KL(unigram || model)."""
+    reciprocal_rank: Float[Tensor, " token"]
+    """1 / rank of the true next token; 1 where the model's best guess is right."""
+    scale: Float[Tensor, " token"]
+    """What the final norm divides by."""
+    target: Int[Tensor, " token"]
+    """The token that comes next."""
+    sequence: Int[Tensor, " token"]
+    position: Int[Tensor, " token"]
+    loss_change: Float[Tensor, "set token"]
+    direct_loss_change: Float[Tensor, "set token"]
+    """With the norm frozen."""
+    frequency_loss_change: Float[Tensor, "set token"]
+    """With the token-frequency projection frozen, the norm free."""
+    entropy_change: Float[Tensor, "set token"]
+    kl_change: Float[Tensor, "set token"]
+    reciprocal_rank_change: Float[Tensor, "set token"]
+    prediction_change: Bool[Tensor, "set token"]
+    """Whether the most likely next token is another one."""
+    temperature: Float[Tensor, "set token"]
+    """The single temperature of the clean logits that mimics the ablation best; no unit, 1 for no change."""
+    kl_from_clean: Float[Tensor, "set token"]
+    """KL(ablated || clean)."""
+    kl_left: Float[Tensor, "set token"]
+    """KL(ablated || clean at that temperature): what no temperature explains."""
+
+
+def by_token(
+    model: Model,
+    tokens: Int[Tensor, "sequence position"],
+    *,
+    sets: Bool[Tensor, "set d_mlp"],
+    scored: Bool[Tensor, "sequence position"],
+    log_unigram: Float[Tensor, " d_vocab"],
+    replacement: Replacement | None = None,
+) -> TokenEffects:
+    """Ablates all neurons of a set together, by the mean over all positions unless `replacement` is given.
+
+    Raises ValueError as `clean_run` does."""
+    clean = clean_run(model, tokens, scored)
+    if replacement is None:
+        replacement = ablation.mean(model.run(tokens, "activation").activation)
+    parts = []
+    for block in torch.arange(len(clean.target)).split(max(1, CELLS // model.final_layer.d_vocab)):
+        part = clean.part(block)
+        before = Distributions(model.final_layer, part, log_unigram)
+        pairs = ablated.logits(model, part, difference(part, replacement), sets)
+        changes = [_changes(before, free, frozen) for free, frozen in pairs]
+        parts.append({name: torch.stack([change[name] for change in changes]) for name in changes[0]})
+        own = {"loss", "entropy", "kl", "reciprocal_rank"}
+        parts[-1] |= {name: getattr(before, name) for name in own}
+    joined = {name: torch.cat([part[name] for part in parts], -1) for name in parts[0]}
+    kept = {field.name: getattr(clean, field.name) for field in fields(TokenEffects) if hasattr(clean, field.name)}
+    return TokenEffects(**kept, **joined)
+
+
+def _changes(
+    before: Distributions, free: Float[Tensor, "token d_vocab"], frozen: Float[Tensor, "token d_vocab"]
+) -> dict[str, Tensor]:
+    change: dict[str, Tensor] = before.changes(free, frozen)
+    best = temperature.best(before.logits, free)
+    return change | {
+        "prediction_change": change["prediction_change"].bool(),
+        "temperature": best,
+        "kl_from_clean": measures.kl_divergence(free, before.logits),
+        "kl_left": measures.kl_divergence(free, before.logits / best[:, None]),
+    }

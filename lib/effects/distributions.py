@@ -1,0 +1,68 @@
+"""Loss, entropy, KL and ranks of the clean run at some tokens, and how far the ablated run's are from them."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lib import measures, token_frequency
+from lib.effects.clean import Clean
+from lib.final_layer import FinalLayer
+
+
+class Distributions:
+    """The clean distributions of some tokens, all of them held at once."""
+
+    def __init__(self, layer: FinalLayer, clean: Clean, log_unigram: Float[Tensor, " d_vocab"]) -> None:
+        log_unigram = log_unigram.to(layer.W_U)
+        self.target, self.log_unigram = clean.target, log_unigram
+        self.direction = token_frequency.direction(log_unigram)
+        self.logits = layer.logits(clean.resid, scale=clean.scale)
+        self.loss, self.entropy = measures.loss(self.logits, clean.target), measures.entropy(self.logits)
+        self.kl, self.reciprocal_rank = self.unigram_kl(self.logits), self.rank(self.logits)
+        self.best, self.projection = self.logits.argmax(-1), self.logits @ self.direction
+
+    def unigram_kl(self, logits: Float[Tensor, "token d_vocab"]) -> Float[Tensor, " token"]:
+        """KL(unigram || model), in nats."""
+        unigram = self.log_unigram.exp()
+        return logits.logsumexp(-1) - logits @ unigram + unigram @ self.log_unigram
+
+    def rank(self, logits: Float[Tensor, "token d_vocab"]) -> Float[Tensor, " token"]:
+        """Reciprocal rank of the next token, in (0, 1]."""
+        above = logits > logits.gather(-1, self.target[:, None])
+        return 1 / (1 + above.sum(-1)).to(logits.dtype)
+
+    def frequency_frozen(self, logits: Float[Tensor, "token d_vocab"]) -> Float[Tensor, "token d_vocab"]:
+        """The logits with their projection on the token-frequency direction put back to the clean run's."""
+        return logits + torch.outer(self.projection - logits @ self.direction, self.direction)
+
+    def changes(
+        self, free: Float[Tensor, "token d_vocab"], frozen: Float[Tensor, "token d_vocab"]
+    ) -> dict[str, Float[Tensor, " token"]]:
+        """Ablated less clean, from the logits with the norm free and with the norm frozen."""
+        return {
+            "loss_change": measures.loss(free, self.target) - self.loss,
+            "direct_loss_change": measures.loss(frozen, self.target) - self.loss,
+            "frequency_loss_change": measures.loss(self.frequency_frozen(free), self.target) - self.loss,
+            "entropy_change": measures.entropy(free) - self.entropy,
+            "kl_change": self.unigram_kl(free) - self.kl,
+            "reciprocal_rank_change": self.rank(free) - self.reciprocal_rank,
+            "prediction_change": (free.argmax(-1) != self.best).to(free.dtype),
+        }
+
+
+def stacked(change: dict[str, Float[Tensor, " token"]]) -> Float[Tensor, "quantity token"]:
+    """Signed changes as the quantities of `Effects`, in their order."""
+    return torch.stack(
+        [
+            change["loss_change"].abs(),
+            change["direct_loss_change"].abs(),
+            change["frequency_loss_change"].abs(),
+            change["loss_change"],
+            change["entropy_change"],
+            change["entropy_change"].abs(),
+            change["prediction_change"],
+            change["kl_change"],
+            change["kl_change"].abs(),
+            change["reciprocal_rank_change"],
+        ]
+    )

@@ -1,0 +1,112 @@
+"""The effects of many ablations, kept as means by sequence, and how sure we are of their means."""
+
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lib import resampling
+from lib.resampling import Estimate
+
+MEDIATED = {"norm_mediated": "direct", "frequency_mediated": "direct_frequency"}
+"""The effect that is left once the named road is closed."""
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Mean effects by sequence and neuron (or set); the mean over `n` tokens is the estimand, a sequence its unit.
+
+    A change is ablated less clean."""
+
+    total: Float[Tensor, "sequence neuron"]
+    """Absolute loss change with the norm free, in nats."""
+    direct: Float[Tensor, "sequence neuron"]
+    """Absolute loss change with the norm frozen, in nats."""
+    direct_frequency: Float[Tensor, "sequence neuron"]
+    """Absolute loss change with the token-frequency projection frozen, the norm free, in nats."""
+    loss_change: Float[Tensor, "sequence neuron"]
+    """Signed loss change with the norm free, in nats."""
+    entropy_change: Float[Tensor, "sequence neuron"]
+    """Signed entropy change, in nats."""
+    abs_entropy_change: Float[Tensor, "sequence neuron"]
+    """Absolute entropy change, in nats."""
+    prediction_change: Float[Tensor, "sequence neuron"]
+    """Share of tokens whose most likely next token changes."""
+    kl_change: Float[Tensor, "sequence neuron"]
+    """Signed change of KL(unigram || model), in nats."""
+    abs_kl_change: Float[Tensor, "sequence neuron"]
+    """Absolute change of KL(unigram || model), in nats."""
+    reciprocal_rank_change: Float[Tensor, "sequence neuron"]
+    """Signed change of 1 / rank of the true next token, rank 1 being the most likely."""
+    n: Int[Tensor, " sequence"]
+    """Scored tokens of each sequence."""
+
+    def mean(self, name: str) -> Float[Tensor, " neuron"]:
+        """Mean of one quantity over all scored tokens."""
+        weight = (self.n / self.n.sum()).to(self.total.dtype)
+        return weight @ self._by_sequence(name)
+
+    @property
+    def norm_mediated(self) -> Float[Tensor, " neuron"]:
+        """1 - mean direct / mean total effect: the share that acts through the final norm; at most 1.
+
+        0 for a neuron without any effect."""
+        return mediated(self.mean("direct"), self.mean("total"))
+
+    @property
+    def frequency_mediated(self) -> Float[Tensor, " neuron"]:
+        """1 - mean frequency-frozen / mean total effect; at most 1, and 0 for a neuron without any effect."""
+        return mediated(self.mean("direct_frequency"), self.mean("total"))
+
+    def interval(
+        self, name: str, *, generator: torch.Generator, n_resamples: int = resampling.N_RESAMPLES
+    ) -> tuple[Float[Tensor, " neuron"], Float[Tensor, " neuron"]]:
+        """Lower and upper end of each neuron's 95 % interval, from resampled sequences.
+
+        `name` is a quantity, or a mediated share, whose two means are then resampled together.
+        Raises ValueError with fewer than two sequences."""
+        n_sequences = len(self.n)
+        if n_sequences < 2:
+            raise ValueError(f"an interval over sequences needs at least 2 sequences, got {n_sequences}")
+        drawn = torch.randint(n_sequences, (n_resamples, n_sequences), generator=generator)
+        n = self.n.cpu().to(self.total.dtype)
+        weight = n.new_zeros(n_resamples, n_sequences).scatter_add_(1, drawn, n[drawn])
+        weight = torch.cat([n[None], weight])  # all sequences once, then the resamples: ties stay ties
+        weight = (weight / weight.sum(1, keepdim=True)).to(self.total.device)
+        if name in MEDIATED:
+            value, *resampled = mediated(weight @ getattr(self, MEDIATED[name]), weight @ self.total)
+        else:
+            value, *resampled = weight @ self._by_sequence(name)
+        resampled = torch.stack(resampled)
+        ends = [resampling.bias_corrected_interval(v, r) for v, r in zip(value, resampled.mT, strict=True)]
+        low, high = torch.tensor(ends, dtype=value.dtype).unbind(1)
+        return low, high
+
+    def estimate(self, name: str, column: int, *, generator: torch.Generator) -> Estimate:
+        """One neuron's mean (or mediated share) with its interval; errors as in `interval`."""
+        only = torch.arange(self.total.shape[1]) == column
+        alone = self.pooled(only)
+        low, high = alone.interval(name, generator=generator)
+        value = getattr(alone, name) if name in MEDIATED else alone.mean(name)
+        return Estimate(value.item(), low.item(), high.item(), int(self.n.sum()), len(self.n))
+
+    def pooled(self, mask: Bool[Tensor, " neuron"]) -> "Effects":
+        """The mean over some neurons, as effects of one column. Raises ValueError when there are none."""
+        if not mask.any():
+            raise ValueError("effects are pooled over at least one neuron, but the mask holds none")
+        return Effects(*(getattr(self, name)[:, mask].mean(1, keepdim=True) for name in QUANTITIES), n=self.n)
+
+    def _by_sequence(self, name: str) -> Float[Tensor, "sequence neuron"]:
+        if name not in QUANTITIES:
+            raise ValueError(f"effects hold {', '.join(QUANTITIES)}, not {name!r}")
+        return getattr(self, name)
+
+
+QUANTITIES = tuple(field.name for field in fields(Effects) if field.name != "n")
+"""The names of what is measured, in order."""
+
+
+def mediated(left: Float[Tensor, "*neuron"], total: Float[Tensor, "*neuron"]) -> Float[Tensor, "*neuron"]:
+    """1 - left / total, and 0 where the total is nought."""
+    return torch.where(total > 0, 1 - left / total.where(total > 0, 1), 0)
