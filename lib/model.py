@@ -92,6 +92,16 @@ class Model:
         """Transformer blocks."""
         return self.bridge.cfg.n_layers
 
+    @property
+    def n_heads(self) -> int:
+        """Attention heads of a layer."""
+        return self.bridge.cfg.n_heads
+
+    @property
+    def n_positions(self) -> int:
+        """The longest sequence that the model was built for, BOS included."""
+        return self.bridge.cfg.n_ctx
+
     def sequences(self, text: str, *, n_sequences: int, sequence_length: int) -> Int[Tensor, "sequence position"]:
         """Sequences of running text in this model's tokens; see `text.sequences`, also for the errors."""
         return text_module.sequences(
@@ -118,6 +128,15 @@ class Model:
             post = getattr(block, "ln2_post", None)
             return self.final_layer.centre(raw if post is None else post.original_component(raw).to(dtype))
 
+    def output_weights(self, layer: int) -> Float[Tensor, "d_mlp d_model"]:
+        """Output weights of a layer's neurons, centred as the final norm centres; -1 is the last layer.
+
+        Raises ValueError for a layer that the model does not have."""
+        if not -self.n_layers <= layer < self.n_layers:
+            raise ValueError(f"{self.name} has layers 0 … {self.n_layers - 1} (-1 is the last), got {layer}")
+        W_out = self.bridge.blocks[layer % self.n_layers].mlp.W_out.detach()
+        return self.final_layer.centre(W_out.to(self.final_layer.W_U.dtype))
+
     def run(self, tokens: Int[Tensor, "sequence position"], *names: Recorded, batch_size: int = 8) -> Run:
         """Runs sequences and keeps exactly what was named.
 
@@ -127,12 +146,30 @@ class Model:
         - `logits` sequence position d_vocab: the model's own, float32
         - `pattern` sequence layer head query key: attention
 
-        Raises ValueError for a token id outside the vocabulary, ModelError when a hook did not fire."""
+        Raises ValueError for a token id outside the vocabulary and for sequences longer than the model has positions,
+        ModelError when a hook did not fire."""
         d_vocab = self.final_layer.d_vocab
         if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < d_vocab:
             raise ValueError(f"token ids must lie in 0 … {d_vocab - 1}, got {tokens.min()} … {tokens.max()}")
+        if tokens.shape[1] > self.n_positions:
+            raise ValueError(f"{self.name} has room for {self.n_positions} tokens, got sequences of {tokens.shape[1]}")
         parts = [self._run_batch(batch, names) for batch in tokens.split(batch_size)]
         return Run({name: torch.cat([part[name] for part in parts]) for name in names})
+
+    @contextmanager
+    def bos_ablated(self, heads: Bool[Tensor, "layer head"], *, queries: slice = slice(None)) -> Iterator[None]:
+        """Within the context these heads attend to the first token only, at the query positions of `queries`.
+
+        That is where a head looks when it has nothing to do (Stolfo et al. 2024, section 6.2). The head's output is
+        set to the first token's value vector, which is the same thing and works on every architecture; a recorded
+        `pattern` therefore still shows where the head would have looked. Raises ValueError for a mask of another shape."""
+        if heads.shape != (self.n_layers, self.n_heads):
+            needed = f"{self.n_layers} layers of {self.n_heads} heads"
+            raise ValueError(f"{self.name} has {needed}, got a mask of shape {tuple(heads.shape)}")
+        layers = [(layer, mask.nonzero()[:, 0]) for layer, mask in enumerate(heads) if mask.any()]
+        hooks = [hook for layer, head in layers for hook in _bos_hooks(layer, head, queries)]
+        with self.bridge.hooks(fwd_hooks=hooks):
+            yield
 
     def continuations(self, prompts: list[str], *, n_tokens: int, batch_size: int = 64) -> list[str]:
         """What the model writes after each prompt: its most likely tokens, `n_tokens` at most, up to the EOS.
@@ -198,6 +235,24 @@ def forward(bridge: Any, tokens: Int[Tensor, "batch position"], *, logits: bool)
             return model(input_ids=tokens, use_cache=False).logits
         model.base_model(input_ids=tokens, use_cache=False)
         return None
+
+
+def _bos_hooks(layer: int, head: Int[Tensor, " head"], queries: slice) -> Iterator[tuple[str, Any]]:
+    """Hooks that make some heads of a layer pass on the first token's value vector at the queried positions."""
+    first: dict[str, Tensor] = {}
+
+    def keep(value: Tensor, hook: Any) -> None:
+        first["value"] = value[:, :1].detach()
+
+    def replace(z: Tensor, hook: Any) -> Tensor:
+        if not first:
+            raise ModelError(f"the values of layer {layer} never passed their hook, which BOS ablation needs")
+        value, z = first.pop("value"), z.clone()
+        z[:, queries, head] = value[:, :, head * value.shape[2] // z.shape[2]]  # grouped heads share a value
+        return z
+
+    yield f"blocks.{layer}.attn.hook_v", keep
+    yield f"blocks.{layer}.attn.hook_z", replace
 
 
 @contextmanager

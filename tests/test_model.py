@@ -137,3 +137,59 @@ def test_a_continuation_ends_before_the_end_of_text(pocket):
 def test_an_empty_prompt_is_refused(pocket):
     with pytest.raises(ValueError, match="a prompt is empty"):
         pocket.continuations(["France", ""], n_tokens=3)
+
+
+def activation_with_edited_softmax(folder, tokens, heads, queries, monkeypatch):
+    """Last-layer activations of the plain model when the pattern rows of some heads are one-hot at key 0."""
+    from itertools import count
+
+    from transformers import AutoModelForCausalLM
+
+    plain = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    layer, softmax, kept = count(), torch.nn.functional.softmax, []
+
+    def edited(scores, *args, **kwargs):
+        pattern = softmax(scores, *args, **kwargs)
+        for head in heads[next(layer)].nonzero()[:, 0].tolist():
+            pattern[:, head, queries] = torch.nn.functional.one_hot(torch.tensor(0), pattern.shape[-1]).to(pattern)
+        return pattern
+
+    write_out = [module for name, module in plain.named_modules() if name.split(".")[-1] in OUTPUT_WEIGHTS][-1]
+    write_out.register_forward_pre_hook(lambda module, inputs: kept.append(inputs[0]))
+    with monkeypatch.context() as patch, torch.inference_mode():
+        patch.setattr(torch.nn.functional, "softmax", edited)
+        plain(tokens)
+    assert next(layer) == len(heads)  # one softmax per layer, in order
+    return kept[0].view(*tokens.shape, -1)
+
+
+OUTPUT_WEIGHTS = ("c_proj", "dense_4h_to_h", "down_proj", "fc2")
+
+
+@pytest.mark.parametrize("queries", [slice(None), slice(-1, None), slice(3, 5)])
+def test_a_bos_ablated_head_is_one_whose_pattern_is_one_hot_at_the_first_key(
+    tiny_folder, queries, generator, monkeypatch
+):
+    tokens = torch.randint(D_VOCAB, (3, 12), generator=generator)
+    model = door.load(str(tiny_folder))
+    heads = torch.zeros(model.n_layers, model.n_heads, dtype=torch.bool)
+    heads[0, 1] = heads[1, 0] = heads[1, 3] = True
+    with model.bos_ablated(heads, queries=queries):
+        ablated = model.run(tokens, "activation", batch_size=2).activation
+    expected = activation_with_edited_softmax(tiny_folder, tokens, heads, queries, monkeypatch)
+    assert_close(ablated, expected, atol=1e-5, rtol=1e-4)
+    clean = model.run(tokens, "activation").activation
+    assert (ablated - clean).abs().max() > 1e-3  # and it does something
+    unedited = activation_with_edited_softmax(tiny_folder, tokens, heads & False, queries, monkeypatch)
+    assert_close(clean, unedited, atol=1e-5, rtol=1e-4)  # and stops doing it
+
+
+def test_a_mask_over_other_heads_than_the_models_is_refused(pocket):
+    with pytest.raises(ValueError, match="has 3 layers of 4 heads, got a mask of shape"):
+        with pocket.bos_ablated(torch.zeros(2, 4, dtype=torch.bool)):
+            pass
+
+
+def test_a_sequence_longer_than_the_model_has_positions_is_refused(gpt2_folder):
+    with pytest.raises(ValueError, match="has room for 64 tokens, got sequences of 65"):
+        door.load(str(gpt2_folder)).run(torch.zeros(1, 65, dtype=torch.long), "resid")

@@ -1,0 +1,3 @@
+from lib.induction.heads import induction_score, repeat_attention
+
+__all__ = ["induction_score", "repeat_attention"]
