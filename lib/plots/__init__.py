@@ -7,19 +7,33 @@ from lib.plots.final_layer import accuracy_against_confidence, entropy_against_s
 from lib.plots.neurons import logit_variance_against_norm, overlap_of_rules, rho_against_dim, share_against_index
 from lib.plots.null_space import direct_change_against_dim, singular_value_against_index
 from lib.plots.style import ENTROPY, FREQUENCY, OTHER, use_style, yerror_clipped
+from lib.plots.token_frequency import (
+    count_against_rank,
+    entropy_against_kl,
+    entropy_change_against_kl_change,
+    kl_change_against_share,
+    loss_change_by_group,
+    share_against_share,
+)
 
 __all__ = [
     "ENTROPY",
     "FREQUENCY",
     "OTHER",
     "accuracy_against_confidence",
+    "count_against_rank",
     "direct_change_against_dim",
+    "entropy_against_kl",
     "entropy_against_scale",
+    "entropy_change_against_kl_change",
+    "kl_change_against_share",
     "logit_variance_against_norm",
     "loss_against_entropy",
+    "loss_change_by_group",
     "overlap_of_rules",
     "rho_against_dim",
     "share_against_index",
+    "share_against_share",
     "singular_value_against_index",
     "use_style",
     "yerror_clipped",

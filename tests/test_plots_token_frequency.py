@@ -1,0 +1,85 @@
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+
+from lib import plots
+
+
+@pytest.fixture
+def ax():
+    figure, axes = plt.subplots()
+    yield axes
+    plt.close(figure)
+
+
+@pytest.fixture
+def neurons():
+    table = pd.DataFrame({"layer": 2, "unit": range(4), "frequency_mediated": [0.6, 0.1, -0.2, -7.0]})
+    table["abs_kl_change"], table["kind"] = [0.3, 0.2, 0.1, 0.05], ["frequency", "entropy", "other", "other"]
+    table["frequency_mediated_low"] = table.frequency_mediated - 0.1
+    table["frequency_mediated_high"] = table.frequency_mediated + 0.1
+    table["seen_only"] = [0.5, 0.2, -0.1, -3.0]
+    return table
+
+
+def labels(ax):
+    return ax.get_legend_handles_labels()[1]
+
+
+def test_counts_fall_with_rank_and_the_unseen_are_told(ax):
+    plots.count_against_rank(pd.DataFrame({"count": [0, 5, 100, 0, 1]}), ax=ax)
+    (dots, _) = ax.lines
+    assert list(dots.get_xdata()) == [1, 2, 3] and list(dots.get_ydata()) == [100, 5, 1]
+    assert labels(ax) == ["3 tokens of the vocabulary", "2 more never occur"]
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+
+
+def test_every_token_is_a_dot_and_every_bin_has_its_interval(ax):
+    tokens = pd.DataFrame({"kl": [1.0, 2, 3], "entropy": [3.0, 2, 1]})
+    bins = pd.DataFrame({"kl": [1.5], "entropy": [2.5], "low": [2.0], "high": [2.4]})  # high under the mean: clipped
+    assert plots.entropy_against_kl(tokens, bins, ax=ax) is ax
+    assert len(ax.collections[0].get_offsets()) == 3 and len(ax.containers) == 1
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("KL(unigram || model) (nats)", "entropy (nats)")
+
+
+def test_chosen_neurons_are_named_and_those_beyond_the_frame_counted(ax, neurons):
+    plots.kl_change_against_share(neurons, ax=ax)
+    assert [text.get_text() for text in ax.texts] == ["2.1", "2.0"]
+    assert labels(ax) == ["other, 1 beyond the frame", "entropy neurons, 1", "frequency neurons, 1"]
+    assert ax.get_xlabel() == "frequency-mediated share" and ax.get_xlim()[0] > -1.5
+
+
+def test_a_kind_without_neurons_has_no_entry_in_the_legend(ax, neurons):
+    plots.kl_change_against_share(neurons[neurons.kind != "frequency"], ax=ax)
+    assert labels(ax) == ["other, 1 beyond the frame", "entropy neurons, 1"]
+
+
+def test_shares_with_and_without_unseen_tokens_stand_beside_the_diagonal(ax, neurons):
+    plots.share_against_share(neurons, ax=ax)
+    assert sum(len(dots.get_offsets()) for dots in ax.collections) == 3
+    assert labels(ax) == ["other", "entropy", "frequency", "the same"]
+
+
+def test_boxes_come_in_pairs_with_their_means(ax):
+    tokens = pd.DataFrame({"group": ["chosen"] * 4 + ["matched"] * 4, "effect": ["total", "frequency frozen"] * 4})
+    tokens["abs_loss_change"] = [0.4, 0.1, 0.5, 0.2, 0.1, 0.1, 0.2, 0.2]
+    means = pd.DataFrame({"group": ["chosen", "chosen", "matched", "matched"]})
+    means["effect"] = ["total", "frequency frozen"] * 2
+    means["value"], means["low"], means["high"] = 0.2, 0.1, 0.3
+    plots.loss_change_by_group(tokens, means, ax=ax)
+    assert labels(ax) == ["total", "frequency frozen"] and len(ax.patches) >= 4
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["chosen", "matched"]
+    dots = [container.lines[0].get_xdata()[0] for container in ax.containers if hasattr(container, "has_yerr")]
+    assert dots == pytest.approx([-0.15, 0.15, 0.85, 1.15])
+
+
+def test_the_loss_change_colours_tokens_evenly_around_nought(ax):
+    tokens = pd.DataFrame({"kl_change": [0.1, 0.2], "entropy_change": [-0.1, -0.2], "loss_change": [0.0, 0.3]})
+    plots.entropy_change_against_kl_change(tokens, ax=ax)
+    low, high = ax.collections[0].get_clim()
+    assert low == -high < 0 and len(ax.collections[0].get_offsets()) == 2
+    assert to_hex(ax.collections[0].to_rgba(0.0)) == to_hex(plt.get_cmap("coolwarm")(0.5))
