@@ -162,7 +162,8 @@ class Model:
 
         That is where a head looks when it has nothing to do (Stolfo et al. 2024, section 6.2). The head's output is
         set to the first token's value vector, which is the same thing and works on every architecture; a recorded
-        `pattern` therefore still shows where the head would have looked. Raises ValueError for a mask of another shape."""
+        `pattern` therefore still shows where the head would have looked.
+        Raises ValueError for a mask of another shape."""
         if heads.shape != (self.n_layers, self.n_heads):
             needed = f"{self.n_layers} layers of {self.n_heads} heads"
             raise ValueError(f"{self.name} has {needed}, got a mask of shape {tuple(heads.shape)}")

@@ -69,6 +69,56 @@ def mean(
     return estimate(lambda tokens: value[tokens].mean(), sequence, generator=generator, n_resamples=n_resamples)
 
 
+def resampled_means(
+    value: Float[Tensor, "sequence ..."], *, generator: torch.Generator, n_resamples: int = N_RESAMPLES
+) -> Float[Tensor, "resample ..."]:
+    """Means over as many sequences as there are, drawn with replacement anew for each resample; float64.
+
+    Raises ValueError with fewer than two sequences."""
+    n_sequences = len(value)
+    if n_sequences < 2:
+        raise ValueError(f"an interval over sequences needs at least 2 sequences, got {n_sequences}")
+    drawn = torch.randint(n_sequences, (n_resamples, n_sequences), generator=generator)
+    weight = torch.zeros(n_resamples, n_sequences, dtype=torch.float64)
+    weight.scatter_add_(1, drawn, torch.full(drawn.shape, 1 / n_sequences, dtype=torch.float64))
+    return (weight @ value.flatten(1).double().cpu()).view(n_resamples, *value.shape[1:])
+
+
+def of_means(
+    statistic: Callable[[Float[Tensor, "resample ..."]], Float[Tensor, " resample"]],
+    value: Float[Tensor, "sequence ..."],
+    *,
+    n: int,
+    generator: torch.Generator,
+) -> Estimate:
+    """A statistic of the means of some columns over sequences of equal weight, with its interval.
+
+    `statistic` takes the means of many resamples at once and returns one number for each; `n` tokens are behind them.
+    Raises ValueError with fewer than two sequences, or when the statistic is not finite."""
+    resampled = statistic(resampled_means(value, generator=generator))
+    whole = statistic(value.double().cpu().mean(0, keepdim=True))[0]
+    if not whole.isfinite():
+        raise ValueError(f"the statistic of {n} tokens is {whole.item()}, not a finite number")
+    return Estimate(whole.item(), *bias_corrected_interval(whole, resampled), n, len(value))
+
+
+def intervals(
+    value: Float[Tensor, "sequence column"], *, generator: torch.Generator
+) -> tuple[Float[Tensor, " column"], Float[Tensor, " column"]]:
+    """Lower and upper ends of the intervals of every column's mean over sequences of equal weight."""
+    means = zip(value.double().cpu().mean(0), resampled_means(value, generator=generator).mT, strict=True)
+    low, high = torch.tensor([bias_corrected_interval(mean, resampled) for mean, resampled in means]).unbind(1)
+    return low, high
+
+
+def percentile(value: float, resampled: Float[Tensor, " resample"], *, n: int, n_sequences: int = 1) -> Estimate:
+    """A number with the percentile interval of resamples that were drawn elsewhere: of a vocabulary, say, or of
+    control sets; `n` is the number of things behind it."""
+    tails = torch.tensor([(1 - LEVEL) / 2, (1 + LEVEL) / 2], dtype=torch.float64, device=resampled.device)
+    low, high = resampled.double().quantile(tails).tolist()
+    return Estimate(value, low, high, n, n_sequences)
+
+
 def bias_corrected_interval(
     value: Float[Tensor, ""], resampled: Float[Tensor, " resample"], *, level: float = LEVEL
 ) -> tuple[float, float]:

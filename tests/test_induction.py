@@ -1,16 +1,32 @@
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
 
-from lib import induction
+from lib import induction, measures
 from lib import model as door
+from lib.induction import Head, natural, repeats
+from lib.text import TextError
 
 
 def test_a_head_that_looks_one_past_the_first_occurrence_scores_one_and_one_that_does_not_zero():
     """BOS, a b c, a b c: the second a looks at the first b, and so on."""
-    pattern = torch.zeros(1, 1, 2, 7, 7)
-    pattern[0, 0, 0, [4, 5, 6], [2, 3, 4]] = 1
-    pattern[0, 0, 1, [4, 5, 6], [1, 2, 3]] = 1
-    assert induction.repeat_attention(pattern).tolist() == [[1.0, 0.0]]
+    pattern = torch.zeros(2, 1, 2, 7, 7)
+    pattern[:, 0, 0, [4, 5, 6], [2, 3, 4]] = 1
+    pattern[:, 0, 1, [4, 5, 6], [1, 2, 3]] = 1
+    pattern[1, 0, 0, 6, 4] = 0  # one of three in the second sequence
+    assert_close(induction.repeat_attention(pattern), torch.tensor([[[1.0, 0.0]], [[2 / 3, 0.0]]]))
+
+
+def test_the_score_of_every_head_is_a_double_loop_over_its_pattern(pocket, generator):
+    found = induction.of_random_tokens(pocket, n_sequences=5, length=6, generator=generator)
+    pattern = pocket.run(found.tokens, "pattern").pattern
+    by_hand = torch.zeros(5, pocket.n_layers, pocket.n_heads)
+    for query in range(7, 13):
+        assert (found.tokens[:, query - 6] == found.tokens[:, query]).all()
+        by_hand += pattern[..., query, query - 5] / 6
+    assert_close(induction.head_scores(pocket, found.tokens), by_hand)
 
 
 def test_an_untrained_model_has_no_induction_head(gpt2_folder, generator):
@@ -19,6 +35,179 @@ def test_an_untrained_model_has_no_induction_head(gpt2_folder, generator):
     assert score.shape == (3, 4) and score.max() < 0.3
 
 
-def test_a_sequence_too_short_to_repeat_is_refused(gpt2_folder, generator):
+def test_a_sequence_too_short_to_repeat_is_refused(pocket, generator):
     with pytest.raises(ValueError, match="at least 2 tokens"):
-        induction.induction_score(door.load(str(gpt2_folder)), n_sequences=1, length=1, generator=generator)
+        induction.induction_score(pocket, n_sequences=1, length=1, generator=generator)
+    with pytest.raises(ValueError, match="at least 4 tokens, got 3"):
+        induction.of_random_tokens(pocket, n_sequences=1, length=3, generator=generator)
+
+
+def test_a_sequence_that_does_not_fit_twice_is_refused_with_the_length_that_does(gpt2_folder):
+    with pytest.raises(ValueError, match=r"twice are 65 tokens, .* has room for 64; set length to 31 or less"):
+        induction.of_text(door.load(str(gpt2_folder)), "pocket", n_sequences=2, length=32)
+
+
+SCORE = torch.tensor([[0.1, 0.2, 0.0, 0.05], [0.9, 0.3, 0.8, 0.1]])
+
+
+def test_the_strongest_heads_are_those_above_the_threshold_or_the_highest_where_none_is():
+    assert induction.strongest(SCORE, count=3, threshold=0.7) == [Head(1, 0), Head(1, 2)]
+    assert induction.strongest(SCORE, count=3, threshold=0.95) == [Head(1, 0), Head(1, 2), Head(1, 1)]
+
+
+def test_matched_heads_are_of_the_same_layer_no_induction_heads_and_different(generator):
+    heads = induction.strongest(SCORE, count=2, threshold=0.7)
+    controls = induction.matched_heads(SCORE, heads, threshold=0.7, generator=generator)
+    assert {*controls} == {Head(1, 1), Head(1, 3)}
+    crowded = torch.tensor([[0.1, 0.2], [0.9, 0.8]])
+    elsewhere = induction.matched_heads(crowded, [Head(1, 0), Head(1, 1)], threshold=0.7, generator=generator)
+    assert {*elsewhere} == {Head(0, 0), Head(0, 1)}
+    assert induction.matched_heads(SCORE[1:, ::2], [Head(0, 0)], threshold=0.5, generator=generator) == []
+
+
+def test_subsets_are_singles_pairs_and_all_by_name():
+    found = induction.subsets([Head(1, 0), Head(0, 2), Head(2, 3)])
+    assert list(found)[:4] == ["L1H0", "L0H2", "L2H3", "L1H0 + L0H2"]
+    assert len(found) == 7 and found["L1H0 + L0H2 + L2H3"] == [Head(1, 0), Head(0, 2), Head(2, 3)]
+    assert induction.mask([Head(1, 0)], like=SCORE).nonzero().tolist() == [[1, 0]]
+
+
+def test_what_a_model_has_of_induction_heads_is_said_in_a_sentence():
+    assert induction.finding(SCORE, threshold=0.7) == "2 of 8 heads score above 0.7: L1H0 (0.90), L1H2 (0.80)."
+    none = induction.finding(SCORE, threshold=0.95)
+    assert none.startswith("None of the 8 heads scores above 0.95; the highest is L1H0 with 0.90.")
+    assert "as is to be expected of one layer" in induction.finding(SCORE[1:], threshold=0.95)
+
+
+def test_pairs_hold_the_same_token_with_the_same_next_token(pocket):
+    found = induction.of_text(pocket, "pocket", n_sequences=3, length=8)
+    assert found.tokens.shape == (3, 17) and (found.tokens[:, 0] == pocket.tokenizer.bos).all()
+    for shift in (0, 1):
+        here, there = (found.tokens.gather(1, at + shift) for at in (found.first, found.repeat))
+        assert (here == there).all()
+    assert found.first[0].tolist() == [3, 4, 5, 6, 7] and found.repeat[0].tolist() == [11, 12, 13, 14, 15]
+    assert found.n_pairs == 15 and not (found.first_mask & found.repeat_mask).any()
+
+
+def test_a_change_is_the_mean_at_the_repeat_less_that_at_the_first_pass():
+    found = repeats.twice(torch.arange(1, 6)[None], bos=0)
+    value = torch.arange(11.0)[None, :, None].expand(1, 11, 2).clone()
+    value[..., 1] = 0
+    value[0, found.repeat[0], 1] = 3
+    assert found.change(value).tolist() == [[5.0, 3.0]]
+    assert found.change(value[..., 1]).tolist() == [3.0]
+    assert value[..., 1][found.repeat_mask].tolist() == [3.0, 3.0] and value[..., 1][found.first_mask].sum() == 0
+
+
+@given(st.integers(4, 12), st.integers(0, 2**31))
+def test_the_shuffled_half_holds_the_same_tokens(length, seed):
+    generator = torch.Generator().manual_seed(seed)
+    found = repeats.twice(torch.arange(1, 3 * length + 1).view(3, length), bos=0)
+    control = induction.shuffled(found, generator=generator)
+    assert_close(control.tokens[:, : length + 1], found.tokens[:, : length + 1])
+    assert_close(control.tokens[:, length + 1 :].sort(1).values, found.tokens[:, length + 1 :])
+
+
+def test_random_sequences_repeat_themselves_and_hold_no_bos_inside(pocket, generator):
+    tokens = induction.of_random_tokens(pocket, n_sequences=50, length=40, generator=generator).tokens
+    assert (tokens[:, 1:41] == tokens[:, 41:]).all() and (tokens[:, 1:] != pocket.tokenizer.bos).all()
+
+
+def test_text_without_enough_long_documents_is_refused_with_what_there_is(pocket, tmp_path):
+    (tmp_path / "short.txt").write_text("One short line.\n\nThe ship sailed to the harbour and then the ship sank.")
+    with pytest.raises(TextError, match=r"2 documents of at least 8 tokens are needed, .* has 1; lower"):
+        induction.of_text(pocket, str(tmp_path / "short.txt"), n_sequences=2, length=8)
+
+
+def never(token):
+    return False
+
+
+@pytest.mark.parametrize(
+    ("ids", "n_gram", "places"),
+    [
+        ([1, 2, 3, 9, 1, 2, 3, 8], 3, [(0, 4)]),
+        ([1, 2, 3, 1, 2, 3, 8], 3, []),  # back to back
+        ([1, 2, 3, 9, 1, 2, 3], 3, []),  # nothing follows
+        ([1, 1, 2, 9, 1, 1, 2, 8], 3, []),  # a token twice in the n-gram
+        ([1, 2, 9, 1, 2, 8, 1, 2, 7], 2, []),  # three occurrences
+        ([5, 1, 2, 3, 4, 9, 1, 2, 3, 4, 8], 3, [(1, 6), (2, 7)]),  # a longer repeat holds two
+        ([1, 2, 9, 3, 4, 6, 3, 4, 7, 1, 2, 8], 2, [(0, 9), (3, 6)]),  # the earliest first occurrence comes first
+        ([1, 2], 3, []),
+    ],
+)
+def test_repeats_of_a_document_written_by_hand(ids, n_gram, places):
+    assert list(natural.repeated(ids, n_gram, never)) == places
+
+
+def test_a_banned_token_keeps_an_ngram_out():
+    assert list(natural.repeated([1, 2, 3, 9, 1, 2, 3, 8], 3, {2}.__contains__)) == []
+
+
+def test_line_breaks_and_special_tokens_are_banned(pocket):
+    is_banned = natural.banned(pocket.tokenizer)
+    line, word = pocket.tokenizer.encode("\n")[0], pocket.tokenizer.encode(" the")[0]
+    assert is_banned(line) and is_banned(pocket.tokenizer.bos) and not is_banned(word)
+
+
+def test_natural_repeats_are_found_where_the_text_has_them_and_nowhere_else(pocket, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text(
+        "Then the old ship sailed and the old ship sank.\n\nNothing comes back.\n\nHe said the quiet storm moved, "
+        "then the quiet storm broke."
+    )
+    found = induction.natural_repeats(pocket, str(text), n_sequences=9, sequence_length=64, n_gram=3)
+    words = [[pocket.tokenizer.decode(token) for token in row] for row in found.tokens.gather(1, found.first).tolist()]
+    assert ["".join(row).strip() for row in words] == ["the old ship", "the quiet storm"]
+    assert_close(found.tokens.gather(1, found.first), found.tokens.gather(1, found.repeat))
+    assert (found.tokens.gather(1, found.first + 1) == found.tokens.gather(1, found.repeat + 1))[:, :-1].all()
+
+
+def test_filling_up_does_not_reach_the_repeats(pocket):
+    """A document is read the same whether EOS follow it or not."""
+    found = induction.natural_repeats(pocket, "pocket", n_sequences=6, sequence_length=120, n_gram=3)
+    whole = induction.read(pocket, found.tokens)
+    for row in range(len(found.tokens)):
+        end = int(found.repeat[row].max()) + 2
+        alone = induction.read(pocket, found.tokens[row : row + 1, :end])
+        assert_close(whole.entropy[row, : end - 1], alone.entropy[0], atol=1e-4, rtol=1e-4)
+
+
+def test_a_text_without_natural_repeats_gives_none(pocket, tmp_path):
+    (tmp_path / "plain.txt").write_text("Nothing comes back here.")
+    found = induction.natural_repeats(pocket, str(tmp_path / "plain.txt"), n_sequences=9, sequence_length=64, n_gram=6)
+    assert len(found.tokens) == 0 and found.n_pairs == 0
+    with pytest.raises(ValueError, match="at least 2 tokens, got n_gram=1"):
+        induction.natural_repeats(pocket, "pocket", n_sequences=9, sequence_length=64, n_gram=1)
+
+
+def test_a_reading_is_entropy_and_loss_of_the_models_own_logits(tiny_folder, generator):
+    model = door.load(str(tiny_folder))
+    tokens = torch.randint(model.final_layer.d_vocab, (3, 12), generator=generator)
+    reading, run = induction.read(model, tokens), model.run(tokens, "logits", "activation")
+    assert_close(reading.entropy, measures.entropy(run.logits)[:, :-1], atol=1e-4, rtol=1e-4)
+    assert_close(reading.loss, measures.loss(run.logits[:, :-1], tokens[:, 1:]), atol=1e-3, rtol=1e-4)
+    assert_close(reading.activation, run.activation[:, :-1])
+
+
+def test_a_head_at_rest_at_one_query_leaves_everything_before_it_as_it_was(pocket, generator):
+    """At the first queried position both ways of resting from there on agree; resting everywhere is another thing."""
+    tokens = torch.randint(1, 2000, (4, 12), generator=generator)
+    heads = induction.mask([Head(1, 0), Head(0, 2)], like=torch.zeros(pocket.n_layers, pocket.n_heads))
+    queries = torch.tensor([5, 9])
+    one = induction.one_at_a_time(pocket, tokens, heads, queries=queries)
+    for column, query in enumerate(queries.tolist()):
+        with pocket.bos_ablated(heads, queries=slice(query, None)):
+            expected = pocket.run(tokens, "activation").activation[:, query]
+        assert_close(one[:, column], expected, atol=1e-4, rtol=1e-4)
+    everywhere = induction.all_at_once(pocket, tokens, heads, queries=queries)
+    clean = pocket.run(tokens, "activation").activation[:, queries]
+    assert (one - clean).abs().max() > 1e-3 and (one - everywhere).abs().max() > 1e-3
+
+
+def test_without_heads_to_rest_nothing_changes(pocket, generator):
+    tokens = torch.randint(1, 2000, (4, 12), generator=generator)
+    nobody, queries = torch.zeros(pocket.n_layers, pocket.n_heads, dtype=torch.bool), torch.tensor([5, 11])
+    clean = pocket.run(tokens, "activation").activation[:, queries]
+    assert_close(induction.one_at_a_time(pocket, tokens, nobody, queries=queries), clean, atol=1e-4, rtol=1e-4)
+    assert_close(induction.all_at_once(pocket, tokens, nobody, queries=queries), clean, atol=1e-4, rtol=1e-4)

@@ -36,3 +36,26 @@ def test_one_sequence_gives_no_interval(generator):
 def test_a_statistic_that_is_not_finite_is_refused(generator):
     with pytest.raises(ValueError, match="not a finite number"):
         resampling.mean(torch.full((4,), torch.nan), torch.arange(4), generator=generator)
+
+
+def test_an_interval_of_means_is_that_of_resampled_tokens_when_sequences_are_as_long(generator):
+    value = torch.randn(12, 5, generator=generator) + torch.randn(12, 1, generator=generator)
+    sequence = torch.arange(12).repeat_interleave(5)
+    by_token = resampling.mean(value.flatten(), sequence, generator=torch.Generator().manual_seed(1))
+    by_mean = resampling.of_means(
+        lambda mean: mean[:, 0], value.mean(1, keepdim=True), n=60, generator=torch.Generator().manual_seed(1)
+    )
+    assert (by_mean.value, by_mean.low, by_mean.high) == pytest.approx((by_token.value, by_token.low, by_token.high))
+    assert (by_mean.n, by_mean.n_sequences) == (60, 12)
+    low, high = resampling.intervals(value, generator=generator)
+    assert low.shape == (5,) and (low < value.mean(0)).all() and (value.mean(0) < high).all()
+
+
+def test_a_ratio_of_means_is_not_a_mean_of_ratios(generator):
+    value = torch.tensor([[1.0, 1.0], [1.0, 3.0]])
+    found = resampling.of_means(lambda mean: mean[:, 0] / mean[:, 1], value, n=2, generator=generator)
+    assert found.value == 0.5
+    with pytest.raises(ValueError, match="at least 2 sequences, got 1"):
+        resampling.resampled_means(value[:1], generator=generator)
+    with pytest.raises(ValueError, match="is inf, not a finite number"):
+        resampling.of_means(lambda mean: mean[:, 0] / 0, value, n=2, generator=generator)

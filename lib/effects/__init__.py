@@ -14,11 +14,23 @@ run's value along the token-frequency direction gives the frequency-frozen varia
 neurons \(\delta w\) is the sum over its members.
 
 `measure` takes one neuron at a time, `measure_sets` whole sets; both keep means by sequence. `by_token` keeps
-every token of a few sets."""
+every token of a few sets; `confidence` does so for many, and keeps nothing but entropy and loss."""
 
 from lib.effects.by_token import TokenEffects, by_token
 from lib.effects.clean import Clean, clean_run
+from lib.effects.confidence import Confidence, confidence
 from lib.effects.measuring import measure, measure_sets
 from lib.effects.result import QUANTITIES, Effects
 
-__all__ = ["QUANTITIES", "Clean", "Effects", "TokenEffects", "by_token", "clean_run", "measure", "measure_sets"]
+__all__ = [
+    "QUANTITIES",
+    "Clean",
+    "Confidence",
+    "Effects",
+    "TokenEffects",
+    "by_token",
+    "clean_run",
+    "confidence",
+    "measure",
+    "measure_sets",
+]

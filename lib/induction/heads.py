@@ -1,13 +1,28 @@
 """Attention heads that continue a repeated sequence: induction heads.
 
 A sequence of random tokens is followed by itself; an induction head at a token of the repeat attends to
-the token after that token's first occurrence (Olsson et al. 2022; Stolfo et al. 2024, section 6)."""
+the token after that token's first occurrence (Olsson et al. 2022; Stolfo et al. 2024, section 6). To find
+it, it must know which token came before each one, which only a head in an earlier layer can have told it."""
+
+from itertools import combinations
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
+from lib.induction.repeats import random_tokens, twice
 from lib.model import Model
+
+
+class Head(NamedTuple):
+    """An attention head by layer and number, both from 0."""
+
+    layer: int
+    head: int
+
+    def __str__(self) -> str:
+        return f"L{self.layer}H{self.head}"
 
 
 def induction_score(
@@ -19,20 +34,79 @@ def induction_score(
     Raises ValueError when `length` is under 2."""
     if length < 2:
         raise ValueError(f"a sequence to repeat needs at least 2 tokens, got {length}")
-    bos = model.tokenizer.bos
-    others = torch.tensor([token for token in range(model.final_layer.d_vocab) if token != bos])
-    drawn = torch.randint(len(others), (n_sequences, length), generator=generator)
-    first = others[drawn]
-    tokens = torch.cat([torch.full((n_sequences, 1), bos), first, first], dim=1)
-    return repeat_attention(model.run(tokens, "pattern", batch_size=4).pattern)
+    drawn = random_tokens(model, n_sequences, length, generator)
+    return head_scores(model, twice(drawn, bos=model.tokenizer.bos).tokens).mean(0)
+
+
+def head_scores(model: Model, tokens: torch.Tensor) -> Float[Tensor, "sequence layer head"]:
+    """The induction score of every head on each sequence: BOS, some tokens, and as many again."""
+    parts = [repeat_attention(model.run(batch, "pattern").pattern) for batch in tokens.split(4)]
+    return torch.cat(parts)
 
 
 def repeat_attention(
     pattern: Float[Tensor, "sequence layer head position position"],
-) -> Float[Tensor, "layer head"]:
+) -> Float[Tensor, "sequence layer head"]:
     """Mean attention from each token of a repeat to the one after its first occurrence.
 
     The sequences are BOS and then the same tokens twice."""
     length = pattern.shape[-1] // 2
     query = torch.arange(length + 1, 2 * length + 1)
-    return pattern[..., query, query - length + 1].mean((0, -1))
+    return pattern[..., query, query - length + 1].mean(-1)
+
+
+def strongest(score: Float[Tensor, "layer head"], *, count: int, threshold: float) -> list[Head]:
+    """The `count` heads of highest score among those above `threshold`; among all of them where none is."""
+    ranked = ranking(score)
+    above = [head for head in ranked if score[head] > threshold]
+    return (above or ranked)[:count]
+
+
+def ranking(score: Float[Tensor, "layer head"]) -> list[Head]:
+    """All heads, the highest score first."""
+    order = score.flatten().argsort(descending=True).tolist()
+    return [Head(*divmod(index, score.shape[1])) for index in order]
+
+
+def matched_heads(
+    score: Float[Tensor, "layer head"], heads: list[Head], *, threshold: float, generator: torch.Generator
+) -> list[Head]:
+    """For each head a random other one of its layer that is no induction head, none of them twice.
+
+    Where a layer has none left, one of the nearest layer that has. Fewer than `heads` when all are used up."""
+    order = torch.randperm(score.numel(), generator=generator).tolist()
+    free = [Head(*divmod(index, score.shape[1])) for index in order]
+    free = [other for other in free if other not in heads and score[other] <= threshold]
+    controls = []
+    for head in heads[: len(free)]:
+        controls.append(min(free, key=lambda other: abs(other.layer - head.layer)))
+        free.remove(controls[-1])
+    return controls
+
+
+def subsets(heads: list[Head]) -> dict[str, list[Head]]:
+    """Every head alone, every pair, and so on up to all of them, by name: `L1H0 + L2H3`."""
+    chosen = (subset for size in range(1, len(heads) + 1) for subset in combinations(heads, size))
+    return {" + ".join(map(str, subset)): list(subset) for subset in chosen}
+
+
+def mask(heads: list[Head], *, like: Float[Tensor, "layer head"]) -> Bool[Tensor, "layer head"]:
+    """True at some heads, in the shape of their scores."""
+    chosen = torch.zeros_like(like, dtype=torch.bool)
+    for head in heads:
+        chosen[head] = True
+    return chosen
+
+
+def finding(score: Float[Tensor, "layer head"], *, threshold: float) -> str:
+    """What a model has of induction heads, in a sentence."""
+    best, n_heads = ranking(score)[0], score.numel()
+    above = [head for head in ranking(score) if score[head] > threshold]
+    if above:
+        named = ", ".join(f"{head} ({score[head]:.2f})" for head in above[:10])
+        return f"{len(above)} of {n_heads} heads score above {threshold:g}: {named}{', …' if len(above) > 10 else ''}."
+    why = ", as is to be expected of one layer: nothing tells its heads what came before a token" * (len(score) == 1)
+    return (
+        f"None of the {n_heads} heads scores above {threshold:g}{why}; the highest is {best} with {score[best]:.2f}. "
+        "The highest stand in for induction heads below, and no claim about induction heads is tested."
+    )
