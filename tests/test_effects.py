@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from lib import ablation, effects, measures, null_space
+from lib import ablation, effects, measures, null_space, token_frequency
 from lib import model as door
 
 N = 12
@@ -302,3 +302,27 @@ def test_a_tensor_that_is_not_finite_is_named(gpt2_folder, tokens, log_unigram, 
         model = replace(model, W_out=model.W_out / 0)
     with pytest.raises(ValueError, match=rf"^{where} holds .* entries of .* that are not finite"):
         measured(model, tokens, log_unigram)
+
+
+def test_any_statistic_of_effects_is_resampled_over_sequences(gpt2_folder, tokens, log_unigram, generator):
+    found = measured(door.load(str(gpt2_folder)), tokens, log_unigram)
+    twice = found.part(torch.tensor([1, 1]))
+    assert_close(twice.mean("total"), found.total[1])
+    gap = found.bootstrap(lambda e: e.mean("total")[0] - e.mean("total")[5], generator=generator)
+    ends = (found.total[:, 0] - found.total[:, 5]).sort().values
+    assert_close(torch.tensor([gap.low, gap.high], dtype=ends.dtype), ends)  # two sequences: the ends are each alone
+    assert gap.n == int(found.n.sum()) and gap.n_sequences == 2
+
+
+def test_a_frequency_direction_without_some_tokens_gives_finite_effects(gpt2_folder, tokens, log_unigram):
+    model = door.load(str(gpt2_folder))
+    keep = torch.arange(model.final_layer.d_vocab) % 3 > 0
+    seen = token_frequency.among(unigram(model, log_unigram), keep)
+    found = effects.measure(model, tokens, scored=model.scored(tokens), log_unigram=seen)
+    logits = model.run(tokens, "logits").logits[model.scored(tokens)].double()
+    kl = effects.by_token(
+        model, tokens, sets=torch.eye(48, dtype=torch.bool)[:1], scored=model.scored(tokens), log_unigram=seen
+    ).kl
+    p = seen[keep].exp()
+    assert_close(kl.double(), (p * (p.log() - logits.log_softmax(-1)[:, keep])).sum(-1), atol=1e-4, rtol=1e-4)
+    assert all(getattr(found, name).isfinite().all() for name in effects.QUANTITIES)

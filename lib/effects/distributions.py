@@ -24,7 +24,7 @@ class Distributions:
     def unigram_kl(self, logits: Float[Tensor, "token d_vocab"]) -> Float[Tensor, " token"]:
         """KL(unigram || model), in nats."""
         unigram = self.log_unigram.exp()
-        return logits.logsumexp(-1) - logits @ unigram + unigram @ self.log_unigram
+        return logits.logsumexp(-1) - logits @ unigram - torch.special.entr(unigram).sum()
 
     def rank(self, logits: Float[Tensor, "token d_vocab"]) -> Float[Tensor, " token"]:
         """Reciprocal rank of the next token, in (0, 1]."""

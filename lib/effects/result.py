@@ -1,6 +1,7 @@
 """The effects of many ablations, kept as means by sequence, and how sure we are of their means."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -96,6 +97,28 @@ class Effects:
         if not mask.any():
             raise ValueError("effects are pooled over at least one neuron, but the mask holds none")
         return Effects(*(getattr(self, name)[:, mask].mean(1, keepdim=True) for name in QUANTITIES), n=self.n)
+
+    def part(self, sequence: Int[Tensor, " some"] | Bool[Tensor, " sequence"]) -> "Effects":
+        """Some of the sequences, by position (repetitions allowed) or by mask."""
+        return Effects(*(getattr(self, name)[sequence] for name in QUANTITIES), n=self.n[sequence])
+
+    def bootstrap(
+        self,
+        statistic: Callable[["Effects"], Float[Tensor, ""]],
+        *,
+        generator: torch.Generator,
+        n_resamples: int = resampling.N_RESAMPLES,
+    ) -> Estimate:
+        """Any statistic of effects, with its interval from resampled sequences: ranks, differences between sets, …
+
+        Raises ValueError as `resampling.estimate` does."""
+        found = resampling.estimate(
+            lambda sequence: statistic(self.part(sequence)),
+            torch.arange(len(self.n)),
+            generator=generator,
+            n_resamples=n_resamples,
+        )
+        return replace(found, n=int(self.n.sum()))
 
     def _by_sequence(self, name: str) -> Float[Tensor, "sequence neuron"]:
         if name not in QUANTITIES:
