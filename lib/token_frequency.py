@@ -209,3 +209,11 @@ def top_on_both(
         raise ValueError(f"the share of neurons to choose from must lie above 0 and not above 1, got top={top:g}")
     both = lower_percentile(frequency_mediated, abs_kl_change) > 1 - top
     return both & (frequency_mediated >= min_share)
+
+
+def mask_of(units: list[int], *, d_mlp: int) -> Bool[Tensor, " neuron"]:
+    """The neurons with these units. Raises ValueError for a unit that the layer does not have."""
+    wrong = [unit for unit in units if not 0 <= unit < d_mlp]
+    if wrong:
+        raise ValueError(f"the layer has neurons 0 … {d_mlp - 1}, and none with unit {wrong[0]}")
+    return torch.zeros(d_mlp, dtype=torch.bool).index_fill(0, torch.tensor(units, dtype=torch.long), True)

@@ -133,3 +133,10 @@ def test_the_rule_does_not_depend_on_the_order_of_neurons(order):
     share, kl = torch.tensor([0.1, 0.7, 0.2, 0.9, 0.4, 0.3]), torch.tensor([6.0, 5, 4, 3, 2, 1])
     chosen = token_frequency.top_on_both(share, kl, top=0.5, min_share=0.15)
     assert token_frequency.top_on_both(share[order], kl[order], top=0.5, min_share=0.15).equal(chosen[order])
+
+
+def test_neurons_are_named_by_unit_and_an_unknown_one_is_said():
+    assert token_frequency.mask_of([2, 0], d_mlp=3).tolist() == [True, False, True]
+    assert not token_frequency.mask_of([], d_mlp=3).any()
+    with pytest.raises(ValueError, match="neurons 0 … 2, and none with unit 3"):
+        token_frequency.mask_of([1, 3], d_mlp=3)
