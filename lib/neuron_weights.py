@@ -2,6 +2,7 @@
 
 Output weights are centred as the final norm centres, the unembedding is `FinalLayer.weight_coordinates`."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -28,10 +29,11 @@ def logit_variance(
 ) -> Float[Tensor, " neuron"]:
     """Unbiased variance over tokens of cos(w_out, W_U[:, token]) (Stolfo et al. 2024, section 3.1).
 
-    As a quadratic form in the covariance of the unit columns: no block of neurons times vocabulary is made."""
+    As a quadratic form in the covariance of the unit columns: no block of neurons times vocabulary is made. Never
+    negative, whatever rounding leaves of a write that no column reads."""
     column = W_U.double() / W_U.double().norm(dim=0)
     unit = w_out.double() / w_out.double().norm(dim=-1, keepdim=True)
-    return ((unit @ torch.cov(column)) * unit).sum(-1).to(w_out.dtype)
+    return ((unit @ torch.cov(column)) * unit).sum(-1).clamp(min=0).to(w_out.dtype)
 
 
 def measure(
@@ -45,3 +47,23 @@ def measure(
         logit_variance=logit_variance(w_out, W_U),
         rho=null_space.rho(w_out, basis.to(w_out.dtype)),
     )
+
+
+def resampled(
+    w_out: Float[Tensor, "neuron d_model"],
+    W_U: Float[Tensor, "d_model d_vocab"],
+    *,
+    centres: bool,
+    dim: int,
+    tail: float,
+    n_resamples: int,
+    generator: torch.Generator,
+) -> Iterator[NeuronWeights]:
+    """The weight statistics under other vocabularies of the same kind: columns of `W_U` drawn with replacement.
+
+    Each finds its null space anew, as `null_space.effective` does with `dim` and `tail`."""
+    d_vocab = W_U.shape[1]
+    for _ in range(n_resamples):
+        drawn = W_U[:, torch.randint(d_vocab, (d_vocab,), generator=generator)]
+        spectrum = null_space.spectrum(drawn, centres=centres)
+        yield measure(w_out, drawn, null_space.effective(spectrum, dim=dim, tail=tail))

@@ -82,6 +82,13 @@ def basis(spectrum: Spectrum, *, dim: int) -> Float[Tensor, "d_model dim"]:
     return spectrum.direction[:, -dim:]
 
 
+def effective(spectrum: Spectrum, *, dim: int, tail: float) -> Float[Tensor, "d_model dim"]:
+    """The effective null space of `dim` directions, or of as many as `largest_drop` finds when `dim` is 0.
+
+    Raises ValueError as `basis` and `largest_drop` do."""
+    return basis(spectrum, dim=dim or largest_drop(spectrum, tail=tail)[0])
+
+
 def rho(w: Float[Tensor, "*write d_model"], null_space: Float[Tensor, "d_model dim"]) -> Float[Tensor, "*write"]:
     """Fraction of each write's norm that lies in `null_space`, in [0, 1] (Stolfo et al. 2024, section 3.3)."""
     return (w @ null_space).norm(dim=-1) / w.norm(dim=-1)

@@ -71,6 +71,8 @@ def lowest(value: Float[Tensor, " neuron"], *, among: Bool[Tensor, " neuron"], c
 
 RULES = {"stolfo": stolfo, "rho_top": rho_top, "tighidet": tighidet, "du": du}
 """The rules that need nothing but weights, by name; `causal` looks at effects and cannot be tested by them."""
+NAMES = (*RULES, "causal")
+"""All rules, as the columns of `neurons.csv` are called."""
 
 
 def by_name(rule: str, weights: NeuronWeights, *, count: int) -> Bool[Tensor, " neuron"]:

@@ -1,8 +1,10 @@
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
+from lib import model as door
 from lib import neuron_weights, null_space
 
 
@@ -34,3 +36,34 @@ def test_a_write_that_no_column_reads_has_no_logit_variance():
     silent = torch.zeros_like(w_out[:1])
     silent[0, 0] = 3
     assert neuron_weights.logit_variance(silent, W_U).item() < 1e-12 < neuron_weights.logit_variance(w_out, W_U).min()
+
+
+def test_resampled_vocabularies_scatter_around_the_one_at_hand(generator):
+    w_out, W_U = weights(2, d_vocab=400)
+    drawing = {"centres": False, "tail": 0.5, "n_resamples": 20, "generator": generator}
+    own = neuron_weights.measure(w_out, W_U, null_space.basis(null_space.spectrum(W_U, centres=False), dim=2))
+    again = list(neuron_weights.resampled(w_out, W_U, dim=2, **drawing))
+    variance = torch.stack([one.logit_variance for one in again])
+    assert len(again) == 20 and variance.std(0).min() > 0
+    assert ((variance.mean(0) - own.logit_variance).abs() < 0.2 * own.logit_variance).all()
+    assert all(torch.equal(one.norm, own.norm) for one in again)
+
+
+def test_the_space_is_found_by_the_rule_unless_a_dim_is_given():
+    _, W_U = weights(3, d_vocab=50)
+    W_U[-2:] /= 100
+    spectrum = null_space.spectrum(W_U, centres=False)
+    assert null_space.effective(spectrum, dim=0, tail=0.6).shape == (6, 2)
+    assert null_space.effective(spectrum, dim=3, tail=0.6).shape == (6, 3)
+    with pytest.raises(ValueError, match="dim must lie in 1 … 5, got 6"):
+        null_space.effective(spectrum, dim=6, tail=0.6)
+
+
+def test_output_weights_of_every_layer_are_centred_and_the_last_are_the_models_own(tiny_folder):
+    model = door.load(str(tiny_folder))
+    assert torch.equal(model.output_weights(-1), model.W_out) and torch.equal(model.output_weights(2), model.W_out)
+    first = model.output_weights(0)
+    assert first.shape == model.W_out.shape and not torch.equal(first, model.W_out)
+    assert not model.final_layer.centres or first.mean(-1).abs().max() < 1e-6
+    with pytest.raises(ValueError, match=r"has layers 0 … 2 .-1 is the last., got 3"):
+        model.output_weights(3)

@@ -59,3 +59,8 @@ def test_a_ratio_of_means_is_not_a_mean_of_ratios(generator):
         resampling.resampled_means(value[:1], generator=generator)
     with pytest.raises(ValueError, match="is inf, not a finite number"):
         resampling.of_means(lambda mean: mean[:, 0] / 0, value, n=2, generator=generator)
+
+
+def test_the_percentile_interval_holds_the_middle_of_the_resamples():
+    found = resampling.percentile(3.0, torch.arange(1001.0), n=7)
+    assert (found.value, found.low, found.high, found.n) == (3.0, 25.0, 975.0, 7)

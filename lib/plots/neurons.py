@@ -39,7 +39,7 @@ def overlap_of_rules(overlap: DataFrame, *, sizes: dict[str, int], ax: Axes) -> 
         texts.loc[rule, rule] = f"[{size}]"
     seaborn.heatmap(overlap, annot=texts, fmt="", cmap="Oranges", vmin=0, vmax=1, square=True, cbar=False, ax=ax)
     ax.set(xlabel="", ylabel="")
-    ax.tick_params(length=0, labelrotation=0)
+    ax.tick_params(length=0, labelrotation=0, labelsize=9)
     return ax
 
 
@@ -48,7 +48,7 @@ def rho_against_dim(table: DataFrame, *, dim: int, ax: Axes) -> Axes:
     ax.plot(table.dim, table.chosen, "o-", color=ENTROPY, markersize=3, label="chosen")
     ax.plot(table.dim, table.control, "o-", color=OTHER, markersize=3, label="matched on norm")
     ax.plot(table.dim, table.chance, color="black", linestyle=":", linewidth=1, label="chance")
-    ax.axvline(dim, color="black", linewidth=1, alpha=0.4, label=f"dim {dim}, by the rule")
+    ax.axvline(dim, color="black", linewidth=1, alpha=0.4, label=f"dim {dim}, used here")
     ax.set(xlabel="dim of the effective null space", ylabel="rho, mean", ylim=(0, 1))
     ax.legend()
     return ax
