@@ -69,6 +69,26 @@ def mean(
     return estimate(lambda tokens: value[tokens].mean(), sequence, generator=generator, n_resamples=n_resamples)
 
 
+def binned(
+    by: Float[Tensor, " token"],
+    value: Float[Tensor, " token"],
+    sequence: Int[Tensor, " token"],
+    *,
+    n_bins: int,
+    generator: torch.Generator,
+) -> list[tuple[float, float, float, float]]:
+    """Sorts tokens by `by` into bins of equal mass; for each the means of `by` and `value`, and the latter's interval.
+
+    Raises ValueError with fewer tokens than bins, and as `estimate` does."""
+    if len(by) < n_bins:
+        raise ValueError(f"{n_bins} bins of equal mass need at least {n_bins} tokens, got {len(by)}")
+    bins = []
+    for members in by.argsort(stable=True).tensor_split(n_bins):
+        found = mean(value[members], sequence[members], generator=generator)
+        bins.append((by[members].mean().item(), found.value, found.low, found.high))
+    return bins
+
+
 def resampled_means(
     value: Float[Tensor, "sequence ..."], *, generator: torch.Generator, n_resamples: int = N_RESAMPLES
 ) -> Float[Tensor, "resample ..."]:
@@ -81,7 +101,7 @@ def resampled_means(
     drawn = torch.randint(n_sequences, (n_resamples, n_sequences), generator=generator)
     weight = torch.zeros(n_resamples, n_sequences, dtype=torch.float64)
     weight.scatter_add_(1, drawn, torch.full(drawn.shape, 1 / n_sequences, dtype=torch.float64))
-    return (weight @ value.flatten(1).double().cpu()).view(n_resamples, *value.shape[1:])
+    return (weight @ value.reshape(n_sequences, -1).double().cpu()).view(n_resamples, *value.shape[1:])
 
 
 def of_means(

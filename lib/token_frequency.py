@@ -217,3 +217,32 @@ def mask_of(units: list[int], *, d_mlp: int) -> Bool[Tensor, " neuron"]:
     if wrong:
         raise ValueError(f"the layer has neurons 0 … {d_mlp - 1}, and none with unit {wrong[0]}")
     return torch.zeros(d_mlp, dtype=torch.bool).index_fill(0, torch.tensor(units, dtype=torch.long), True)
+
+
+def to_follow(
+    found: Bool[Tensor, " neuron"],
+    percentile: Float[Tensor, " neuron"],
+    *,
+    named: Bool[Tensor, " neuron"],
+    count: int,
+) -> tuple[Bool[Tensor, " neuron"], str]:
+    """The neurons to look at, and why these: those that a paper names, else those that the rule found, else the `count`
+    of highest `percentile` (`lower_percentile`), which come nearest to passing a rule that finds none."""
+    if named.any():
+        return named, "named by the paper"
+    if found.any():
+        return found, "found by the rule"
+    nearest = percentile.argsort(descending=True, stable=True)[:count].tolist()
+    return mask_of(nearest, d_mlp=len(found)), "nearest to a rule that finds none"
+
+
+def contexts(
+    model: Model,
+    tokens: Int[Tensor, "sequence position"],
+    at: Int[Tensor, "place 2"],
+    *,
+    n_tokens: int,
+) -> list[str]:
+    """The last `n_tokens` tokens of text up to each place (sequence, position) and including it, in one line."""
+    pieces = [tokens[s, max(0, p + 1 - n_tokens) : p + 1].tolist() for s, p in at.tolist()]
+    return ["".join(map(model.tokenizer.decode, piece)).replace("\n", " ↵ ") for piece in pieces]

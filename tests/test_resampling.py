@@ -64,3 +64,12 @@ def test_a_ratio_of_means_is_not_a_mean_of_ratios(generator):
 def test_the_percentile_interval_holds_the_middle_of_the_resamples():
     found = resampling.percentile(3.0, torch.arange(1001.0), n=7)
     assert (found.value, found.n) == (3.0, 7) and (found.low, found.high) == pytest.approx((25, 975))
+
+
+def test_bins_of_equal_mass_have_their_means_and_intervals(generator):
+    by, sequence = torch.arange(12.0), torch.arange(12) % 3
+    bins = resampling.binned(by, 2 * by, sequence, n_bins=2, generator=generator)
+    assert [row[:2] for row in bins] == [(2.5, 5.0), (8.5, 17.0)]
+    assert all(low <= value <= high for _, value, low, high in bins)
+    with pytest.raises(ValueError, match="20 bins of equal mass need at least 20 tokens, got 12"):
+        resampling.binned(by, by, sequence, n_bins=20, generator=generator)

@@ -140,3 +140,26 @@ def test_neurons_are_named_by_unit_and_an_unknown_one_is_said():
     assert not token_frequency.mask_of([], d_mlp=3).any()
     with pytest.raises(ValueError, match="neurons 0 … 2, and none with unit 3"):
         token_frequency.mask_of([1, 3], d_mlp=3)
+
+
+def test_named_neurons_are_followed_before_found_ones_and_the_nearest_where_none_is_found():
+    nobody, percentile = torch.zeros(4, dtype=torch.bool), torch.tensor([0.1, 0.9, 0.3, 0.8])
+    found, named = frequency_mask(2), frequency_mask(0)
+    follow = token_frequency.to_follow
+    assert follow(found, percentile, named=named, count=2)[0].equal(named)
+    assert follow(found, percentile, named=nobody, count=2)[0].equal(found)
+    nearest, why = follow(nobody, percentile, named=nobody, count=2)
+    assert nearest.tolist() == [False, True, False, True] and "finds none" in why
+
+
+def frequency_mask(unit):
+    return token_frequency.mask_of([unit], d_mlp=4)
+
+
+def test_a_context_is_the_text_up_to_a_token_in_one_line(model):
+    ids = model.tokenizer.encode("The lion sleeps.\nThe lion eats.")
+    tokens = torch.tensor([[model.tokenizer.bos, *ids]])
+    whole, end = token_frequency.contexts(model, tokens, torch.tensor([[0, len(ids)], [0, len(ids)]]), n_tokens=99), 1
+    assert whole[0].endswith("The lion sleeps. ↵ The lion eats.")
+    short = token_frequency.contexts(model, tokens, torch.tensor([[0, len(ids)]]), n_tokens=end)
+    assert short == [model.tokenizer.decode(ids[-1])]
