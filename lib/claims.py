@@ -159,8 +159,8 @@ class Ledger:
             if claim.reason and claim.chapter == chapter:
                 self.not_tested(claim.id, claim.reason)
 
-    def record(self, claim_id: str, measured: Measured) -> None:
-        """Judges a claim by a measurement and enters it.
+    def record(self, claim_id: str, measured: Measured, *, caution: str = "") -> None:
+        """Judges a claim by a measurement and enters it; a `caution` about the measurement is added to the reason.
 
         Raises KeyError for an unknown claim, ValueError for a claim that belongs to another chapter or that has
         a reason not to be tested, and as `Claim.judge` does."""
@@ -170,6 +170,7 @@ class Ledger:
         if claim.chapter != self.chapter:
             raise ValueError(f"{claim_id} belongs to chapter {claim.chapter}, not to {self.chapter}")
         verdict, reason = claim.judge(measured, model=self.model)
+        reason += f"; {caution}" if caution else ""
         numbers = (measured.value, measured.low, measured.high, measured.n)
         self._enter(claim, numbers, verdict, reason)
 

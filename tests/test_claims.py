@@ -77,3 +77,10 @@ def test_the_ledger_writes_its_entries_and_nothing_without_a_folder(tmp_path, mo
 def test_a_claim_of_another_chapter_is_refused():
     with pytest.raises(ValueError, match="belongs to chapter 02, not to 01"):
         claims.Ledger(chapter="01", model="pocket").record("stolfo2024.C3", Estimate(1.0, 1.0, 1.0, 1, 1))
+
+
+def test_a_caution_about_a_measurement_stands_beside_its_verdict():
+    ledger = claims.Ledger(chapter="02", model="pocket")
+    ledger.record("stolfo2024.C3", Estimate(1.5, 1.2, 1.8, 10, 2), caution="counted in too little text")
+    assert ledger.entries[-1]["verdict"] == "direction only"
+    assert ledger.entries[-1]["reason"].endswith("; counted in too little text")
