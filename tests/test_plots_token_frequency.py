@@ -19,7 +19,7 @@ def ax():
 @pytest.fixture
 def neurons():
     table = pd.DataFrame({"layer": 2, "unit": range(4), "frequency_mediated": [0.6, 0.1, -0.2, -7.0]})
-    table["abs_kl_change"], table["kind"] = [0.3, 0.2, 0.1, 0.05], ["frequency", "entropy", "other", "other"]
+    table["abs_kl_change"], table["kind"] = [0.3, 0.2, 0.1, 0.05], ["followed", "entropy", "other", "other"]
     table["frequency_mediated_low"] = table.frequency_mediated - 0.1
     table["frequency_mediated_high"] = table.frequency_mediated + 0.1
     table["seen_only"] = [0.5, 0.2, -0.1, -3.0]
@@ -49,19 +49,19 @@ def test_every_token_is_a_dot_and_every_bin_has_its_interval(ax):
 def test_chosen_neurons_are_named_and_those_beyond_the_frame_counted(ax, neurons):
     plots.kl_change_against_share(neurons, ax=ax)
     assert [text.get_text() for text in ax.texts] == ["2.1", "2.0"]
-    assert labels(ax) == ["other, 1 beyond the frame", "entropy neurons, 1", "frequency neurons, 1"]
+    assert labels(ax) == ["other, 1 beyond the frame", "entropy, 1 neurons", "followed, 1 neurons"]
     assert ax.get_xlabel() == "frequency-mediated share" and ax.get_xlim()[0] > -1.5
 
 
 def test_a_kind_without_neurons_has_no_entry_in_the_legend(ax, neurons):
-    plots.kl_change_against_share(neurons[neurons.kind != "frequency"], ax=ax)
-    assert labels(ax) == ["other, 1 beyond the frame", "entropy neurons, 1"]
+    plots.kl_change_against_share(neurons[neurons.kind != "followed"], ax=ax)
+    assert labels(ax) == ["other, 1 beyond the frame", "entropy, 1 neurons"]
 
 
 def test_shares_with_and_without_unseen_tokens_stand_beside_the_diagonal(ax, neurons):
     plots.share_against_share(neurons, ax=ax)
     assert sum(len(dots.get_offsets()) for dots in ax.collections) == 3
-    assert labels(ax) == ["other", "entropy", "frequency", "the same"]
+    assert labels(ax) == ["other", "entropy", "followed", "the same"]
 
 
 def test_boxes_come_in_pairs_with_their_means(ax):

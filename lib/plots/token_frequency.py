@@ -6,7 +6,7 @@ from pandas import DataFrame
 
 from lib.plots.style import ENTROPY, FREQUENCY, OTHER, yerror_clipped
 
-KINDS = {"other": OTHER, "entropy": ENTROPY, "frequency": FREQUENCY}
+KINDS = {"other": OTHER, "entropy": ENTROPY, "followed": FREQUENCY}
 LEFTMOST = -1.0
 
 
@@ -33,7 +33,7 @@ def entropy_against_kl(tokens: DataFrame, bins: DataFrame, *, ax: Axes) -> Axes:
 
 
 def kl_change_against_share(neurons: DataFrame, *, ax: Axes) -> Axes:
-    """A dot per neuron (frequency_mediated, abs_kl_change) in the colour of its `kind`: other, entropy, frequency.
+    """A dot per neuron (frequency_mediated, abs_kl_change) in the colour of its `kind`: other, entropy, followed.
 
     Marked neurons carry the interval of their share, and their names up to 10 of a kind. A share below -1 is not drawn:
     the ablation moves the loss so little that its ratio means nothing; the legend counts them."""
@@ -44,10 +44,10 @@ def kl_change_against_share(neurons: DataFrame, *, ax: Axes) -> Axes:
             beyond = f", {len(neurons) - len(shown)} beyond the frame" if len(shown) < len(neurons) else ""
             ax.scatter(some.frequency_mediated, some.abs_kl_change, s=10, color=colour, label=f"other{beyond}")
         elif len(some):
-            _marked(some, colour, label=f"{kind} neurons, {len(some)}", ax=ax)
+            _marked(some, colour, label=f"{kind}, {len(some)} neurons", ax=ax)
     ax.axvline(0, color="black", linewidth=1, linestyle=":")
     ax.set(xlabel="frequency-mediated share", ylabel="absolute KL change (nats)", xlim=(None, 1))
-    ax.legend(loc="upper left")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, columnspacing=1)
     return ax
 
 
@@ -89,7 +89,7 @@ def loss_change_by_group(tokens: DataFrame, means: DataFrame, *, ax: Axes) -> Ax
         error = [[max(row.value - row.low, 0)], [max(row.high - row.value, 0)]]
         ax.errorbar(at, row.value, error, fmt="o", color="black", markersize=4, capsize=3)
     ax.set(xlabel="", ylabel="absolute loss change (nats)", ylim=(0, None))
-    ax.legend(title="")
+    ax.legend(title="", loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     return ax
 
 
