@@ -13,20 +13,22 @@ write remains (total and direct effect, Stolfo et al. 2024, section 3.2). Projec
 run's value along the token-frequency direction gives the frequency-frozen variant (section 4.2). For a set of
 neurons \(\delta w\) is the sum over its members.
 
-`measure` takes one neuron at a time, `measure_sets` whole sets; both keep means by sequence. `by_token` keeps
-every token of a few sets; `confidence` does so for many, and keeps nothing but entropy and loss."""
+`measure` takes one neuron at a time, in one of three gears that give the same numbers (`gears`); `measure_sets`
+takes whole sets. Both keep means by sequence. `by_token` keeps every token of a few sets; `confidence` does so
+for many, and keeps nothing but entropy and loss."""
 
 from lib.effects.by_token import TokenEffects, by_token
 from lib.effects.clean import Clean, clean_run
 from lib.effects.confidence import Confidence, confidence
 from lib.effects.measuring import measure, measure_sets
-from lib.effects.result import QUANTITIES, Effects
+from lib.effects.result import QUANTITIES, Effects, Report
 
 __all__ = [
     "QUANTITIES",
     "Clean",
     "Confidence",
     "Effects",
+    "Report",
     "TokenEffects",
     "by_token",
     "clean_run",

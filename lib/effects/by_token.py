@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lib import ablation, measures
+from lib import measures
 from lib.effects import ablated, temperature
 from lib.effects.clean import clean_run, difference
 from lib.effects.distributions import Distributions
-from lib.effects.measuring import Replacement
+from lib.effects.measuring import Replacement, mean_activation
 from lib.model import Model
 
 CELLS = 2**22
@@ -65,7 +65,7 @@ def by_token(
     Raises ValueError as `clean_run` does."""
     clean = clean_run(model, tokens, scored)
     if replacement is None:
-        replacement = ablation.mean(model.run(tokens, "activation").activation)
+        replacement = mean_activation(model, tokens)
     parts = []
     for block in torch.arange(len(clean.target)).split(max(1, CELLS // model.final_layer.d_vocab)):
         part = clean.part(block)

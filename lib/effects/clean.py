@@ -39,8 +39,11 @@ def clean_run(
         raise ValueError("no position is scored, so there is nothing to average over")
     layer = model.final_layer
     run = model.run(tokens, "resid", "scale", "activation")
+    device = run.resid.device
+    tokens, scored = tokens.to(device), scored.to(device)
     check_finite({"W_U": layer.W_U, "b_U": layer.b_U, "W_out": model.W_out, **run})
-    sequence, position = (index.to(tokens.device) for index in torch.meshgrid(*map(torch.arange, tokens.shape)))
+    index = torch.meshgrid(*(torch.arange(n, device=device) for n in tokens.shape), indexing="ij")
+    sequence, position = index
     return Clean(
         resid=layer.centre(run.resid[scored].to(layer.W_U.dtype)),
         scale=run.scale[scored],

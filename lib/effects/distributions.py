@@ -50,7 +50,7 @@ class Distributions:
         }
 
 
-def stacked(change: dict[str, Float[Tensor, " token"]]) -> Float[Tensor, "quantity token"]:
+def stacked(change: dict[str, Float[Tensor, "..."]]) -> Float[Tensor, "10 ..."]:
     """Signed changes as the quantities of `Effects`, in their order."""
     return torch.stack(
         [

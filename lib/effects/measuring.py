@@ -1,21 +1,26 @@
-"""Effects of every neuron, or of whole sets, averaged over the scored tokens of each sequence."""
+"""Effects of every neuron, or of whole sets, averaged over the scored tokens of each sequence.
 
-from typing import Literal
+Memory does not grow with the text: a batch of sequences is run, its tokens are taken in blocks, the neurons in
+chunks, and only sums by sequence are kept. With `state` they are kept on disk too, so that a run that was cut off
+goes on where it was."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lib import ablation
-from lib.effects import ablated
-from lib.effects.clean import clean_run, difference
+from lib.effects import ablated, exact, gears
+from lib.effects.clean import Clean, clean_run, difference
 from lib.effects.distributions import Distributions, stacked
-from lib.effects.result import QUANTITIES, Effects
+from lib.effects.result import QUANTITIES, Effects, Report
+from lib.effects.state import State
 from lib.model import Model
 
-Gear = Literal["auto", "eager", "fused", "cumulant"]
 Replacement = Float[Tensor, " d_mlp"] | Float[Tensor, "sequence position d_mlp"]
-TOKEN_BLOCK = 256
+Sums = Float[Tensor, "quantity sequence column"]
 
 
 def measure(
@@ -25,15 +30,28 @@ def measure(
     scored: Bool[Tensor, "sequence position"],
     log_unigram: Float[Tensor, " d_vocab"],
     replacement: Replacement | None = None,
-    gear: Gear = "auto",
+    gear: str = "auto",
     tolerance: float = 1e-4,
+    state: Path | None = None,
 ) -> Effects:
-    """Ablates every last-layer neuron, one at a time; `replacement` holds the values of `ablation`, the mean over
-    all positions unless it is given.
+    """Ablates every last-layer neuron, one at a time.
 
-    Raises ValueError as `clean_run` does, and when a sequence has no scored position."""
-    single = torch.eye(model.W_out.shape[0], dtype=torch.bool, device=model.W_out.device)
-    return measure_sets(model, tokens, sets=single, scored=scored, log_unigram=log_unigram, replacement=replacement)
+    `replacement` holds values of `ablation`; without it the mean over all positions is put in. `gear` is chosen by
+    `gears.choose`; an error of `tolerance` nats is allowed to a token and neuron, and none at all where it is 0.
+    `state` names a file for the running sums. Raises ValueError as `clean_run` does, when a sequence has no scored
+    position, and when the file belongs to another run."""
+    text = Text(model, tokens, scored, replacement)
+    n_neurons = model.W_out.shape[0]
+    report = gears.choose(model, int(scored.sum()), n_neurons, gear=gear, tolerance=tolerance)
+    single = torch.eye(n_neurons, dtype=torch.bool, device=model.W_out.device)
+
+    def add(sums: Sums, clean: Clean, delta: Float[Tensor, "token d_mlp"]) -> None:
+        if report.gear == "recomputed":
+            _add_recomputed(sums, model, clean, delta, single, log_unigram)
+        else:
+            gears.add(sums, model, clean, delta, log_unigram, report=report, tolerance=tolerance)
+
+    return text.effects(add, n_neurons, report, state=state and State(state, text.fingerprint(report.gear, tolerance)))
 
 
 def measure_sets(
@@ -45,18 +63,73 @@ def measure_sets(
     log_unigram: Float[Tensor, " d_vocab"],
     replacement: Replacement | None = None,
 ) -> Effects:
-    """Ablates all neurons of a set together, one set after another; errors as in `measure`."""
-    n = scored.sum(1)
-    if scored.any() and not n.all():
-        raise ValueError(f"sequence {int((n == 0).nonzero()[0])} has no scored position; drop it")
-    clean = clean_run(model, tokens, scored)
-    if replacement is None:
-        replacement = ablation.mean(model.run(tokens, "activation").activation)
-    sums = torch.zeros(len(QUANTITIES), len(tokens), len(sets), dtype=torch.float64, device=clean.scale.device)
-    for block in torch.arange(len(clean.target)).split(TOKEN_BLOCK):
-        part = clean.part(block)
+    """Ablates all neurons of a set together, one set after another, exactly; errors as in `measure`."""
+    text = Text(model, tokens, scored, replacement)
+
+    def add(sums: Sums, clean: Clean, delta: Float[Tensor, "token d_mlp"]) -> None:
+        road = _add_recomputed if model.not_exact else gears.add_sets
+        road(sums, model, clean, delta, sets, log_unigram)
+
+    return text.effects(add, len(sets), Report("recomputed" if model.not_exact else "eager"), state=None)
+
+
+class Text:
+    """Sequences with the positions to score and the values to put in, gone through in batches."""
+
+    def __init__(
+        self,
+        model: Model,
+        tokens: Int[Tensor, "sequence position"],
+        scored: Bool[Tensor, "sequence position"],
+        replacement: Replacement | None,
+    ) -> None:
+        if not scored.any():
+            raise ValueError("no position is scored, so there is nothing to average over")
+        if not scored.any(1).all():
+            raise ValueError(f"sequence {int((~scored.any(1)).nonzero()[0])} has no scored position; drop it")
+        self.model, self.tokens, self.scored = model, tokens, scored
+        self.replacement = mean_activation(model, tokens) if replacement is None else replacement
+
+    def effects(self, add: Callable[..., None], n_columns: int, report: Report, *, state: State | None) -> Effects:
+        """What `add` adds up, batch after batch, as means by sequence."""
+        device, n = self.model.W_out.device, self.scored.sum(1)
+        sums = torch.zeros(len(QUANTITIES), len(n), n_columns, dtype=torch.float64, device=device)
+        done = state.resume(sums, report) if state else 0
+        for batch in torch.arange(done, len(n)).split(max(1, gears.block_size(self.model) // self.tokens.shape[1])):
+            some = slice(int(batch[0]), int(batch[-1]) + 1)
+            clean = clean_run(self.model, self.tokens[some], self.scored[some])
+            value = self.replacement if self.replacement.ndim == 1 else self.replacement[some]
+            add(sums[:, some], clean, difference(clean, value))
+            if state:
+                state.keep(sums, report, done=some.stop)
+        if state:
+            state.path.unlink(missing_ok=True)
+        return Effects(*(sums / n.to(device)[:, None]), n=n, report=report)
+
+    def fingerprint(self, *settings: object) -> str:
+        """A digest of everything that the sums depend on."""
+        told = [self.model.source, settings, self.tokens.tolist(), self.scored.tolist()]
+        told.append(self.replacement.double().sum((0, 1) if self.replacement.ndim == 3 else 0).sum().item())
+        return hashlib.sha256(repr(told).encode()).hexdigest()
+
+
+def mean_activation(model: Model, tokens: Int[Tensor, "sequence position"]) -> Float[Tensor, " d_mlp"]:
+    """Each neuron's mean over all positions, BOS included, batch after batch."""
+    parts = [model.run(some, "activation").activation.double().sum((0, 1)) for some in tokens.split(8)]
+    return (torch.stack(parts).sum(0) / tokens.numel()).to(model.W_out.dtype)
+
+
+def _add_recomputed(
+    sums: Sums,
+    model: Model,
+    clean: Clean,
+    delta: Float[Tensor, "token d_mlp"],
+    sets: Bool[Tensor, "set d_mlp"],
+    log_unigram: Float[Tensor, " d_vocab"],
+) -> None:
+    """The slow exact road: a product with the unembedding for every set."""
+    for at in torch.arange(len(delta), device=delta.device).split(max(1, exact.CELLS // model.final_layer.d_vocab)):
+        part = clean.part(at)
         before = Distributions(model.final_layer, part, log_unigram)
-        pairs = ablated.logits(model, part, difference(part, replacement), sets)
-        for column, (free, frozen) in enumerate(pairs):
-            sums[:, :, column].index_add_(1, part.sequence, stacked(before.changes(free, frozen)).double())
-    return Effects(*(sums / n[:, None].to(sums.device)), n=n)
+        for column, (free, frozen) in enumerate(ablated.logits(model, part, delta[at], sets)):
+            sums[:, :, column].index_add_(1, part.sequence, stacked(before.changes(free, frozen)).to(sums.dtype))

@@ -1,7 +1,8 @@
 """The effects of many ablations, kept as means by sequence, and how sure we are of their means."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -12,6 +13,29 @@ from lib.resampling import Estimate
 
 MEDIATED = {"norm_mediated": "direct", "frequency_mediated": "direct_frequency"}
 """The effect that is left once the named road is closed."""
+
+
+@dataclass
+class Report:
+    """How effects were computed."""
+
+    gear: str
+    """eager, fused, cumulant, or recomputed where the closed form does not hold."""
+    pairs: int = 0
+    """Pairs of a token and a neuron that the cumulant gear was asked about."""
+    routed: int = 0
+    """Those among them over tolerance, which went through an exact gear."""
+    checked: int = 0
+    """Pairs that were computed both ways."""
+    largest_error: float = 0.0
+    """Of the checked pairs that were left to the cumulant gear, in nats."""
+    safety: float = 2.0
+    """Factor on the estimated error, grown until no checked pair erred unnoticed."""
+
+    @property
+    def routed_share(self) -> float:
+        """Share of the pairs that went through an exact gear."""
+        return self.routed / max(self.pairs, 1)
 
 
 @dataclass(frozen=True)
@@ -42,6 +66,8 @@ class Effects:
     """Signed change of 1 / rank of the true next token, rank 1 being the most likely."""
     n: Int[Tensor, " sequence"]
     """Scored tokens of each sequence."""
+    report: Report = field(default_factory=lambda: Report("eager"), compare=False)
+    """How the numbers came about."""
 
     def mean(self, name: str) -> Float[Tensor, " neuron"]:
         """Mean of one quantity over all scored tokens."""
@@ -96,11 +122,24 @@ class Effects:
         """The mean over some neurons, as effects of one column. Raises ValueError when there are none."""
         if not mask.any():
             raise ValueError("effects are pooled over at least one neuron, but the mask holds none")
-        return Effects(*(getattr(self, name)[:, mask].mean(1, keepdim=True) for name in QUANTITIES), n=self.n)
+        values = {name: getattr(self, name)[:, mask].mean(1, keepdim=True) for name in QUANTITIES}
+        return Effects(**values, n=self.n, report=self.report)
+
+    def table(self, *names: str, generator: torch.Generator) -> Any:
+        """A pandas table with a row for each neuron: every named quantity or share, and its interval in columns
+        `<name>_low` and `<name>_high`; errors as in `interval`."""
+        import pandas
+
+        columns: dict[str, Tensor] = {}
+        for name in names:
+            low, high = self.interval(name, generator=generator)
+            value = getattr(self, name) if name in MEDIATED else self.mean(name)
+            columns |= {name: value.cpu(), f"{name}_low": low.cpu(), f"{name}_high": high.cpu()}
+        return pandas.DataFrame({name: column.numpy() for name, column in columns.items()})
 
     def part(self, sequence: Int[Tensor, " some"] | Bool[Tensor, " sequence"]) -> "Effects":
         """Some of the sequences, by position (repetitions allowed) or by mask."""
-        return Effects(*(getattr(self, name)[sequence] for name in QUANTITIES), n=self.n[sequence])
+        return Effects(*(getattr(self, name)[sequence] for name in QUANTITIES), n=self.n[sequence], report=self.report)
 
     def bootstrap(
         self,
@@ -126,7 +165,7 @@ class Effects:
         return getattr(self, name)
 
 
-QUANTITIES = tuple(field.name for field in fields(Effects) if field.name != "n")
+QUANTITIES = tuple(f.name for f in fields(Effects) if f.name not in ("n", "report"))
 """The names of what is measured, in order."""
 
 

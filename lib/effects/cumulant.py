@@ -1,0 +1,170 @@
+r"""The cumulant gear: log-sum-exps and entropies of the ablated run from matrix products, with their errors.
+
+For \(X = \varepsilon Z + \beta U\), the change of the logits about its mean, the log-sum-exp grows by the cumulant
+series \(\sum_k \kappa_k(X) / k!\), and the mean of the clean logits moves by \(\sum_k \kappa(L, X, \dots, X) / k!\)
+(k times X), which together give the entropy. Both are cut after order 4. What is cut is estimated from the terms
+that are there: with \(h = \sqrt{\mathbb{E}X^4 / \mathbb{E}X^2}\) as the size of X where it matters, each further
+order costs another factor h. Pairs whose estimate exceeds the tolerance go through an exact gear.
+
+In every run the series is set beside the exact gear on random pairs and on those of largest \(|\delta|\); where one
+of them errs by more than the tolerance unnoticed, the safety factor on the estimate grows until none does."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lib.effects import exact, moments
+from lib.effects.block import HEAD, PER_PAIR, Block, Writes
+from lib.effects.moments import Moments, Sources
+from lib.effects.result import Report
+
+N_CHECKED = 1000
+"""Random pairs, and pairs of largest |delta|, that a run compares with the exact gear, at the start of it."""
+MIN_CHECKED = 20
+"""The same for every later block of tokens and chunk of neurons."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """The cut series for all pairs, and its estimated errors without safety factor."""
+
+    found: dict[str, Float[Tensor, "token neuron"]]
+    error: Float[Tensor, "token neuron"]
+
+
+def series(block: Block, write: Writes, *, frequency: bool = True) -> Series:
+    """Log-sum-exps and entropy of every pair by the series; ranks and predictions among the likeliest tokens."""
+    raw, mean_z = moments.raw(Sources(block.log_p, block.z, write.U))
+    own = moments.central(raw)
+    mu = raw[0, 0, 1]
+    free, of_entropy, error = _norm_free(own, write)
+    frozen, frozen_error = _log_sum_exp(own, torch.zeros_like(write.free), write.frozen)
+    found = {
+        "free": free + write.shrink * mean_z[:, None] + write.free * mu,
+        "frozen": frozen + write.frozen * mu,
+        "entropy": block.entropy[:, None] + of_entropy,
+    }
+    error = torch.maximum(error, frozen_error)
+    found["frequency"], frequency_error = _frequency(block, write) if frequency else (torch.zeros_like(free), error)
+    return Series(found, torch.maximum(error, frequency_error))
+
+
+def _log_sum_exp(own: Moments, shrink: Tensor, free: Tensor) -> tuple[Tensor, Tensor]:
+    """Growth of the log-sum-exp beyond the mean of X, and the estimated size of what is cut."""
+    m2, m3, m4 = (moments.along(own, 0, order, shrink, free) for order in (2, 3, 4))
+    return m2 / 2 + m3 / 6 + (m4 - 3 * m2.square()) / 24, m4.clamp(min=0) * _size(m2, m4) / 60
+
+
+def _norm_free(own: Moments, write: Writes) -> tuple[Tensor, Tensor, Tensor]:
+    """Growth of the log-sum-exp, change of entropy, and the estimated size of what is cut from the latter."""
+    m2, m3, m4 = (moments.along(own, 0, order, write.shrink, write.free) for order in (2, 3, 4))
+    c1, c2, c3 = (moments.along(own, 1, order, write.shrink, write.free) for order in (1, 2, 3))
+    k4, c3 = m4 - 3 * m2.square(), c3 - 3 * c1 * m2
+    grown = m2 / 2 + m3 / 6 + k4 / 24
+    entropy = grown - (m2 + m3 / 2 + k4 / 6) - (c1 + c2 / 2 + c3 / 6)
+    h = _size(m2, m4)
+    return grown, entropy, m4.clamp(min=0) * h / 30 + c3.abs() * h / 6
+
+
+def _size(m2: Tensor, m4: Tensor) -> Tensor:
+    return (m4.clamp(min=0) / m2.clamp(min=torch.finfo(m2.dtype).tiny)).sqrt()
+
+
+def _frequency(block: Block, write: Writes) -> tuple[Tensor, Tensor]:
+    """With the token-frequency projection frozen: the same series once z and U are rid of their projection."""
+    z = block.z - torch.outer(block.z_direction, block.direction)
+    U = write.U - torch.outer(write.U_direction[0], block.direction)
+    raw, mean_z = moments.raw(Sources(block.log_p, z, U))
+    grown, error = _log_sum_exp(moments.central(raw), write.shrink, write.free)
+    return grown + write.shrink * mean_z[:, None] + write.free * raw[0, 0, 1], error
+
+
+def predictions(block: Block, write: Writes) -> tuple[Tensor, Tensor, Bool[Tensor, "token neuron"]]:
+    """Reciprocal rank and change of prediction, counted among the `HEAD` likeliest tokens and the next one.
+
+    The third tensor says where a token from outside might have become the likeliest. Where none can, the change
+    of prediction is exact; a rank is exact up to tokens that cross the next token from outside, so that its
+    reciprocal is off by less than 1 / HEAD."""
+    target = block.clean.target
+    likely, head = block.log_p.topk(min(HEAD, block.z.shape[1]), -1)
+    at_target = block.log_p.gather(-1, target[:, None])
+    outside = (block.log_p > at_target).sum(-1) - (likely > at_target).sum(-1)
+    words, place = head.unique(return_inverse=True)
+    U = write.U[:, words].mT.contiguous()  # a row for each token of the vocabulary that is likely somewhere
+    z, rank, changes = block.z.gather(-1, head), torch.empty_like(write.free), torch.empty_like(write.free)
+    own = at_target + write.shrink * block.z_target[:, None] + write.free * write.U_target
+    for token in range(block.n_tokens):
+        x = U[place[token]].mul_(write.free[token]).addcmul_(z[token][:, None], write.shrink[token])
+        x += likely[token][:, None]
+        other = (head[token] != target[token])[:, None]
+        rank[token] = 1 / (1 + outside[token] + ((x > own[token]) & other).sum(0))
+        changes[token] = (x.amax(0) > x[0]).to(x.dtype)
+    return rank, changes, _may_be_overtaken(block, write, likely)
+
+
+def _may_be_overtaken(block: Block, write: Writes, likely: Float[Tensor, "token head"]) -> Bool[Tensor, "token neuron"]:
+    """Where the likeliest token's lead over those outside the head is within reach of the largest change."""
+    if likely.shape[1] == block.z.shape[1]:
+        return torch.zeros_like(write.free, dtype=torch.bool)
+    (least_z, most_z), (least_U, most_U) = block.z.aminmax(dim=-1), write.U.aminmax(dim=-1)
+    reach = write.shrink.abs() * (most_z - least_z)[:, None] + write.free.abs() * (most_U - least_U)
+    return reach >= (likely[:, 0] - likely[:, -1])[:, None]
+
+
+def every_pair(
+    block: Block,
+    write: Writes,
+    delta: Float[Tensor, "token neuron"],
+    *,
+    tolerance: float,
+    report: Report,
+    frequency: bool = True,
+) -> dict[str, Float[Tensor, "token neuron"]]:
+    """What `PER_PAIR` names, by the series where its error is under `tolerance`, else exactly; `report` grows."""
+    cut = series(block, write, frequency=frequency)
+    rank, changes, may_be_overtaken = predictions(block, write)
+    by_name = {**cut.found, "reciprocal_rank": rank, "prediction_change": changes}
+    found = torch.stack([by_name[name] for name in PER_PAIR])
+    pairs = _to_check(delta, max(MIN_CHECKED, N_CHECKED - report.checked // 2))
+    truth = exact.some_pairs(block, write, pairs, fused=False, frequency=frequency)
+    wrong = (truth[:4] - found[:4, pairs[:, 0], pairs[:, 1]]).abs().amax(0).nan_to_num(nan=math.inf)
+    over, report.safety, worst = _over(cut.error, pairs, wrong, tolerance, report.safety)
+    found[:, pairs[:, 0], pairs[:, 1]] = truth
+    over |= may_be_overtaken
+    over[pairs[:, 0], pairs[:, 1]] = False
+    routed = over.nonzero()
+    found[:, routed[:, 0], routed[:, 1]] = exact.some_pairs(block, write, routed, fused=False, frequency=frequency)
+    report.pairs, report.routed = report.pairs + over.numel(), report.routed + len(routed)
+    report.checked, report.largest_error = report.checked + len(pairs), max(report.largest_error, worst)
+    return dict(zip(PER_PAIR, found, strict=True))
+
+
+def _over(
+    error: Float[Tensor, "token neuron"],
+    pairs: Int[Tensor, "pair 2"],
+    wrong: Float[Tensor, " pair"],
+    tolerance: float,
+    safety: float,
+) -> tuple[Bool[Tensor, "token neuron"], float, float]:
+    """Which pairs are over tolerance, the safety factor at which no checked pair slips through, and the largest
+    error among those that are left to the series."""
+    while True:
+        over = ~(safety * error <= tolerance)
+        left = ~over[pairs[:, 0], pairs[:, 1]]
+        worst = wrong[left].max().item() if left.any() else 0.0
+        if worst <= tolerance or over.all():
+            return over, safety, worst
+        safety *= 2
+
+
+def _to_check(delta: Float[Tensor, "token neuron"], n: int) -> Int[Tensor, "pair 2"]:
+    """`n` random pairs and the `n` of largest |delta|, each once."""
+    n = min(n, delta.numel())
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randperm(delta.numel(), generator=generator)[:n].to(delta.device)
+    largest = delta.abs().flatten().topk(n).indices
+    index = torch.cat([drawn, largest]).unique()
+    return torch.stack([index // delta.shape[1], index % delta.shape[1]], 1)

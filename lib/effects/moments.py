@@ -1,0 +1,118 @@
+r"""Joint moments and cumulants of logits and writes under the clean distribution, for every token and neuron.
+
+With Z and L a token's logits without and with their bias, each about its own mean under the clean distribution p,
+\(\mathbb{E}_p[L^r Z^a U^b]\) is for all tokens and neurons at once the matrix product of \(p L^r Z^a\) with
+\(U^b\): an exponential for each token, but none for each pair. The vocabulary is walked through in slices."""
+
+from dataclasses import dataclass
+from math import comb
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+ORDER = 4
+"""Moments of this order are the highest that are used."""
+LEFT = [(0, 0), (0, 1), (1, 0), (0, 2), (1, 1), (0, 3), (1, 2)]
+"""Powers (r, a) of the left factor, so ordered that b = 1, 2, 3, 4 need the first 7, 5, 3, 1 of them."""
+COUNT = {1: 7, 2: 5, 3: 3, 4: 1}
+SLICE = 4096
+"""Entries of the vocabulary in a slice."""
+Moments = dict[tuple[int, int, int], Tensor]
+"""By (r, a, b), each of shape token by neuron, or token by 1 where b = 0."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What moments are taken of."""
+
+    log_p: Float[Tensor, "token d_vocab"]
+    z: Float[Tensor, "token d_vocab"]
+    U: Float[Tensor, "neuron d_vocab"]
+
+
+def half_precision(device: torch.device) -> bool:
+    """Whether products in bfloat16 are a gain here: with the processor's own instructions, or on a GPU."""
+    if device.type == "cpu":
+        return torch.cpu._is_avx512_bf16_supported()
+    return device.type == "cuda"
+
+
+def raw(sources: Sources) -> tuple[Moments, Float[Tensor, " token"]]:
+    """The moments E_p[L^r Z^a U^b] with r at most 1 and r + a + b at most `ORDER`, and E_p[z].
+
+    U is as it comes here, not about its mean. Third orders and above are small corrections: bfloat16 does for
+    their products where the hardware has it."""
+    n_tokens, n_neurons = len(sources.z), len(sources.U)
+    mean_z, mean_l = _means(sources)
+    short = torch.bfloat16 if half_precision(sources.z.device) and sources.z.dtype == torch.float32 else sources.z.dtype
+    product = {b: sources.z.new_zeros(count, n_tokens, n_neurons) for b, count in COUNT.items()}
+    alone = {(r, a): sources.z.new_zeros(n_tokens, 1) for r in (0, 1) for a in range(ORDER + 1 - r)}
+    for start in range(0, sources.z.shape[1], SLICE):
+        at = slice(start, start + SLICE)
+        p, Z = sources.log_p[:, at].exp(), sources.z[:, at] - mean_z[:, None]
+        L = sources.log_p[:, at] - mean_l[:, None]
+        left = _left(p, Z, L)
+        for (r, a), total in alone.items():
+            total += ((p if r == 0 else p * L) * Z**a).sum(-1, keepdim=True)
+        _add_products(product, left, sources.U[:, at], short)
+    moments = {(r, a, 0): value for (r, a), value in alone.items()}
+    for b, count in COUNT.items():
+        moments |= {(*LEFT[i], b): product[b][i] for i in range(count)}
+    return moments, mean_z
+
+
+def _means(sources: Sources) -> tuple[Float[Tensor, " token"], Float[Tensor, " token"]]:
+    """Means of z and of log p under p, by slices."""
+    mean_z, mean_l = sources.z.new_zeros(2, len(sources.z))
+    for z, log_p in zip(sources.z.split(SLICE, 1), sources.log_p.split(SLICE, 1), strict=True):
+        p = log_p.exp()
+        mean_z += (p * z).sum(-1)
+        mean_l += (p * log_p).sum(-1)
+    return mean_z, mean_l
+
+
+def _left(
+    p: Float[Tensor, "token slice"], Z: Float[Tensor, "token slice"], L: Float[Tensor, "token slice"]
+) -> Float[Tensor, "power token slice"]:
+    pZ, pL = p * Z, p * L
+    pZZ, pLZ = pZ * Z, pL * Z
+    return torch.stack([p, pZ, pL, pZZ, pLZ, pZZ * Z, pLZ * Z])
+
+
+def _add_products(
+    product: dict[int, Float[Tensor, "power token neuron"]],
+    left: Float[Tensor, "power token slice"],
+    U: Float[Tensor, "neuron slice"],
+    short: torch.dtype,
+) -> None:
+    """Adds a slice's share: in full precision up to order 2, in `short` above."""
+    left_short, power = left.to(short), U
+    for b, total in product.items():
+        n_full = {1: 3, 2: 1}.get(b, 0)
+        if n_full:
+            _accumulate(total[:n_full], left[:n_full], power)
+        _accumulate(total[n_full:], left_short[n_full : len(total)], power.to(short))
+        power = power * U
+
+
+def _accumulate(total: Float[Tensor, "power token neuron"], left: Tensor, right: Tensor) -> None:
+    total += (left.flatten(0, 1) @ right.mT).view_as(total)
+
+
+def central(moments: Moments) -> Moments:
+    """The same moments with U about its own mean at each token."""
+    mu = moments[0, 0, 1]
+    powers = {key[:2] for key in moments}
+    moved = {}
+    for r, a in powers:
+        for b in range(ORDER + 1 - r - a):
+            terms = [comb(b, j) * (-mu) ** (b - j) * moments[r, a, j] for j in range(b + 1)]
+            moved[r, a, b] = sum(terms[1:], terms[0])
+    return moved
+
+
+def along(moments: Moments, r: int, order: int, shrink: Tensor, free: Tensor) -> Float[Tensor, "token neuron"]:
+    """E_p[L^r X^order] for X = shrink * Z + free * U, from central moments."""
+    terms = [comb(order, b) * shrink ** (order - b) * free**b * moments[r, order - b, b] for b in range(order + 1)]
+    return sum(terms[1:], terms[0])

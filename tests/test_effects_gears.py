@@ -1,0 +1,217 @@
+import logging
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from lib import effects
+from lib import model as door
+from lib.effects import block as blocks
+from lib.effects import cumulant, exact, gears, moments
+from tests.conftest import ARCHITECTURES, build
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory):
+    return door.load(str(build(tmp_path_factory.mktemp("llama"), "llama", **ARCHITECTURES["llama"])))
+
+
+@pytest.fixture(scope="module")
+def tiny(gpt2_folder):
+    return door.load(str(gpt2_folder))
+
+
+@pytest.fixture
+def asked(tiny, generator):
+    tokens = torch.randint(1, 1500, (3, 30), generator=generator)
+    frequency = torch.randn(tiny.final_layer.d_vocab, generator=generator).log_softmax(-1)
+    return {"tokens": tokens, "scored": tiny.scored(tokens), "log_unigram": frequency}
+
+
+def by(gear, model, asked, **chosen):
+    return effects.measure(model, gear=gear, **(asked | chosen))
+
+
+def errors(one, other):
+    return {name: (one.mean(name) - other.mean(name)).abs().max().item() for name in effects.QUANTITIES}
+
+
+@pytest.mark.parametrize("family", ["tiny", "llama"])
+def test_the_three_gears_give_the_same_effects(request, asked, family):
+    model = request.getfixturevalue(family)
+    eager, fused, series = (by(gear, model, asked) for gear in ("eager", "fused", "cumulant"))
+    assert [found.report.gear for found in (eager, fused, series)] == ["eager", "fused", "cumulant"]
+    assert max(errors(eager, fused).values()) < 1e-6
+    assert torch.equal(eager.prediction_change, series.prediction_change)
+    assert max(errors(eager, series).values()) < 1e-5
+    assert eager.mean("total").min() > 1e-4
+
+
+def test_the_cumulant_gear_says_what_it_sent_through_the_exact_one_and_what_it_checked(tiny, asked):
+    loose, tight = (by("cumulant", tiny, asked, tolerance=tolerance).report for tolerance in (1e-2, 1e-6))
+    assert loose.pairs == tight.pairs == int(asked["scored"].sum()) * 48
+    assert loose.routed_share < tight.routed_share <= 1
+    assert loose.checked > 0 and loose.largest_error <= 1e-2 and tight.largest_error <= 1e-6
+
+
+def test_a_series_that_errs_unnoticed_makes_the_safety_factor_grow(tiny, asked, monkeypatch):
+    cut = cumulant.series
+
+    def boastful(*arguments, **named):
+        found = cut(*arguments, **named)
+        return replace(found, error=found.error * 1e-3)
+
+    monkeypatch.setattr(cumulant, "series", boastful)
+    found = by("cumulant", replace(tiny, W_out=5 * tiny.W_out), asked, tolerance=1e-5)
+    assert found.report.safety > 100 and found.report.largest_error <= 1e-5
+
+
+def test_a_tolerance_of_zero_means_an_exact_gear(tiny, asked, monkeypatch):
+    assert by("cumulant", tiny, asked, tolerance=0.0).report.gear == "eager"
+    assert by("auto", tiny, asked).report.gear == "eager"
+    monkeypatch.setattr(gears, "WORTH_COMPILING", 1)
+    assert by("cumulant", tiny, asked, tolerance=0.0).report.gear == "fused"
+    assert by("auto", tiny, asked).report.gear == "cumulant"
+
+
+def test_an_unknown_gear_and_a_negative_tolerance_are_refused(tiny, asked):
+    with pytest.raises(ValueError, match="gear must be one of auto, eager, fused, cumulant, got 'fast'"):
+        by("fast", tiny, asked)
+    with pytest.raises(ValueError, match=r"tolerance must be 0 \(exact\) or more, in nats, got -1"):
+        by("auto", tiny, asked, tolerance=-1.0)
+
+
+def test_without_a_compiler_the_fused_gear_falls_back_once_and_says_why(tiny, asked, monkeypatch, caplog):
+    def broken(function, **options):
+        def call(*arguments):
+            raise RuntimeError("no C++ compiler found\nand a traceback")
+
+        return call
+
+    exact.compiler_works.cache_clear()
+    monkeypatch.setattr(torch, "compile", broken)
+    with caplog.at_level(logging.WARNING):
+        found = [by("fused", tiny, asked) for _ in range(2)]
+    exact.compiler_works.cache_clear()
+    assert [one.report.gear for one in found] == ["eager", "eager"]
+    said = [record.getMessage() for record in caplog.records if "compiler" in record.getMessage()]
+    assert said == ["the fused gear needs a compiler and falls back to the eager one: no C++ compiler found"]
+
+
+def test_neither_blocks_nor_chunks_nor_tiles_change_the_effects(tiny, asked, monkeypatch):
+    whole = by("eager", tiny, asked)
+    monkeypatch.setattr(gears, "CELLS", 7 * tiny.final_layer.d_vocab)
+    monkeypatch.setattr(exact, "CELLS", 3 * tiny.final_layer.d_vocab)
+    assert max(errors(whole, by("eager", tiny, asked)).values()) < 1e-6
+    assert max(errors(whole, by("cumulant", tiny, asked)).values()) < 1e-5
+
+
+def test_changes_far_out_of_the_range_of_floats_stay_finite(tiny, asked):
+    loud = replace(tiny, W_out=3000 * tiny.W_out)
+    doubled = replace(
+        loud,
+        W_out=loud.W_out.double(),
+        final_layer=replace(tiny.final_layer, W_U=tiny.final_layer.W_U.double(), b_U=tiny.final_layer.b_U.double()),
+    )
+    reference = by("eager", doubled, asked)
+    assert reference.direct.max() > 100  # nats: exp would overflow in float32
+    for gear in ("eager", "fused", "cumulant"):
+        found = by(gear, loud, asked)
+        for name in ("total", "direct", "direct_frequency", "entropy_change", "kl_change"):
+            assert_close(getattr(found, name), getattr(reference, name), rtol=1e-3, atol=1e-3, msg=name)
+
+
+def test_a_likeliest_token_from_outside_the_head_is_not_missed(tiny, asked, monkeypatch):
+    loud = replace(tiny, W_out=5 * tiny.W_out)
+    eager = by("eager", loud, asked)
+    monkeypatch.setattr(cumulant, "HEAD", 2)
+    assert eager.prediction_change.max() > 0.1
+    assert torch.equal(by("cumulant", loud, asked).prediction_change, eager.prediction_change)
+
+
+def test_moments_are_those_of_a_plain_sum_over_the_vocabulary(generator, monkeypatch):
+    monkeypatch.setattr(moments, "SLICE", 7)
+    log_p = torch.randn(3, 40, generator=generator, dtype=torch.float64).log_softmax(-1)
+    z, U = (torch.randn(n, 40, generator=generator, dtype=torch.float64) for n in (3, 2))
+    found, mean_z = moments.raw(moments.Sources(log_p, z, U))
+    own = moments.central(found)
+    p = log_p.exp()
+    assert_close(mean_z, (p * z).sum(-1))
+    for token in range(3):
+        Z, L = z[token] - p[token] @ z[token], log_p[token] - p[token] @ log_p[token]
+        for neuron in range(2):
+            X = U[neuron] - p[token] @ U[neuron]
+            for (r, a, b), value in own.items():
+                expected = (p[token] * L**r * Z**a * X**b).sum()
+                assert_close(value.expand(3, 2)[token, neuron], expected, msg=f"{r, a, b}")
+    assert {key for key in own if sum(key) == 4} == {(r, 4 - r - b, b) for r in (0, 1) for b in range(5 - r)}
+
+
+def interrupted(monkeypatch, after):
+    """From now on the run breaks off when it has added that many batches."""
+    add, count = gears.add, iter(range(100))
+
+    def once_too_often(*arguments, **named):
+        if next(count) == after:
+            raise KeyboardInterrupt
+        add(*arguments, **named)
+
+    monkeypatch.setattr(gears, "add", once_too_often)
+
+
+def test_a_run_that_was_cut_off_goes_on_where_it_was(tiny, asked, tmp_path, monkeypatch):
+    monkeypatch.setattr(gears, "CELLS", 30 * tiny.final_layer.d_vocab)  # one sequence in a batch
+    whole, state = by("cumulant", tiny, asked), tmp_path / "sums"
+    with monkeypatch.context() as patch:
+        interrupted(patch, after=2)
+        with pytest.raises(KeyboardInterrupt):
+            by("cumulant", tiny, asked, state=state)
+    with pytest.raises(ValueError, match="belongs to a run on another model, text or setting"):
+        by("eager", tiny, asked, state=state)
+    with monkeypatch.context() as patch:
+        interrupted(patch, after=1)
+        resumed = by("cumulant", tiny, asked, state=state)  # one sequence was left, or this would break off too
+    assert not state.exists()
+    assert torch.equal(resumed.total, whole.total) and resumed.report == whole.report
+
+
+def test_running_sums_that_cannot_be_read_are_refused(tiny, asked, tmp_path):
+    state = tmp_path / "sums"
+    state.write_bytes(b"half a file")
+    with pytest.raises(ValueError, match="holds no running sums that can be read; delete it"):
+        by("eager", tiny, asked, state=state)
+
+
+def test_a_long_run_says_first_how_long_it_will_take(tiny, asked, monkeypatch, capsys):
+    by("eager", tiny, asked)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(gears, "WORTH_SAYING", 1e6)
+    by("eager", tiny, asked)
+    assert "exponentials in the eager gear: about" in capsys.readouterr().err
+
+
+def test_a_neuron_that_writes_nothing_has_no_effect_at_all_in_any_gear(tiny, asked):
+    still = tiny.run(asked["tokens"], "activation").activation
+    for gear in ("eager", "fused", "cumulant"):
+        found = by(gear, tiny, asked, replacement=still)
+        assert all(getattr(found, name).abs().max() == 0 for name in effects.QUANTITIES)
+
+
+def test_many_random_sets_at_once_are_what_each_is_alone(tiny, asked, generator, monkeypatch):
+    sets = torch.rand(40, 48, generator=generator) < 0.2
+    together = effects.measure_sets(tiny, sets=sets, **asked)
+    monkeypatch.setattr(gears, "CELLS", tiny.final_layer.d_vocab)
+    alone = effects.measure_sets(tiny, sets=sets[7:8], **asked)
+    assert_close(together.total[:, 7:8], alone.total, atol=1e-6, rtol=1e-4)
+    assert together.mean("total").std() > 1e-3
+
+
+def test_the_fast_writes_are_those_of_the_formula(tiny, asked):
+    clean = effects.clean_run(tiny, asked["tokens"], asked["scored"])
+    block = blocks.Block(tiny.final_layer, clean, asked["log_unigram"])
+    write = blocks.writes(tiny, block, torch.full_like(clean.activation, 0.3), torch.tensor([5]))
+    resid = clean.resid + 0.3 * tiny.W_out[5]
+    expected = tiny.final_layer.logits(resid).log_softmax(-1)
+    found = block.log_p + write.shrink * block.z + write.free * write.U
+    assert_close(found.log_softmax(-1), expected, atol=1e-4, rtol=0)
