@@ -7,6 +7,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+KINDS = ("mean", "zero", "median", "resample")
+"""What one ablation of a whole run can put in the place of an activation; `clip` needs to know more."""
+
 
 def mean(
     activation: Float[Tensor, "sequence position d_mlp"], *, among: Bool[Tensor, "sequence position"] | None = None
@@ -51,3 +54,14 @@ def clip(
     It takes away what a neuron adds in one direction and leaves the rest as it is (Stolfo et al. 2024,
     section 6.1, where `rises` says whether the activation rises on the repeat of an induction sequence)."""
     return torch.where(rises, activation.minimum(mean), activation.maximum(mean))
+
+
+def by_name(
+    kind: str, activation: Float[Tensor, "sequence position d_mlp"], *, generator: torch.Generator
+) -> Float[Tensor, " d_mlp"] | Float[Tensor, "sequence position d_mlp"]:
+    """The values of one of `KINDS`. Raises ValueError for another name."""
+    if kind == "resample":
+        return resample(activation, generator=generator)
+    if kind not in KINDS:
+        raise ValueError(f"an activation is replaced by one of {', '.join(KINDS)}, got {kind!r}")
+    return {"mean": mean, "zero": zero, "median": median}[kind](activation)

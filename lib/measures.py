@@ -72,6 +72,12 @@ def rank_correlation(x: Float[Tensor, " token"], y: Float[Tensor, " token"]) -> 
     return torch.corrcoef(torch.stack([_rank(x), _rank(y)]))[0, 1]
 
 
+def slope(x: Float[Tensor, " token"], y: Float[Tensor, " token"]) -> Float[Tensor, ""]:
+    """Slope of the least-squares line of y on x, in units of y over units of x; NaN when x is constant."""
+    centred = x - x.mean()
+    return (centred * y).mean() / centred.square().mean()
+
+
 def _rank(x: Float[Tensor, " token"]) -> Float[Tensor, " token"]:
     _, group, count = x.unique(return_inverse=True, return_counts=True)
     last = count.cumsum(0)

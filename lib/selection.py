@@ -61,6 +61,15 @@ def causal(
     return lowest(direct - total, among=total > direct, count=count)
 
 
+def entropy_alone(
+    abs_entropy_change: Float[Tensor, " neuron"], prediction_change: Float[Tensor, " neuron"]
+) -> Bool[Tensor, " neuron"]:
+    """Neurons that move entropy a lot and predictions little: in the top quarter by entropy change and, among those,
+    in the lower half by prediction change (Stolfo et al. 2024, figure 1, shows them; the quarter and half are ours)."""
+    much = abs_entropy_change >= abs_entropy_change.quantile(0.75)
+    return much & (prediction_change <= prediction_change[much].quantile(0.5))
+
+
 def lowest(value: Float[Tensor, " neuron"], *, among: Bool[Tensor, " neuron"], count: int) -> Bool[Tensor, " neuron"]:
     """The `count` neurons of lowest `value` among some; all of those when there are fewer, and possibly none."""
     if count < 1:

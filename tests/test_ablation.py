@@ -41,3 +41,13 @@ def test_clipping_stops_at_the_mean_on_one_side_only(activation):
     untouched = torch.where(rises, activation <= mean, activation >= mean)
     assert torch.equal(clipped[untouched], activation[untouched])
     assert (clipped[~untouched] == mean.expand_as(clipped)[~untouched]).all()
+
+
+def test_kinds_are_found_by_name_and_another_name_lists_them(generator):
+    activation = torch.randn(2, 5, 3, generator=generator)
+    for kind, function in (("mean", ablation.mean), ("zero", ablation.zero), ("median", ablation.median)):
+        assert torch.equal(ablation.by_name(kind, activation, generator=generator), function(activation))
+    shuffled = ablation.by_name("resample", activation, generator=generator)
+    assert shuffled.shape == activation.shape and not torch.equal(shuffled, activation)
+    with pytest.raises(ValueError, match="one of mean, zero, median, resample, got 'maen'"):
+        ablation.by_name("maen", activation, generator=generator)

@@ -67,3 +67,9 @@ def test_rank_correlation_sees_only_order_and_shares_tied_ranks():
     ranks = torch.tensor([1.5, 1.5, 3.5, 3.5])
     expected = torch.corrcoef(torch.stack([x, ranks]))[0, 1].item()
     assert measures.rank_correlation(x, tied).item() == pytest.approx(expected)
+
+
+def test_the_slope_is_that_of_a_line_with_noise_averaged_out():
+    x = torch.tensor([0.0, 1.0, 2.0, 3.0], dtype=torch.float64)
+    assert_close(measures.slope(x, 3 - 2 * x), torch.tensor(-2.0, dtype=torch.float64))
+    assert_close(measures.slope(x, torch.tensor([1.0, -1.0, -1.0, 1.0]).double() + x), torch.tensor(1.0).double())

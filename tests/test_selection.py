@@ -113,3 +113,8 @@ def test_a_rule_is_called_by_its_name_and_says_when_it_finds_nobody():
     outside = NeuronWeights(weights.norm, weights.logit_variance, weights.rho / 10)
     with pytest.raises(ValueError, match=r"'tighidet' chooses no neuron here.*try stolfo, rho_top, du"):
         selection.by_name("tighidet", outside, count=3)
+
+
+def test_entropy_alone_is_much_entropy_and_of_that_the_half_with_fewer_flips():
+    entropy, flips = torch.arange(16.0), torch.tensor([0.0] * 12 + [0.4, 0.1, 0.3, 0.2])
+    assert selection.entropy_alone(entropy, flips).nonzero()[:, 0].tolist() == [13, 15]

@@ -3,6 +3,12 @@
 Colour means one thing in the whole book: entropy (`ENTROPY`), token frequency (`FREQUENCY`), and
 everything random or unselected (`OTHER`). A module for each chapter's figures; call them as `plots.<figure>`."""
 
+from lib.plots.effects import (
+    entropy_change_against_prediction_change,
+    loss_change_against_loss,
+    loss_change_boxes,
+    norm_mediated_against_rho,
+)
 from lib.plots.final_layer import accuracy_against_confidence, entropy_against_scale, loss_against_entropy
 from lib.plots.neurons import logit_variance_against_norm, overlap_of_rules, rho_against_dim, share_against_index
 from lib.plots.null_space import direct_change_against_dim, singular_value_against_index
@@ -26,10 +32,14 @@ __all__ = [
     "entropy_against_kl",
     "entropy_against_scale",
     "entropy_change_against_kl_change",
+    "entropy_change_against_prediction_change",
     "kl_change_against_share",
     "logit_variance_against_norm",
     "loss_against_entropy",
+    "loss_change_against_loss",
+    "loss_change_boxes",
     "loss_change_by_group",
+    "norm_mediated_against_rho",
     "overlap_of_rules",
     "rho_against_dim",
     "share_against_index",
