@@ -8,6 +8,7 @@ from lib import induction, measures
 from lib import model as door
 from lib.induction import Head, natural, repeats
 from lib.text import TextError
+from tests import planted as planting
 
 
 def test_a_head_that_looks_one_past_the_first_occurrence_scores_one_and_one_that_does_not_zero():
@@ -211,3 +212,109 @@ def test_without_heads_to_rest_nothing_changes(pocket, generator):
     clean = pocket.run(tokens, "activation").activation[:, queries]
     assert_close(induction.one_at_a_time(pocket, tokens, nobody, queries=queries), clean, atol=1e-4, rtol=1e-4)
     assert_close(induction.all_at_once(pocket, tokens, nobody, queries=queries), clean, atol=1e-4, rtol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    return planting.build(tmp_path_factory.mktemp("planted"))
+
+
+def test_the_planted_induction_head_is_found_and_no_other(planted, generator):
+    score = induction.induction_score(planted.model, n_sequences=4, length=20, generator=generator)
+    assert induction.strongest(score, count=3, threshold=0.7) == [Head(*planted.induction)]
+    control = induction.of_random_tokens(planted.model, n_sequences=4, length=20, generator=generator)
+    shuffled = induction.shuffled(control, generator=generator)
+    assert induction.head_scores(planted.model, shuffled.tokens)[:, *planted.induction].max() < 0.3
+
+
+def test_the_planted_head_and_no_other_makes_the_repeat_cheap(planted, generator):
+    pairs = induction.of_random_tokens(planted.model, n_sequences=4, length=20, generator=generator)
+    assert pairs.change(induction.read(planted.model, pairs.tokens).loss).max() < -1
+    heads = induction.mask([Head(*planted.induction)], like=torch.zeros(2, 3))
+    with planted.model.bos_ablated(heads):
+        at_rest = induction.read(planted.model, pairs.tokens)
+    assert pairs.change(at_rest.loss).mean() > -0.5
+
+
+def test_the_fall_of_a_neuron_is_its_activation_less_that_with_heads_at_rest(pocket, generator):
+    pairs = induction.of_random_tokens(pocket, n_sequences=4, length=8, generator=generator)
+    heads, queries = {"one": [Head(1, 0)], "two": [Head(1, 0), Head(0, 2)], "control": [Head(1, 1)]}, torch.tensor([12])
+    found = induction.rest(pocket, pairs, unit=5, heads=heads, queries=queries)
+    reaction = found.reaction(generator=generator)
+    clean = pocket.run(pairs.tokens, "activation").activation[..., 5]
+    size = (clean[:, 12] - clean[:, 4]).mean().abs() * pocket.W_out[5].norm()
+    assert reaction.value == pytest.approx(size.item(), rel=1e-3) and reaction.n == 4
+    table = found.table(generator=generator)
+    assert list(table.index) == ["one", "two", "control"] and (table.low <= table.high).all()
+    driven = found.driven("two", ["control"], generator=generator)
+    assert driven.value == pytest.approx(table.fall["two"] - table.fall["control"], abs=1e-6)
+
+
+def test_standing_is_one_for_the_largest_and_nought_for_the_smallest(generator):
+    change = torch.tensor([[3.0, -4.0, 1.0, 2.0]]).repeat(3, 1)
+    largest, smallest = torch.tensor([True, True, False, False]), torch.tensor([False, False, True, False])
+    assert induction.standing(change, largest, n=9, generator=generator).value == 1.0
+    assert induction.standing(change, smallest, n=9, generator=generator).value == 0.0
+    assert induction.standing(change, largest, smallest, ~largest, n=9, generator=generator).value == 1.0
+
+
+def test_the_followed_neuron_reacts_most_among_some_or_is_the_one_asked_for():
+    change, some = torch.tensor([3.0, -4.0, 1.0]), torch.tensor([True, False, True])
+    assert induction.follow(change, among=some) == 0
+    assert induction.follow(change, among=~some & some) == 1  # among all where there is none
+    assert induction.follow(change, among=some, unit=2) == 2
+    with pytest.raises(ValueError, match="the last layer has neurons 0 … 2, got 3"):
+        induction.follow(change, among=some, unit=3)
+
+
+def test_the_two_entropy_ratios_differ_as_a_ratio_of_means_and_a_mean_of_ratios_do(generator):
+    clean = torch.tensor([[1.0, 3.0], [1.0, 3.0]])
+    ratio = induction.entropy_ratio(clean, torch.tensor([[0.5, 3.0], [0.5, 3.0]]), generator=generator)
+    assert ratio.ratio_of_means.value == pytest.approx(3.5 / 4)
+    assert ratio.mean_of_ratios.value == pytest.approx(0.75)
+    nought = induction.entropy_ratio(0 * clean, 0 * clean, generator=generator)
+    assert nought.mean_of_ratios.value == 0.0  # finite where nothing is uncertain
+
+
+def test_the_largest_reduction_of_an_ablation_that_does_nothing_is_about_nought(generator):
+    clean = torch.ones(400, 40)
+    noise = clean + 0.5 * torch.randn(400, 40, generator=generator)
+    assert (noise.mean(0).min() - 1).abs() > 0.04  # the lowest of many noisy ratios is not
+    found = induction.largest_reduction(clean, noise, generator=generator)
+    assert found.low < 0 < found.high
+    noise[:, 7] = 0.3
+    assert induction.largest_reduction(clean, noise, generator=generator).value == pytest.approx(0.7)
+
+
+def test_tables_have_a_row_per_head_neuron_position_and_bin(pocket, generator):
+    score = torch.rand(5, 2, 3, generator=generator)
+    heads = induction.head_table(score, 0 * score, generator=generator)
+    assert heads[["layer", "head"]].values.tolist() == [[0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2]]
+    assert_close(torch.tensor(heads.induction_score).float(), score.mean(0).flatten())
+    changes, members = {"text": torch.randn(5, 4, generator=generator)}, torch.tensor([False, True, False, False])
+    neurons = induction.reaction_table(changes, layer=2, kinds={"entropy": members}, generator=generator)
+    assert list(neurons.kind) == ["other", "entropy", "other", "other"] and list(neurons.unit) == [0, 1, 2, 3]
+    clean = torch.rand(5, 6, generator=generator) + 1
+    ratios = induction.ratio_table(clean, torch.stack([clean, clean / 2]), generator=generator)
+    assert ratios.entropy_ratio_at_repeat.tolist() == pytest.approx([1.0, 0.5])
+    by_position = induction.ratio_by_position(clean, {"half": clean / 2}, start=9)
+    assert list(by_position.position) == [9, 10, 11, 12, 13, 14]
+    assert by_position.ratio_of_means.tolist() == pytest.approx([0.5] * 6)
+    loss, sequence = torch.arange(12.0), torch.arange(12) % 3
+    bins = induction.binned(loss, -loss, sequence, n_bins=3, generator=generator)
+    assert bins.loss.tolist() == [1.5, 5.5, 9.5] and bins.loss_change.tolist() == [-1.5, -5.5, -9.5]
+
+
+def test_heads_above_the_threshold_are_counted_and_the_best_has_an_interval(generator):
+    score = torch.tensor([[[0.9, 0.1], [0.8, 0.2]]]).repeat(4, 1, 1)
+    best = induction.best_score(score, length=10, generator=generator)
+    assert best.value == pytest.approx(0.9) and best.n == 40
+    assert induction.n_above(score, threshold=0.7, length=10, generator=generator).value == 2
+
+
+def test_what_the_text_has_of_natural_repeats_is_said_in_a_sentence(pocket, tmp_path):
+    (tmp_path / "plain.txt").write_text("Nothing comes back here.")
+    none = induction.natural_repeats(pocket, str(tmp_path / "plain.txt"), n_sequences=9, sequence_length=64, n_gram=6)
+    some = induction.natural_repeats(pocket, "pocket", n_sequences=2, sequence_length=120, n_gram=3)
+    assert "too few to compare" in induction.natural_finding(none, n_gram=6)
+    assert induction.natural_finding(some, n_gram=3) == "2 documents with a natural repeat of 3 tokens."

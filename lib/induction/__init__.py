@@ -5,41 +5,60 @@ token of a repeat stands beside the same token of the first pass. Heads that con
 `induction_score`; what they drive shows when they rest (`one_at_a_time`, `all_at_once`). After Stolfo et al. (2024),
 section 6."""
 
-from lib.induction.bos_ablation import all_at_once, one_at_a_time
+from lib.induction.bos_ablation import Rest, all_at_once, one_at_a_time, rest
 from lib.induction.heads import (
     Head,
+    best_score,
     finding,
     head_scores,
     induction_score,
     mask,
     matched_heads,
+    n_above,
     ranking,
     repeat_attention,
     strongest,
     subsets,
 )
-from lib.induction.natural import natural_repeats
+from lib.induction.natural import natural_finding, natural_repeats
+from lib.induction.reaction import EntropyRatio, entropy_ratio, follow, largest_reduction, standing
 from lib.induction.reading import Reading, read
 from lib.induction.repeats import Repeats, of_random_tokens, of_text, shuffled
+from lib.induction.tables import binned, head_table, ratio_by_position, ratio_table, reaction_table
 
 __all__ = [
+    "EntropyRatio",
     "Head",
     "Reading",
     "Repeats",
+    "Rest",
     "all_at_once",
+    "best_score",
+    "binned",
+    "entropy_ratio",
     "finding",
+    "follow",
     "head_scores",
+    "head_table",
     "induction_score",
+    "largest_reduction",
     "mask",
     "matched_heads",
+    "n_above",
+    "natural_finding",
     "natural_repeats",
     "of_random_tokens",
     "of_text",
     "one_at_a_time",
     "ranking",
+    "ratio_by_position",
+    "ratio_table",
+    "reaction_table",
     "read",
     "repeat_attention",
+    "rest",
     "shuffled",
+    "standing",
     "strongest",
     "subsets",
 ]

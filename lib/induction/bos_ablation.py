@@ -5,11 +5,18 @@ at a time: everything before that position stays as it was, keys and values incl
 at once the head also stops writing what later positions read, and effects add up along the sequence: another
 quantity, and under another name here."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lib import resampling
+from lib.induction.heads import Head, mask
+from lib.induction.repeats import Repeats
 from lib.model import Model
+from lib.resampling import Estimate
 
 
 def one_at_a_time(
@@ -26,7 +33,7 @@ def one_at_a_time(
     with model.bos_ablated(heads, queries=slice(-1, None)):
         for query in queries.tolist():
             parts.append(model.run(tokens[:, : query + 1], "activation", batch_size=64).activation[:, -1])
-    return torch.stack(parts, dim=1)
+    return torch.stack(parts, dim=1).float().cpu()
 
 
 def all_at_once(
@@ -38,4 +45,59 @@ def all_at_once(
 ) -> Float[Tensor, "sequence query d_mlp"]:
     """Last-layer activations at each queried position when the heads rest at every position of the sequence."""
     with model.bos_ablated(heads):
-        return model.run(tokens, "activation", batch_size=64).activation[:, queries]
+        return model.run(tokens, "activation", batch_size=64).activation[:, queries].float().cpu()
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What sets of heads contribute to one neuron's reaction to a repeat.
+
+    Activations are times the norm of the output weight, and signed so that the reaction is positive."""
+
+    repeat: Float[Tensor, "sequence query"]
+    """Clean, at the queried positions of the repeat."""
+    first: Float[Tensor, "sequence query"]
+    """Clean, at the same tokens of the first pass."""
+    at_rest: dict[str, Float[Tensor, "sequence query"]]
+    """At the repeat with a set of heads at rest, one position at a time, by the set's name."""
+    all_at_once: dict[str, Float[Tensor, "sequence query"]]
+    """The same with the set at rest at all positions."""
+
+    def reaction(self, *, generator: torch.Generator) -> Estimate:
+        """How far the neuron moves from first pass to repeat."""
+        return self._mean(self.repeat - self.first, generator)
+
+    def table(self, *, generator: torch.Generator) -> Any:
+        """A row per set: how far the neuron falls back when it rests (`fall`), with the interval, and `all_at_once`."""
+        import pandas
+
+        fall = {name: vars(self._mean(self.repeat - value, generator)) for name, value in self.at_rest.items()}
+        table = pandas.DataFrame(fall).T.rename(columns={"value": "fall"})
+        return table.assign(all_at_once=[(self.repeat - value).mean().item() for value in self.all_at_once.values()])
+
+    def driven(self, heads: str, controls: list[str], *, generator: torch.Generator) -> Estimate:
+        """How far the neuron falls when one set rests, less the largest fall for any of the control sets."""
+        falls = torch.stack([(self.repeat - self.at_rest[name]).mean(1) for name in (heads, *controls)], dim=1)
+        n = self.repeat.numel()
+        return resampling.of_means(lambda m: m[:, 0] - m[:, 1:].amax(1), falls, n=n, generator=generator)
+
+    def _mean(self, value: Float[Tensor, "sequence query"], generator: torch.Generator) -> Estimate:
+        return resampling.of_means(lambda mean: mean, value.mean(1), n=value.numel(), generator=generator)
+
+
+def rest(
+    model: Model, repeats: Repeats, *, unit: int, heads: dict[str, list[Head]], queries: Int[Tensor, " query"]
+) -> Rest:
+    """Puts sets of heads to rest, one after another, and reads a last-layer neuron at some positions of a repeat.
+
+    The repeat is synthetic: a query's first pass lies half a sequence before it."""
+    length, nobody = repeats.tokens.shape[1] // 2, torch.zeros(model.n_layers, model.n_heads)
+    clean = model.run(repeats.tokens, "activation").activation[..., unit].float().cpu()
+    moved = (clean[:, queries] - clean[:, queries - length]).mean()
+    weight = model.W_out[unit].norm().item() * (-1 if moved < 0 else 1)
+    masks = {name: mask(some, like=nobody) for name, some in heads.items()}
+    one, every = (
+        {name: weight * way(model, repeats.tokens, m, queries=queries)[..., unit] for name, m in masks.items()}
+        for way in (one_at_a_time, all_at_once)
+    )
+    return Rest(weight * clean[:, queries], weight * clean[:, queries - length], one, every)

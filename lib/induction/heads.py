@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from lib import resampling
 from lib.induction.repeats import random_tokens, twice
 from lib.model import Model
 
@@ -53,6 +54,25 @@ def repeat_attention(
     length = pattern.shape[-1] // 2
     query = torch.arange(length + 1, 2 * length + 1)
     return pattern[..., query, query - length + 1].mean(-1)
+
+
+def best_score(
+    score: Float[Tensor, "sequence layer head"], *, length: int, generator: torch.Generator
+) -> resampling.Estimate:
+    """The highest mean score of any head, with its interval; `length` tokens of each sequence are behind it."""
+    n = len(score) * length
+    return resampling.of_means(lambda mean: mean.flatten(1).amax(1), score, n=n, generator=generator)
+
+
+def n_above(
+    score: Float[Tensor, "sequence layer head"], *, threshold: float, length: int, generator: torch.Generator
+) -> resampling.Estimate:
+    """How many heads have a mean score above `threshold`, with an interval."""
+
+    def count(mean: Float[Tensor, "resample layer head"]) -> Float[Tensor, " resample"]:
+        return (mean > threshold).flatten(1).sum(1).double()
+
+    return resampling.of_means(count, score, n=len(score) * length, generator=generator)
 
 
 def strongest(score: Float[Tensor, "layer head"], *, count: int, threshold: float) -> list[Head]:
@@ -108,5 +128,5 @@ def finding(score: Float[Tensor, "layer head"], *, threshold: float) -> str:
     why = ", as is to be expected of one layer: nothing tells its heads what came before a token" * (len(score) == 1)
     return (
         f"None of the {n_heads} heads scores above {threshold:g}{why}; the highest is {best} with {score[best]:.2f}. "
-        "The highest stand in for induction heads below, and no claim about induction heads is tested."
+        "The highest stand in for induction heads below, and what induction heads drive is not tested."
     )

@@ -11,8 +11,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lib import resampling
 from lib import text as text_module
 from lib.model import Model
+from lib.resampling import Estimate
 from lib.text import TextError
 
 UNSCORED = 2
@@ -45,6 +47,10 @@ class Repeats:
     def change(self, value: Float[Tensor, "sequence position *column"]) -> Float[Tensor, "sequence ..."]:
         """Mean of a quantity at the repeat less that at the first pass, for each sequence."""
         return self.at_repeat(value).mean(1) - self.at_first(value).mean(1)
+
+    def changed(self, value: Float[Tensor, "sequence position"], *, generator: torch.Generator) -> Estimate:
+        """That mean change over all sequences, with its interval."""
+        return resampling.of_means(lambda mean: mean, self.change(value), n=self.n_pairs, generator=generator)
 
     @property
     def first_mask(self) -> Bool[Tensor, "sequence position"]:

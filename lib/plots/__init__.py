@@ -10,6 +10,15 @@ from lib.plots.effects import (
     norm_mediated_against_rho,
 )
 from lib.plots.final_layer import accuracy_against_confidence, entropy_against_scale, loss_against_entropy
+from lib.plots.induction import (
+    activation_change_against_position,
+    activation_change_against_rank,
+    confidence_against_position,
+    entropy_ratio_against_position,
+    fall_by_heads,
+    induction_score_against_layer,
+    loss_change_on_repeat,
+)
 from lib.plots.neurons import logit_variance_against_norm, overlap_of_rules, rho_against_dim, share_against_index
 from lib.plots.null_space import direct_change_against_dim, singular_value_against_index
 from lib.plots.style import ENTROPY, FREQUENCY, OTHER, use_style, yerror_clipped
@@ -27,18 +36,25 @@ __all__ = [
     "FREQUENCY",
     "OTHER",
     "accuracy_against_confidence",
+    "activation_change_against_position",
+    "activation_change_against_rank",
+    "confidence_against_position",
     "count_against_rank",
     "direct_change_against_dim",
     "entropy_against_kl",
     "entropy_against_scale",
     "entropy_change_against_kl_change",
     "entropy_change_against_prediction_change",
+    "entropy_ratio_against_position",
+    "fall_by_heads",
+    "induction_score_against_layer",
     "kl_change_against_share",
     "logit_variance_against_norm",
     "loss_against_entropy",
     "loss_change_against_loss",
     "loss_change_boxes",
     "loss_change_by_group",
+    "loss_change_on_repeat",
     "norm_mediated_against_rho",
     "overlap_of_rules",
     "rho_against_dim",

@@ -1,0 +1,89 @@
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+
+from lib import plots
+
+
+@pytest.fixture
+def ax():
+    figure, axes = plt.subplots()
+    yield axes
+    plt.close(figure)
+
+
+def labels(ax):
+    return ax.get_legend_handles_labels()[1]
+
+
+def test_every_head_is_a_dot_beside_its_control_and_those_above_the_threshold_are_named(ax):
+    heads = pd.DataFrame({"layer": [0, 0, 1, 1], "head": [0, 1, 0, 1], "induction_score": [0.1, 0.2, 0.9, 0.3]})
+    heads = heads.assign(induction_score_low=0.0, induction_score_high=1.0, shuffled=0.05)
+    assert plots.induction_score_against_layer(heads, threshold=0.7, ax=ax) is ax
+    assert [len(line.get_xdata()) for line in ax.lines[:2]] == [4, 4]
+    assert [label.get_text() for label in ax.texts] == ["L1H0"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("layer", "induction score")
+    x = ax.lines[0].get_xdata()
+    assert len({*x}) == 4 and all(abs(place - layer) < 0.5 for place, layer in zip(x, heads.layer, strict=True))
+
+
+def test_the_first_series_is_coloured_and_its_control_grey(ax):
+    parts = [
+        pd.DataFrame({"series": name, "position": [1, 2, 3], "mean": 1.0, "low": 0.5, "high": 1.5})
+        for name in ("text", "shuffled")
+    ]
+    plots.confidence_against_position(pd.concat(parts), label="entropy (nats)", start=2, ax=ax)
+    assert [to_hex(line.get_color()).upper() for line in ax.lines[:2]] == [plots.ENTROPY, plots.OTHER]
+    assert ax.get_ylabel() == "entropy (nats)" and list(ax.lines[2].get_xdata()) == [2, 2] and len(ax.collections) == 2
+
+
+def test_shown_neurons_are_lines_and_all_others_a_band(ax):
+    changes = pd.DataFrame({unit: [0.0, unit] for unit in range(5)}, index=[1, 2])
+    plots.activation_change_against_position(changes, shown=[3, 1], start=2, ax=ax)
+    assert labels(ax) == ["95 % of other neurons", "3", "1"]
+    assert list(ax.lines[0].get_ydata()) == [0.0, 3.0]
+    assert ax.collections[0].get_paths()[0].vertices[:, 1].max() < 4.0  # the band is of neurons 0, 2 and 4
+
+
+def test_neurons_are_ranked_by_the_size_of_their_change_and_bars_turn_with_the_sign(ax):
+    neurons = pd.DataFrame({"layer": 2, "unit": range(3), "change": [0.1, -0.5, 0.2]})
+    neurons["kind"], neurons["change_low"], neurons["change_high"] = ["other", "entropy", "other"], -0.6, 0.3
+    plots.activation_change_against_rank(neurons, column="change", title="text", ax=ax)
+    assert sorted(ax.lines[0].get_xdata()) == [2, 3]
+    dot = next(line for line in ax.lines if list(line.get_ydata()) == [0.5])
+    assert list(dot.get_xdata()) == [1] and [text.get_text() for text in ax.texts] == ["2.1"]
+    (bar,) = ax.collections[0].get_segments()
+    assert bar[:, 1].tolist() == pytest.approx([0.0, 0.6])
+
+
+def test_both_entropy_ratios_are_drawn_over_the_range_of_the_controls(ax):
+    table = pd.DataFrame({"series": "neuron 3", "position": [5, 6], "ratio_of_means": [0.9, 0.8]})
+    table["mean_of_ratios"] = [0.7, 0.6]
+    controls = pd.concat(
+        [pd.DataFrame({"series": str(level), "position": [5, 6], "ratio_of_means": level}) for level in (0.95, 1.05)]
+    )
+    plots.entropy_ratio_against_position(table, controls, ax=ax)
+    assert list(ax.lines[0].get_ydata()) == [0.9, 0.8] and list(ax.lines[1].get_ydata()) == [0.7, 0.6]
+    assert "2 matched neurons, range" in labels(ax) and ax.get_ylim()[0] < 0.8
+
+
+@pytest.mark.parametrize("n_matched", [0, 1])
+def test_every_set_of_heads_is_a_row_in_its_colour(ax, n_matched):
+    table = pd.DataFrame({"fall": [0.5, 0.1], "low": [0.4, 0.0], "high": [0.6, 0.2], "all_at_once": [0.7, 0.1]})
+    table.index, table["matched"] = ["L1H0", "L1H2"], [False, bool(n_matched)]
+    plots.fall_by_heads(table, reaction=0.6, ax=ax)
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["L1H0", "L1H2"]
+    assert ("matched, all at once" in labels(ax)) == bool(n_matched)
+    assert ax.get_xlabel() == "fall back, activation × norm" and "the whole reaction" in labels(ax)
+
+
+def test_tokens_and_bins_of_the_loss_change_are_all_drawn(ax):
+    tokens = pd.DataFrame({"loss": [0.1, 1.0, 2.0], "loss_change": [0.0, 0.1, -0.1]})
+    bins = pd.DataFrame({"loss": [1.0], "loss_change": [0.0], "low": [-0.1], "high": [0.1]})
+    plots.loss_change_on_repeat(tokens, bins, name="23.417", ax=ax)
+    assert [len(line.get_xdata()) for line in ax.lines[:2]] == [3, 1] and "23.417" in ax.get_title()
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("clean loss (nats)", "loss change (nats)")
