@@ -224,7 +224,7 @@ def test_the_planted_induction_head_is_found_and_no_other(planted, generator):
     assert induction.strongest(score, count=3, threshold=0.7) == [Head(*planted.induction)]
     control = induction.of_random_tokens(planted.model, n_sequences=4, length=20, generator=generator)
     shuffled = induction.shuffled(control, generator=generator)
-    assert induction.head_scores(planted.model, shuffled.tokens)[:, *planted.induction].max() < 0.3
+    assert induction.head_scores(planted.model, shuffled.tokens).mean(0)[planted.induction] < 0.3
 
 
 def test_the_planted_head_and_no_other_makes_the_repeat_cheap(planted, generator):
@@ -263,7 +263,7 @@ def test_the_followed_neuron_reacts_most_among_some_or_is_the_one_asked_for():
     assert induction.follow(change, among=some) == 0
     assert induction.follow(change, among=~some & some) == 1  # among all where there is none
     assert induction.follow(change, among=some, unit=2) == 2
-    with pytest.raises(ValueError, match="the last layer has neurons 0 … 2, got 3"):
+    with pytest.raises(ValueError, match=r"neurons 0 … 2 .*, got 3"):
         induction.follow(change, among=some, unit=3)
 
 

@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lib import resampling
@@ -39,10 +39,10 @@ def induction_score(
     return head_scores(model, twice(drawn, bos=model.tokenizer.bos).tokens).mean(0)
 
 
-def head_scores(model: Model, tokens: torch.Tensor) -> Float[Tensor, "sequence layer head"]:
+def head_scores(model: Model, tokens: Int[Tensor, "sequence position"]) -> Float[Tensor, "sequence layer head"]:
     """The induction score of every head on each sequence: BOS, some tokens, and as many again."""
     parts = [repeat_attention(model.run(batch, "pattern").pattern) for batch in tokens.split(4)]
-    return torch.cat(parts)
+    return torch.cat(parts).float().cpu()
 
 
 def repeat_attention(

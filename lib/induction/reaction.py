@@ -21,8 +21,8 @@ def follow(change: Float[Tensor, " neuron"], *, among: Bool[Tensor, " neuron"], 
     """The neuron to follow: `unit`, or the one of largest absolute change among some, among all where there is none.
 
     Raises ValueError for a unit that the layer does not have."""
-    if unit >= len(change):
-        raise ValueError(f"the last layer has neurons 0 … {len(change) - 1}, got {unit}")
+    if not -1 <= unit < len(change):
+        raise ValueError(f"the last layer has neurons 0 … {len(change) - 1} (-1 lets a rule choose), got {unit}")
     candidates = among if among.any() else torch.ones_like(among)
     return unit if unit >= 0 else int(change.abs().masked_fill(~candidates, -1).argmax())
 
