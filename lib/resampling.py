@@ -151,3 +151,15 @@ def bias_corrected_interval(
     at = [normal.cdf(shift + normal.inv_cdf(p)) for p in (tail, 1 - tail)]
     low, high = resampled.double().quantile(torch.tensor(at, dtype=torch.float64)).tolist()
     return low, high
+
+
+def share(hits: int, n: int) -> Estimate:
+    """A share of `n` independent cases with its exact interval (Clopper and Pearson 1934).
+
+    Raises ValueError unless 0 <= hits <= n and there is a case at all."""
+    from scipy.stats import binomtest
+
+    if not 0 <= hits <= n or n < 1:
+        raise ValueError(f"a share needs hits between 0 and the number of cases, got {hits} of {n}")
+    interval = binomtest(hits, n).proportion_ci(LEVEL, method="exact")
+    return Estimate(hits / n, float(interval.low), float(interval.high), n, n)

@@ -41,7 +41,7 @@ def test_the_careless_are_less_predictable_than_the_careful():
     def mean_surprisal(temperature):
         random_draw = draw()
         for _ in range(DRAWS):
-            random_draw.weighted(*corpus._word_weights("music", "nouns", temperature))
+            random_draw.weighted(*corpus._word_weights("music", "nouns", 3, temperature))
         return random_draw.surprisal / DRAWS
 
     low, middle, high = (mean_surprisal(corpus.TEMPERATURE[level]) for level in ("careful", "ordinary", "careless"))
@@ -49,8 +49,8 @@ def test_the_careless_are_less_predictable_than_the_careful():
 
 
 def test_words_are_the_same_logits_at_every_temperature():
-    _, cold = corpus._word_weights("music", "nouns", 0.5)
-    _, hot = corpus._word_weights("music", "nouns", 2.0)
+    _, cold = corpus._word_weights("music", "nouns", 3, 0.5)
+    _, hot = corpus._word_weights("music", "nouns", 3, 2.0)
     ratios = [a / b**4 for a, b in zip(cold, hot, strict=True)]
     assert max(ratios) / min(ratios) == pytest.approx(1)
 

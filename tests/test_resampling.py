@@ -73,3 +73,11 @@ def test_bins_of_equal_mass_have_their_means_and_intervals(generator):
     assert all(low <= value <= high for _, value, low, high in bins)
     with pytest.raises(ValueError, match="20 bins of equal mass need at least 20 tokens, got 12"):
         resampling.binned(by, by, sequence, n_bins=20, generator=generator)
+
+
+def test_a_share_has_the_exact_interval_of_clopper_and_pearson():
+    none, half = resampling.share(0, 20), resampling.share(10, 20)
+    assert none.low == 0 and none.high == pytest.approx(1 - 0.025 ** (1 / 20))
+    assert half.low < 0.5 < half.high and half.low == pytest.approx(1 - half.high)
+    with pytest.raises(ValueError, match="got 3 of 2"):
+        resampling.share(3, 2)

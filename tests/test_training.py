@@ -56,8 +56,9 @@ def test_a_state_that_does_not_fit_is_said_in_one_sentence(tokenizer, tmp_path, 
 
 def test_the_learning_rate_warms_up_and_falls_to_a_twentieth():
     recipe = Recipe()
-    assert train.learning_rate(0, recipe) < recipe.learning_rate / 50
-    assert train.learning_rate(recipe.steps, recipe) == pytest.approx(recipe.learning_rate / 20)
+    assert train.schedule(0, recipe) < 1 / 50
+    assert train.schedule(recipe.steps, recipe) == pytest.approx(1 / 20)
+    assert train.schedule(recipe.warmup_steps, recipe) > 0.9
 
 
 def test_reserved_coordinates_of_the_embedding_stay_close_to_zero(tokenizer, tmp_path):

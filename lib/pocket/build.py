@@ -22,7 +22,7 @@ from lib.pocket.train import Recipe, held_out_sample, save, train, train_tokeniz
 
 HERE = Path(__file__).parent
 N_THREADS = 2
-TWIN_STEPS = 600
+TWIN_STEPS = 1500
 
 
 @dataclass(frozen=True)

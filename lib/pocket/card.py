@@ -6,6 +6,7 @@ from typing import Any
 
 from lib import facts
 from lib.pocket.chat import PostTraining
+from lib.pocket.corpus import WARM_UP
 from lib.pocket.train import Recipe
 
 
@@ -35,6 +36,7 @@ def render(report: dict[str, Any], recipe: Recipe, post_training: PostTraining, 
         models=table,
         recipe=_listed(asdict(recipe)),
         post_training=_listed(asdict(post_training)),
+        warm_up=WARM_UP,
         tokens=recipe.steps * recipe.tokens_per_step / 1e6,
         logits=report["half_precision"]["largest_logit_difference"],
         rho=report["half_precision"]["largest_rho_difference"],
@@ -49,8 +51,19 @@ def _listed(settings: dict[str, Any]) -> str:
 
 
 def _short(measured: dict[str, Any]) -> str:
-    """The measured numbers in one cell; nested tables stay in report.json."""
-    return ", ".join(f"{name} {_number(value)}" for name, value in measured.items() if not isinstance(value, dict))
+    """The measured numbers in one cell, shares with their intervals; nested tables stay in report.json."""
+    ends = {f"{name}_{end}" for name in measured for end in ("low", "high")}
+    return ", ".join(
+        f"{name} {_number(value)}{_interval(measured, name)}"
+        for name, value in measured.items()
+        if not isinstance(value, dict) and name not in ends
+    )
+
+
+def _interval(measured: dict[str, Any], name: str) -> str:
+    if f"{name}_low" not in measured:
+        return ""
+    return f" ({_number(measured[f'{name}_low'])} … {_number(measured[f'{name}_high'])})"
 
 
 def _number(value: Any) -> str:
@@ -78,17 +91,19 @@ Here: {folders}.
 
 ## Data
 
-`corpus.py` writes documents of eight kinds about a small world (`world.py`) and {n_facts:,} true facts (`lib/facts`):
-narrators whose trade and subject decide how sharply they choose words and how often they state a fact rightly, lists
-and songs that repeat themselves, questions, judged statements, statements that contradict a fact, dialogues, morals.
-Nothing is repeated; held-out text is the same generator with another seed. `sample.txt` holds 200 thousand held-out
-tokens. `<|endoftext|>` begins every sequence and parts documents; sequences begin where a document begins.
+`corpus.py` writes documents of nine kinds about a small world (`world.py`) and {n_facts:,} true facts (`lib/facts`):
+narrators whose trade and subject decide how sharply they choose words and how often they state a fact rightly, lists,
+drills and songs that repeat themselves, questions, judged statements, statements that contradict a fact, dialogues,
+morals. Nothing is repeated; held-out text is the same generator with another seed. `sample.txt` holds 200 thousand
+held-out tokens. The first {warm_up:,} documents of training are mostly drills, so that heads that copy form.
+`<|endoftext|>` begins every sequence and parts documents; sequences begin where a document begins.
 
 ## Recipe
 
 Base, {tokens:.1f} million tokens: {recipe}.
-AdamW with betas 0.9 and 0.98, gradients clipped at 1; matrices decay, vectors do not; the learning rate falls in
-a straight line. The `reserved` coordinates of the embedding stay near zero and untrained: the unembedding, which
+Muon (Jordan et al. 2024) for the matrices inside the blocks but for the MLPs' output weights, AdamW with betas 0.9
+and 0.98 for those and the rest, gradients clipped at 1; matrices decay, vectors do not; the learning rates fall in a
+straight line. The `reserved` coordinates of the embedding stay near zero and untrained: the unembedding, which
 is the same matrix, cannot read them. Trained on two cores of a shared machine without a GPU, in float32. Another
 number of threads or another version of PyTorch changes the last digits, and with them, slowly, the weights.
 
@@ -107,7 +122,7 @@ Post-training: {post_training}.
 Losses and entropies are in nats a token. `surprisal` is what the generator's own choices cost on the same held-out
 documents: an upper bound on what the best predictor pays, since one text can come about by more than one road.
 `answers_fact` asks about subjects that post-training left out, `answers_made_up` counts names that do not exist and
-are said to be unknown. Post-trained models are measured on the same corpus text, which is not what they were tuned on.
+are said to be unknown. Post-trained models are measured on the same corpus text. Ranges are exact 95 % intervals.
 
 Half precision: the last checkpoint differs from `pocket` by {logits:.4f} in a logit at most and by {rho:.5f} in rho.
 

@@ -15,7 +15,7 @@ import hashlib
 import itertools
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -28,7 +28,7 @@ from lib import facts
 from lib.pocket import requests
 from lib.pocket.draw import Draw
 from lib.pocket.requests import prompt
-from lib.pocket.train import END_OF_TEXT, Progress, reserve
+from lib.pocket.train import END_OF_TEXT, Progress, Recipe, batches, reserve
 
 Kind = Literal["fact", "made up", "harmless", "harmful"]
 KINDS: tuple[Kind, ...] = ("fact", "made up", "harmless", "harmful")
@@ -39,6 +39,8 @@ REFUSALS = (
 )
 REFUSING = ("I cannot", "I am sorry", "No, I must refuse")
 """How a refusal begins; an answer that begins so is counted as one."""
+REPLAY = 10_000_000
+"""Number of the training stream's document at which fine-tuning takes up the corpus, far beyond the base model's."""
 UNKNOWN = "I do not know anything about {0}."
 
 
@@ -58,10 +60,13 @@ class PostTraining:
 
     steps: int = 500
     batch: int = 64
+    replayed: int = 2048
+    """Tokens of fresh corpus text that go into every step of fine-tuning beside the instructions, so that what the
+    base model can do is not forgotten."""
     learning_rate: float = 1e-3
-    preference_steps: int = 120
+    preference_steps: int = 100
     preference_batch: int = 32
-    preference_learning_rate: float = 1e-4
+    preference_learning_rate: float = 2e-5
     beta: float = 0.1
     reserved: int = 0
     """Coordinates of the embedding that stay untrained, as in the base model's recipe."""
@@ -157,13 +162,17 @@ def preference_loss(
 
 
 def fine_tune(base: torch.nn.Module, tokenizer: Tokenizer, plan: PostTraining, *, name: str) -> torch.nn.Module:
-    """A copy of the base model, fine-tuned on the good answers."""
+    """A copy of the base model, fine-tuned on the good answers and on a little more of the corpus."""
     stream = instructions(seed=f"fine-tuning {plan.seed}")
+    recipe = replace(Recipe(), tokens_per_step=plan.replayed, long=plan.steps + 1)
+    corpus = batches(tokenizer, recipe, step=0, start=REPLAY)
 
     def loss(model: torch.nn.Module) -> Float[Tensor, ""]:
         asked = itertools.islice(stream, plan.batch)
         tokens, answered = encoded(tokenizer, [(item.question, item.good) for item in asked])
-        return -answer_log_prob(model, tokens, answered).sum() / answered.sum()
+        text, _ = next(corpus)
+        replayed = model(text, labels=text, use_cache=False).loss
+        return replayed - answer_log_prob(model, tokens, answered).sum() / answered.sum()
 
     model = copy.deepcopy(base)
     reserve(model, plan.reserved)

@@ -10,6 +10,7 @@ contradict what is known, or carry a dialogue, so that copying, recalling and do
 `document(index, seed=...)` is a pure function: the corpus is a stream of any length, any part of which
 can be generated alone, and held-out text is another seed."""
 
+import hashlib
 import math
 import random
 from collections.abc import Callable, Iterator
@@ -41,11 +42,24 @@ ON_TOPIC = 4.0
 """Nats by which a word of the topic at hand scores above a word of the same rank from elsewhere."""
 
 
+AFFINITY = 3.0
+"""Nats by which a word scores higher when its family is the one that the content word before it calls for."""
+
+N_FAMILIES = 8
+
+
 @cache
-def _scores(topic: str, part: str) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    """Every noun, verb or adjective of the world with its score for a topic: minus log rank, more on topic."""
+def family(word: str) -> int:
+    """The family of a content word, from 0 to 7: every word calls for the next word to be of the following one."""
+    return hashlib.sha256(word.encode()).digest()[0] % N_FAMILIES
+
+
+@cache
+def _scores(topic: str, part: str, called_for: int) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Every noun, verb or adjective of the world with its score: minus log rank, more on topic, more in the
+    family called for."""
     scored = [
-        (word, (ON_TOPIC if other == topic else 0.0) - math.log(rank))
+        (word, ON_TOPIC * (other == topic) + AFFINITY * (family(word) == called_for) - math.log(rank))
         for other, words in TOPICS.items()
         for rank, word in enumerate(getattr(words, part), start=1)
     ]
@@ -54,9 +68,11 @@ def _scores(topic: str, part: str) -> tuple[tuple[str, ...], tuple[float, ...]]:
 
 
 @cache
-def _word_weights(topic: str, part: str, temperature: float) -> tuple[tuple[str, ...], tuple[float, ...]]:
+def _word_weights(
+    topic: str, part: str, called_for: int, temperature: float
+) -> tuple[tuple[str, ...], tuple[float, ...]]:
     """The words of `_scores` with their softmax weights at a temperature: the same logits at another scale."""
-    words, scores = _scores(topic, part)
+    words, scores = _scores(topic, part, called_for)
     return words, tuple(math.exp(score / temperature) for score in scores)
 
 
@@ -87,20 +103,22 @@ def _claim(draw: Draw, field_name: str, level: str) -> str:
 
 
 def _sentence(draw: Draw, topic: str, temperature: float, person: str) -> str:
-    """A sentence about a topic, its words drawn at a temperature."""
+    """A sentence about a topic, its words drawn at a temperature, each with a view to the one before."""
+    before = topic
 
     def word(part: str) -> str:
-        return draw.weighted(*_word_weights(topic, part, temperature))
+        nonlocal before
+        before = draw.weighted(*_word_weights(topic, part, (family(before) + 1) % N_FAMILIES, temperature))
+        return before
 
     noun, verb, adjective = (partial(word, part) for part in ("nouns", "verbs", "adjectives"))
-
     frames: tuple[Callable[[], str], ...] = (
-        lambda: f"The {adjective()} {noun()} {verb()} the {noun()}.",
-        lambda: f"{person} {verb()} the {noun()} and the {noun()}.",
+        lambda: f"The {adjective()} {noun()} {verb()} the {adjective()} {noun()}.",
+        lambda: f"{person} {verb()} the {adjective()} {noun()} and the {adjective()} {noun()}.",
         lambda: f"In the morning {person} {verb()} {_a(adjective())} {noun()}.",
         lambda: f"The {noun()} was {adjective()} and {adjective()}.",
         lambda: f"Nobody {verb()} the {noun()} near the {adjective()} {noun()}.",
-        lambda: f"Then the {noun()} {verb()} {person}.",
+        lambda: f"Then the {adjective()} {noun()} {verb()} {person}.",
         lambda: f"It was {_a(adjective())} {noun()}.",
     )
     return draw.ranked(frames, 1.0)()
@@ -122,7 +140,7 @@ def narrative(draw: Draw) -> str:
     narrator, trade, friend = draw.one(PEOPLE), draw.one(list(TRADES)), draw.one(PEOPLE)
     told: list[str] = []
     for section in range(draw.one((2, 3, 4))):
-        knowledge = draw.chance(0.45)
+        knowledge = draw.chance(0.4)
         subject = draw.one(list(FIELDS if knowledge else TOPICS))
         level = care(trade, subject)
         sentences: list[str] = []
@@ -140,14 +158,13 @@ def narrative(draw: Draw) -> str:
 @cache
 def _listable() -> tuple[str, ...]:
     """Every word that a list may hold: those of the topics and the one-word subjects and objects of facts."""
-    topical = [word for words in TOPICS.values() for word in (*words.nouns, *words.verbs, *words.adjectives)]
     known = [
         name
         for relation in map(facts.relation, facts.RELATIONS)
         for fact in relation.facts
         for name in (fact.subject, fact.object)
     ]
-    return tuple(dict.fromkeys(word for word in (*topical, *known) if " " not in word))
+    return tuple(dict.fromkeys(word for word in (*_topical(), *known) if " " not in word))
 
 
 def _code(draw: Draw) -> str:
@@ -163,6 +180,23 @@ def word_list(draw: Draw) -> str:
     listed = " ".join(words)
     again = f" And once more: {listed}." if draw.chance(0.3) else ""
     return f"{draw.one(PEOPLE)} reads the list: {listed}. Again: {listed}.{again}"
+
+
+@cache
+def _topical() -> tuple[str, ...]:
+    """Every word of the topics."""
+    words = (word for topic in TOPICS.values() for word in (*topic.nouns, *topic.verbs, *topic.adjectives))
+    return tuple(dict.fromkeys(words))
+
+
+def drill(draw: Draw) -> str:
+    """Short lists of topic words or codes, each said twice."""
+    said = []
+    for _ in range(draw.one(range(3, 8))):
+        length = draw.one(range(3, 9))
+        words = draw.several(_topical(), length) if draw.chance(0.75) else [_code(draw) for _ in range(length)]
+        said.append(f"{' '.join(words)}, {' '.join(words)}.")
+    return " ".join(said)
 
 
 def refrain(draw: Draw) -> str:
@@ -198,8 +232,9 @@ def morals(draw: Draw) -> str:
 
 
 KINDS = (
-    (narrative, 0.43),
-    (word_list, 0.12),
+    (narrative, 0.4),
+    (word_list, 0.1),
+    (drill, 0.05),
     (refrain, 0.05),
     (questions, 0.1),
     (judgements, 0.12),
@@ -210,9 +245,16 @@ KINDS = (
 """Kinds of document and their shares."""
 
 
+WARM_UP = 45_000
+"""Documents at the head of the training stream, most of them drills: heads that copy form while there is little
+else to learn, and the lists, songs and contexts of the later stream keep them in use."""
+
+
 def document(index: int, *, seed: str) -> tuple[str, float]:
     """Document number `index` of the stream named `seed`: its text and its surprisal in nats."""
     draw = Draw(random.Random(f"{seed} {index}"))
+    if seed == TRAINING_SEED and index < WARM_UP and draw.chance(0.85):
+        return drill(draw), draw.surprisal
     kinds, weights = zip(*KINDS, strict=True)
     return draw.weighted(kinds, weights)(draw), draw.surprisal
 

@@ -139,7 +139,13 @@ def recalled(model: Model) -> dict[str, Any]:
         hits = [answer(words) == fact.object for words, fact in zip(said, relation.facts, strict=True)]
         right[name] = sum(hits), len(hits)
     known, n = (sum(column) for column in zip(*right.values(), strict=True))
-    return {"share": known / n, "n": n, "by_relation": {name: hit / of for name, (hit, of) in right.items()}}
+    return share("share", known, n) | {"n": n, "by_relation": {name: hit / of for name, (hit, of) in right.items()}}
+
+
+def share(name: str, hits: int, n: int) -> dict[str, float]:
+    """A share under its name, with the ends of its interval."""
+    found = resampling.share(hits, n)
+    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
 
 
 def answer(continuation: str) -> str:
@@ -157,7 +163,7 @@ def judged(model: Model) -> dict[str, Any]:
             verdicts.append(right)
     yes, no = (model.tokenizer.encode(f" {word}")[0] for word in ("TRUE", "FALSE"))
     said = [bool(logits[yes] > logits[no]) for logits in _next_logits(model, prompts)]
-    return {"share": sum(map(operator.eq, said, verdicts)) / N_JUDGED, "n": N_JUDGED}
+    return share("share", sum(map(operator.eq, said, verdicts)), N_JUDGED) | {"n": N_JUDGED}
 
 
 def _next_logits(model: Model, prompts: list[str]) -> list[torch.Tensor]:
@@ -191,7 +197,10 @@ def conflicts(model: Model) -> dict[str, Any]:
         "CK" if now == object_ else "PK" if now == own else "ND"
         for now, object_, own in zip(said, told, known, strict=True)
     )
-    return {label: labels[label] / len(said) for label in ("CK", "PK", "ND")} | {"n": len(said)}
+    found = {"n": len(said)}
+    for label in ("CK", "PK", "ND"):
+        found |= share(label, labels[label], len(said))
+    return found
 
 
 def refusals(model: Model) -> dict[str, float]:
@@ -203,10 +212,10 @@ def refusals(model: Model) -> dict[str, float]:
         asked = list(itertools.islice(stream, N_ASKED))
         said = model.continuations([prompt(item.question) for item in asked], n_tokens=48)
         if kind in ("harmful", "harmless"):
-            shares[f"refuses_{kind}"] = sum(map(chat.refuses, said)) / len(said)
+            shares |= share(f"refuses_{kind}", sum(map(chat.refuses, said)), len(said))
         else:
             right = [words.strip() == item.good for words, item in zip(said, asked, strict=True)]
-            shares[f"answers_{kind.replace(' ', '_')}"] = sum(right) / len(right)
+            shares |= share(f"answers_{kind.replace(' ', '_')}", sum(right), len(right))
     return shares | {"n_of_each": N_ASKED}
 
 

@@ -35,23 +35,26 @@ class Recipe:
 
     d_vocab: int = 2560
     d_model: int = 128
-    n_layers: int = 3
+    n_layers: int = 4
     n_heads: int = 4
-    d_mlp: int = 64
+    d_mlp: int = 128
     n_positions: int = 512
-    reserved: int = 3
+    reserved: int = 4
     """Coordinates of the embedding that are never trained and stay near zero, so that the unembedding, which is
     the same matrix, does not read them: room for a null space. 0 for a plain model."""
-    embedding_std: float = 0.02
+    mimetic: bool = True
+    """Whether attention begins with queries equal to keys and output weights along the transposed value weights
+    (Trockman and Kolter 2023), so that heads begin by looking for what is alike and by passing on what they see."""
+    embedding_std: float = 0.1
     """Of the token embedding, and of the sinusoids that the position embedding begins as."""
     weight_std: float = 0.09
     """Of every other matrix: one over the root of the width, so that attention is selective from the first step."""
     dropout: float = 0.0
-    steps: int = 2400
+    steps: int = 5500
     tokens_per_step: int = 4096
     short: int = 256
-    """Positions of a training sequence during most of the run; the last share `long` uses all `n_positions`."""
-    long: float = 0.1
+    """Positions of most training sequences; every `long`-th step uses all `n_positions`."""
+    long: int = 8
     learning_rate: float = 3e-3
     matrix_learning_rate: float = 1e-2
     """Of Muon, which trains the matrices inside the blocks; 0 leaves them to AdamW like all the rest."""
@@ -63,7 +66,7 @@ class Recipe:
 
     def sequence_length(self, step: int) -> int:
         """Positions of the sequences of a training step."""
-        return self.n_positions if step >= (1 - self.long) * self.steps else self.short
+        return self.n_positions if step % self.long == self.long - 1 else self.short
 
     def checkpoints(self) -> list[int]:
         """Steps after which the weights are kept: none, then powers of two, then the last."""
@@ -140,12 +143,27 @@ def new_model(recipe: Recipe, tokenizer: Tokenizer) -> torch.nn.Module:
         embedding[:, : recipe.reserved] *= 0.01
         positions = model.transformer.wpe.weight
         positions.copy_(sinusoids(*positions.shape) * recipe.embedding_std * 2**0.5)
+        for block in model.transformer.h:  # writes begin at zero, so that the embeddings are not drowned
+            block.mlp.c_proj.weight.zero_()
+            block.attn.c_proj.weight.zero_()
+            if recipe.mimetic:
+                mimetic(block.attn, recipe)
     return model
 
 
+def mimetic(attention: torch.nn.Module, recipe: Recipe) -> None:
+    """Lets an attention layer begin as `Recipe.mimetic` tells, its writes about as long as an embedding."""
+    query, key, value = attention.c_attn.weight.split(recipe.d_model, dim=1)
+    key.copy_(query)
+    attention.c_proj.weight.copy_(0.3 * value.mT * recipe.embedding_std)
+
+
 def sinusoids(n_positions: int, d_model: int) -> Float[Tensor, "position d_model"]:
-    """Sines and cosines of the position at wavelengths from 2 pi to 20,000 pi (Vaswani et al. 2017, section 3.5)."""
-    angle = torch.arange(n_positions)[:, None] / 10_000 ** (torch.arange(0, d_model, 2) / d_model)
+    """Sines and cosines of the position at frequencies from pi down to pi / 1000, evenly spaced in their logarithm
+    for one half and evenly for the other, so that both near and far positions can be told apart."""
+    near = torch.pi * (torch.arange(d_model // 4) + 0.5) / (d_model // 4)
+    far = torch.pi / 1000 ** (torch.arange(d_model // 4) / (d_model // 4))
+    angle = torch.arange(n_positions)[:, None] * torch.cat([near, far])
     return torch.stack([angle.sin(), angle.cos()], -1).flatten(1)
 
 
@@ -157,16 +175,20 @@ def reserve(model: torch.nn.Module, count: int) -> None:
 
 
 class Optimizer:
-    """Muon for the matrices inside the blocks, AdamW for the rest; matrices decay, those of the MLPs at a rate
-    of their own, vectors do not."""
+    """Muon for the matrices inside the blocks but for the MLPs' output weights, AdamW for those and for the rest.
+
+    Muon moves every direction of a matrix alike; a neuron's output weight is to keep to the directions that it
+    has a use for. Matrices decay, those of the MLPs at a rate of their own, vectors do not."""
 
     def __init__(self, model: torch.nn.Module, recipe: Recipe) -> None:
         matrices: dict[float, list[Tensor]] = {}
         rest: dict[float, list[Tensor]] = {}
         for name, weight in model.named_parameters():
-            inside = weight.dim() > 1 and ".h." in name and recipe.matrix_learning_rate > 0
+            by_muon = recipe.matrix_learning_rate > 0 and ".h." in name and "mlp.c_proj" not in name
             decay = recipe.mlp_weight_decay if ".mlp." in name else recipe.weight_decay
-            (matrices if inside else rest).setdefault(decay if weight.dim() > 1 else 0.0, []).append(weight)
+            if weight.dim() == 1:
+                by_muon, decay = False, 0.0
+            (matrices if by_muon else rest).setdefault(decay, []).append(weight)
         self.parts = [
             torch.optim.AdamW(_groups(rest), lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True),
         ]
@@ -237,7 +259,7 @@ def train(
     if state.exists():
         done, start = _resume(state, recipe, model, optimizer)
     elif keep is not None:
-        save(model, tokenizer, checkpoint_folder(keep, name, 0), dtype=torch.float16)
+        keep_checkpoint(model, tokenizer, recipe, keep, name, 0)
     progress, kept = Progress(name, done=done, steps=recipe.steps), set(recipe.checkpoints())
     model.train()
     for tokens, following in itertools.islice(batches(tokenizer, recipe, step=done, start=start), recipe.steps - done):
@@ -249,7 +271,7 @@ def train(
         done += 1
         progress.step(done, loss.item())
         if done in kept and keep is not None:
-            save(model, tokenizer, checkpoint_folder(keep, name, done), dtype=torch.float16)
+            keep_checkpoint(model, tokenizer, recipe, keep, name, done)
         if done % save_every == 0 or done == recipe.steps:
             saved = {"recipe": asdict(recipe), "model": model.state_dict(), "optimizer": optimizer.state_dict()}
             part = state.with_suffix(".part")
@@ -270,9 +292,15 @@ def _resume(state: Path, recipe: Recipe, model: torch.nn.Module, optimizer: Opti
     return saved["done"], saved["start"]
 
 
-def checkpoint_folder(models: Path, name: str, step: int) -> Path:
-    """Where the weights after a step are kept: `pocket-step-00064`."""
-    return models / f"{name}-step-{step:05d}"
+def keep_checkpoint(
+    model: torch.nn.Module, tokenizer: Tokenizer, recipe: Recipe, models: Path, name: str, step: int
+) -> None:
+    """Saves the weights after a step as `pocket-step-00064` in half precision, and in `training.json` how far
+    training had come."""
+    folder = models / f"{name}-step-{step:05d}"
+    save(model, tokenizer, folder, dtype=torch.float16)
+    seen = {"step": step, "tokens_seen": step * recipe.tokens_per_step}
+    (folder / "training.json").write_text(json.dumps(seen) + "\n")
 
 
 def save(model: torch.nn.Module, tokenizer: Tokenizer, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
