@@ -9,6 +9,11 @@ from lib.plots.effects import (
     loss_change_boxes,
     norm_mediated_against_rho,
 )
+from lib.plots.emergence import (
+    onset_of_statistics,
+    statistics_against_training,
+    twins_against_index,
+)
 from lib.plots.final_layer import accuracy_against_confidence, entropy_against_scale, loss_against_entropy
 from lib.plots.induction import (
     activation_change_against_position,
@@ -56,11 +61,14 @@ __all__ = [
     "loss_change_by_group",
     "loss_change_on_repeat",
     "norm_mediated_against_rho",
+    "onset_of_statistics",
     "overlap_of_rules",
     "rho_against_dim",
     "share_against_index",
     "share_against_share",
     "singular_value_against_index",
+    "statistics_against_training",
+    "twins_against_index",
     "use_style",
     "yerror_clipped",
 ]

@@ -1,0 +1,102 @@
+"""What is measured at every checkpoint, for neurons that were chosen once, on the final weights."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lib import effects, measures, null_space, resampling
+from lib.model import Model
+from lib.resampling import Estimate
+
+N_BLOCKS = 50
+"""Random parts of the vocabulary that are resampled for intervals of weight statistics."""
+Statistics = dict[str, Estimate]
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What is followed through training, as chosen on the final weights."""
+
+    dim: int
+    """Directions of the effective null space, the exact zero counted."""
+    entropy: Bool[Tensor, " neuron"]
+    entropy_control: Bool[Tensor, " neuron"]
+    frequency: Bool[Tensor, " neuron"]
+    frequency_control: Bool[Tensor, " neuron"]
+
+
+def weight_statistics(model: Model, followed: Followed, *, n_resamples: int, generator: torch.Generator) -> Statistics:
+    """`null space`: decades between the root mean square singular value of the `dim` least-read directions and that of
+    the others; `rho`: mean over the entropy neurons, and over their controls. Intervals resample the vocabulary."""
+    layer, masks = model.final_layer, (followed.entropy, followed.entropy_control)
+    blocks = grams(layer.weight_coordinates(), generator=generator)
+    drawn = resampled(blocks, n_resamples=n_resamples, generator=generator)
+    found = []
+    for gram in (blocks.sum(0), *drawn):
+        eigenvalue, direction = torch.linalg.eigh(gram)  # ascending
+        rho = null_space.rho(model.W_out.to(gram), direction[:, : followed.dim])
+        depth = decades(eigenvalue, dim=followed.dim, n_zero=int(layer.centres))
+        found.append(torch.stack([depth, *(rho[mask].mean() for mask in masks)]))
+    names = ("null space", "rho", "rho, matched on norm")
+    return {name: _estimate(column, n=layer.d_vocab) for name, column in zip(names, torch.stack(found).mT, strict=True)}
+
+
+def grams(
+    W_U: Float[Tensor, "d_model d_vocab"], *, generator: torch.Generator
+) -> Float[Tensor, "block d_model d_model"]:
+    """W Wᵀ of random parts of the vocabulary, float64; they sum to that of the whole, and can be resampled cheaply."""
+    parts = torch.randperm(W_U.shape[1], generator=generator).to(W_U.device).tensor_split(N_BLOCKS)
+    return torch.stack([W_U[:, part].double() @ W_U[:, part].double().mT for part in parts]).cpu()
+
+
+def resampled(
+    blocks: Float[Tensor, "block d_model d_model"], *, n_resamples: int, generator: torch.Generator
+) -> Float[Tensor, "resample d_model d_model"]:
+    """W Wᵀ of resampled vocabularies: as many blocks as there are, drawn with replacement."""
+    drawn = torch.randint(len(blocks), (n_resamples, len(blocks)), generator=generator)
+    times = torch.zeros(drawn.shape, dtype=blocks.dtype).scatter_add_(1, drawn, torch.ones(drawn.shape).to(blocks))
+    return (times @ blocks.flatten(1)).view(n_resamples, *blocks.shape[1:])
+
+
+def decades(eigenvalue: Float[Tensor, " d_model"], *, dim: int, n_zero: int) -> Float[Tensor, ""]:
+    """How much quieter the `dim` smallest directions are than the others, as a power of ten of singular values.
+
+    `eigenvalue` ascends; the `n_zero` exact zeros are left out."""
+    floor = eigenvalue[-1] * torch.finfo(eigenvalue.dtype).eps
+    quiet, others = eigenvalue[n_zero:dim].clamp(min=floor), eigenvalue[dim:]
+    return (others.mean() / quiet.mean()).log10() / 2
+
+
+def _estimate(column: Float[Tensor, " resample"], *, n: int) -> Estimate:
+    """The first of some values, with its interval from the others."""
+    return Estimate(column[0].item(), *resampling.bias_corrected_interval(column[0], column[1:]), n, 1)
+
+
+def effect_statistics(
+    model: Model,
+    followed: Followed,
+    tokens: Int[Tensor, "sequence position"],
+    *,
+    log_unigram: Float[Tensor, " d_vocab"],
+    generator: torch.Generator,
+) -> Statistics:
+    """`norm-mediated`: share of the entropy neurons' summed effects; `frequency-mediated`: of the frequency neurons';
+    both with controls, and the clean `loss` in nats. Intervals resample sequences."""
+    scored = model.scored(tokens)
+    logits = model.run(tokens, "logits").logits[scored]
+    loss, sequence = measures.loss(logits, tokens.roll(-1, 1)[scored]), scored.nonzero()[:, 0]
+    groups = {
+        "norm-mediated": ("norm_mediated", followed.entropy),
+        "norm-mediated, matched on norm": ("norm_mediated", followed.entropy_control),
+        "frequency-mediated": ("frequency_mediated", followed.frequency),
+        "frequency-mediated, matched on norm": ("frequency_mediated", followed.frequency_control),
+    }
+    union = torch.stack([mask for _, mask in groups.values()]).any(0)
+    single = torch.eye(len(union), dtype=torch.bool)[union]
+    found = effects.measure_sets(model, tokens, sets=single, scored=scored, log_unigram=log_unigram)
+    result = {"loss": resampling.mean(loss, sequence, generator=generator)}
+    for name, (share, mask) in groups.items():
+        result[name] = found.pooled(mask[union]).estimate(share, 0, generator=generator)
+    return result

@@ -1,0 +1,59 @@
+"""The dropout twin: two models alike in all but dropout, and the end of their unembeddings' spectra."""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lib import null_space, resampling
+from lib.emergence.statistics import grams, resampled
+from lib.model import Model
+from lib.resampling import Estimate
+from lib.source import Source
+
+
+def named_twins(source: Source, plain: str, dropout: str) -> tuple[str, str] | None:
+    """The two models to compare, without and with dropout: as named, or a local model's `<name>-plain` and
+    `<name>-plain-dropout` beside it; None where there are none. Raises ValueError when only one of two is named."""
+    if bool(plain) != bool(dropout):
+        raise ValueError(f"twins are two models: name both, got plain={plain!r} and dropout={dropout!r}")
+    if plain:
+        return plain, dropout
+    if source.kind == "hub":
+        return None
+    folder = Path(source.location)
+    beside = [folder.with_name(f"{folder.name}-{end}") for end in ("plain", "plain-dropout")]
+    return (str(beside[0]), str(beside[1])) if all(path.is_dir() for path in beside) else None
+
+
+def tail_size(
+    eigenvalue: Float[Tensor, "*resample d_model"], *, tail: float, n_zero: int
+) -> Float[Tensor, "*resample"]:
+    """Root mean square of the last share `tail` of the singular values, the `n_zero` exact zeros left out.
+
+    `eigenvalue` ascends: squared singular values. Raises ValueError when the tail is empty."""
+    n_tail = null_space.tail_length(eigenvalue.shape[-1], tail=tail)
+    if n_tail <= n_zero:
+        raise ValueError(f"a tail of {tail:g} of {eigenvalue.shape[-1]} directions holds none that is not exactly zero")
+    return eigenvalue[..., n_zero:n_tail].clamp(min=0).mean(-1).sqrt()
+
+
+def tail_ratio(plain: Model, dropout: Model, *, tail: float, n_resamples: int, generator: torch.Generator) -> Estimate:
+    """`tail_size` without dropout over that with dropout; above 1 when dropout makes the end quieter.
+
+    The interval resamples the vocabulary, the same tokens in both. Raises ValueError for vocabularies that differ."""
+    sizes = []
+    if plain.final_layer.d_vocab != dropout.final_layer.d_vocab:
+        got = f"{plain.final_layer.d_vocab:,} and {dropout.final_layer.d_vocab:,} tokens"
+        raise ValueError(f"twins share a vocabulary, but {plain.name} and {dropout.name} have {got}")
+    state = generator.get_state()
+    for model in (plain, dropout):
+        generator.set_state(state)  # the same tokens are drawn for both
+        blocks = grams(model.final_layer.weight_coordinates(), generator=generator)
+        drawn = resampled(blocks, n_resamples=n_resamples, generator=generator)
+        eigenvalue = torch.linalg.eigvalsh(torch.cat([blocks.sum(0, keepdim=True), drawn]))
+        sizes.append(tail_size(eigenvalue, tail=tail, n_zero=int(model.final_layer.centres)))
+    value, *again = sizes[0] / sizes[1]
+    low, high = resampling.bias_corrected_interval(value, torch.stack(again))
+    return Estimate(value.item(), low, high, plain.final_layer.d_vocab, 1)

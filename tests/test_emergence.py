@@ -1,0 +1,195 @@
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from lib import effects, emergence, null_space, token_frequency
+from lib import model as door
+from lib.emergence import statistics
+from lib.resampling import Estimate
+from lib.source import Source
+
+
+@pytest.fixture
+def family(gpt2_folder, tmp_path):
+    """A model with three checkpoints beside it, one of which tells how much text it had seen."""
+    for name in ("base", "base-step-00000", "base-step-00016", "base-step-00008", "base-step-notes"):
+        shutil.copytree(gpt2_folder, tmp_path / name)
+    (tmp_path / "base-step-00016" / "training.json").write_text(json.dumps({"step": 16, "tokens_seen": 4096}))
+    return tmp_path
+
+
+def local(folder, name="base"):
+    return Source(name, "directory", str(folder / name), "0" * 12)
+
+
+HUB = Source("org/model", "hub", "org/model", "abc")
+
+
+def test_checkpoints_lie_beside_a_local_model_and_are_sorted_by_step(family):
+    found = emergence.checkpoints(local(family), "", tokens_per_step=0)
+    assert [(point.step, point.tokens_seen) for point in found] == [(0, None), (8, None), (16, 4096)]
+    counted = emergence.checkpoints(local(family), "", tokens_per_step=100)
+    assert [point.tokens_seen for point in counted] == [0, 800, 4096]  # what is saved beside a checkpoint counts more
+    some = emergence.checkpoints(local(family), "base-step-00016, base-step-00000", tokens_per_step=0)
+    assert [point.name for point in some] == ["base-step-00000", "base-step-00016"]
+
+
+def test_checkpoints_of_the_hub_are_the_revisions_that_are_named():
+    assert emergence.checkpoints(HUB, "", tokens_per_step=0) == []
+    found = emergence.checkpoints(HUB, "step1000,step0", tokens_per_step=2_097_152)
+    assert [(p.model, p.revision, p.tokens_seen) for p in found] == [
+        ("org/model", "step0", 0),
+        ("org/model", "step1000", 2_097_152_000),
+    ]
+
+
+def test_a_checkpoint_that_is_not_there_or_has_no_step_is_said(family):
+    with pytest.raises(ValueError, match="no checkpoint base-step-7 beside"):
+        emergence.checkpoints(local(family), "base-step-7", tokens_per_step=0)
+    with pytest.raises(ValueError, match="has to end in its step, as in step1000; got 'main'"):
+        emergence.checkpoints(HUB, "main", tokens_per_step=0)
+
+
+def followed(d_mlp, dim=5):
+    masks = [token_frequency.mask_of(units, d_mlp=d_mlp) for units in ([0, 1], [2, 3], [4], [5])]
+    return emergence.Followed(dim, *masks)
+
+
+def test_the_blocks_of_a_vocabulary_sum_to_the_whole(generator):
+    W_U = torch.randn(6, 200, generator=generator)
+    blocks = statistics.grams(W_U, generator=generator)
+    assert_close(blocks.sum(0), W_U.double() @ W_U.double().mT)
+    again = statistics.resampled(blocks, n_resamples=400, generator=generator)
+    assert_close(again.mean(0), blocks.sum(0), rtol=0.1, atol=6.0)
+    assert (again[0] - again[1]).abs().max() > 1
+
+
+def test_decades_are_powers_of_ten_of_singular_values_without_the_exact_zero():
+    eigenvalue = torch.tensor([0.0, 1e-4, 1e-4, 1.0, 1.0], dtype=torch.float64)
+    assert statistics.decades(eigenvalue, dim=3, n_zero=1).item() == pytest.approx(2.0)
+    assert statistics.decades(torch.zeros(1).double().repeat(4) + 1, dim=2, n_zero=0).item() == pytest.approx(0.0)
+
+
+def test_weight_statistics_are_those_of_the_null_space_module(gpt2_folder, generator):
+    model = door.load(str(gpt2_folder))
+    layer, chosen = model.final_layer, followed(48)
+    found = emergence.weight_statistics(model, chosen, n_resamples=30, generator=generator)
+    spectrum = null_space.spectrum(layer.weight_coordinates(), centres=layer.centres)
+    rho = null_space.rho(model.W_out.double(), null_space.basis(spectrum, dim=5))
+    assert found["rho"].value == pytest.approx(rho[:2].mean().item(), rel=1e-4)
+    assert found["rho, matched on norm"].value == pytest.approx(rho[2:4].mean().item(), rel=1e-4)
+    sizes = spectrum.singular_value.square()
+    depth = (sizes[:-5].mean() / sizes[-5:-1].mean()).log10() / 2
+    assert found["null space"].value == pytest.approx(depth.item(), rel=1e-4)
+    assert all(estimate.low < estimate.high for estimate in found.values())
+
+
+def test_effect_statistics_are_those_of_every_neuron_measured_alone(gpt2_folder, generator):
+    model = door.load(str(gpt2_folder))
+    tokens, chosen = torch.randint(1, 1500, (3, 12), generator=generator), followed(48)
+    log_unigram = torch.randn(model.final_layer.d_vocab, generator=generator).double().log_softmax(-1)
+    found = emergence.effect_statistics(model, chosen, tokens, log_unigram=log_unigram, generator=generator)
+    every = effects.measure(model, tokens, scored=model.scored(tokens), log_unigram=log_unigram)
+    norm = every.pooled(chosen.entropy).norm_mediated.item()
+    frequency = every.pooled(chosen.frequency).frequency_mediated.item()
+    assert found["norm-mediated"].value == pytest.approx(norm, abs=1e-3)
+    assert found["frequency-mediated"].value == pytest.approx(frequency, abs=1e-3)
+    assert found["loss"].n == int(model.scored(tokens).sum())
+
+
+@pytest.fixture(scope="module")
+def traced(gpt2_folder):
+    """Makes a trace of statistics given as their values at the steps 1, 2, 4, …; the final weights equal the last."""
+    final = door.load(str(gpt2_folder))
+
+    def made(**values):
+        n_points = len(next(iter(values.values())))
+        points = [emergence.Checkpoint(f"step{2**i}", "", "", 2**i, None) for i in range(n_points)]
+        measured = iter(
+            {name: Estimate(float(v[i]), v[i] - 0.1, v[i] + 0.1, 10, 2) for name, v in values.items()}
+            for i in [*range(n_points), n_points - 1]
+        )
+        return emergence.trace(points, final, load=lambda point: final, measure=lambda model: next(measured))
+
+    return made
+
+
+def test_a_statistic_emerges_where_it_stays_beyond_halfway(traced):
+    table = emergence.onsets(traced(early=[0.0, 1, 1, 1, 1], late=[0.0, 0.6, 0.0, 0.52, 1], still=[1.0, 1, 1, 1, 1]))
+    assert table.loc["early", ["earliest", "step", "latest"]].tolist() == [2, 2, 2]
+    assert table.loc["late", ["earliest", "step", "latest"]].tolist() == [
+        8,
+        8,
+        16,
+    ]  # the visit at step 2 does not count
+    assert table.loc["still", ["earliest", "step", "latest"]].isna().all()
+
+
+def test_a_falling_statistic_emerges_as_well(traced):
+    table = emergence.onsets(traced(loss=[7.0, 6, 2, 1, 1]))
+    assert table.loc["loss", ["earliest", "step", "latest"]].tolist() == [4, 4, 4]
+
+
+def test_what_comes_first_is_open_where_ranges_overlap(traced):
+    onsets = emergence.onsets(traced(a=[0.0, 1, 1, 1], b=[0.0, 0, 0, 1], c=[0.0, 0, 0.52, 1], d=[1.0, 1, 1, 1]))
+    order = emergence.order(onsets)
+    assert order.loc["a", "b"] == "before" and order.loc["b", "a"] == "after"
+    assert order.loc["b", "c"] == order.loc["c", "b"] == "open" and "d" not in order.index
+    assert emergence.order(emergence.onsets(traced(d=[1.0, 1, 1]))).empty
+
+
+def test_a_rise_is_as_uncertain_as_its_two_ends(traced):
+    found = emergence.rise(traced(a=[0.2, 0.9]), "a")
+    assert (found.value, found.low, found.high) == pytest.approx((0.7, 0.5, 0.9))
+    with pytest.raises(ValueError, match="0 rows of 'b'"):
+        emergence.rise(traced(a=[0.2, 0.9]), "b")
+
+
+def test_drift_sets_the_last_checkpoint_beside_the_final_weights(traced):
+    drift = emergence.drift(traced(a=[0.0, 1.0]))
+    assert drift.loc["a", "difference"] == 0 and drift.loc["a", "width of the interval"] == pytest.approx(0.2)
+
+
+def test_without_checkpoints_nothing_is_loaded_and_the_trace_is_empty(gpt2_folder):
+    empty = emergence.trace([], door.load(str(gpt2_folder)), load=pytest.fail, measure=pytest.fail)
+    assert empty.empty and list(empty)[:6] == ["checkpoint", "tokens_seen", "statistic", "value", "low", "high"]
+
+
+def test_twins_are_named_or_lie_beside_a_local_model(family):
+    assert emergence.named_twins(local(family), "", "") is None
+    for end in ("plain", "plain-dropout"):
+        (family / f"base-{end}").mkdir()
+    assert emergence.named_twins(local(family), "", "") == (
+        str(family / "base-plain"),
+        str(family / "base-plain-dropout"),
+    )
+    assert emergence.named_twins(HUB, "", "") is None
+    assert emergence.named_twins(HUB, "org/a", "org/b") == ("org/a", "org/b")
+    with pytest.raises(ValueError, match="name both, got plain='org/a' and dropout=''"):
+        emergence.named_twins(HUB, "org/a", "")
+
+
+def test_the_size_of_a_tail_leaves_the_exact_zero_out():
+    eigenvalue = torch.tensor([0.0, 4.0, 4.0, 100.0])
+    assert emergence.tail_size(eigenvalue, tail=0.7, n_zero=1).item() == pytest.approx(2.0)
+    with pytest.raises(ValueError, match=r"a tail of 0\.1 of 4 directions holds none"):
+        emergence.tail_size(eigenvalue, tail=0.1, n_zero=1)
+
+
+def test_a_twin_with_a_quieter_tail_is_told_apart_from_an_equal_one(gpt2_folder, generator):
+    plain = door.load(str(gpt2_folder))
+    _, direction = torch.linalg.eigh(plain.final_layer.W_U.double() @ plain.final_layer.W_U.double().mT)
+    quiet = direction[:, :6].float()
+    W_U = plain.final_layer.W_U - 0.5 * quiet @ (quiet.mT @ plain.final_layer.W_U)
+    other = replace(plain, final_layer=replace(plain.final_layer, W_U=W_U))
+    same = emergence.tail_ratio(plain, plain, tail=0.1, n_resamples=20, generator=generator)
+    assert same.value == same.low == same.high == 1.0
+    ratio = emergence.tail_ratio(plain, other, tail=0.1, n_resamples=20, generator=generator)
+    assert ratio.value == pytest.approx(2.0, rel=0.05) and ratio.low > 1.5
+    cut = replace(plain.final_layer, W_U=W_U[:, :7], b_U=plain.final_layer.b_U[:7])
+    with pytest.raises(ValueError, match="twins share a vocabulary"):
+        emergence.tail_ratio(plain, replace(plain, final_layer=cut), tail=0.1, n_resamples=20, generator=generator)
