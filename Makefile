@@ -5,9 +5,10 @@ CHAPTER =
 PARAMETERS =
 TWINS =
 SMOKE =
+SAVE =
 JOBS = $(shell nproc 2>/dev/null || echo 2)
 
-KNOWN = PYTHON MODEL CHAPTER PARAMETERS JOBS TWINS SMOKE
+KNOWN = PYTHON MODEL CHAPTER PARAMETERS JOBS TWINS SMOKE SAVE
 GIVEN = $(foreach name,$(.VARIABLES),$(if $(filter command%line,$(subst $() ,%,$(origin $(name)))),$(name)))
 STRAY = $(filter-out $(KNOWN),$(GIVEN))
 ifneq ($(strip $(STRAY)),)
@@ -15,13 +16,14 @@ $(error there is no variable $(strip $(STRAY)); make knows $(KNOWN))
 endif
 
 BOOK = .venv/bin/python -m lib.book
-.PHONY: help book chapter pocket test clean
+.PHONY: help book chapter pocket bench test clean
 
 help:
 	@echo "make book [MODEL=…]             run every chapter, build site/<model>/index.html"
 	@echo "make test                       the same set-up, then every test"
 	@echo "make chapter CHAPTER=02 [MODEL=… PARAMETERS='n_sequences=8']   run one chapter"
 	@echo "make pocket [TWINS=1] [SMOKE=1] retrain the embedded models; their controls too; or a two-minute trial"
+	@echo "make bench [SAVE=1]             time the effects against the published procedure; keep the result in the book"
 	@echo "make clean                      remove runs/ and site/"
 
 .venv/ready: requirements.txt pyproject.toml
@@ -41,6 +43,10 @@ chapter: .venv/ready
 pocket: .venv/ready
 	$(if $(filter-out 1,$(TWINS) $(SMOKE)),$(error TWINS and SMOKE are switches; set them to 1 or leave them out))
 	@.venv/bin/python -m lib.pocket.build $(if $(filter 1,$(TWINS)),--twins) $(if $(filter 1,$(SMOKE)),--smoke)
+
+bench: .venv/ready
+	$(if $(filter-out 1,$(SAVE)),$(error SAVE is a switch; set it to 1 or leave it out))
+	@.venv/bin/python -m lib.bench $(if $(filter 1,$(SAVE)),--save)
 
 test: .venv/ready
 	@.venv/bin/ruff check .

@@ -18,6 +18,7 @@ FLOORS = [
     {"effects"},
     {"induction", "emergence"},  # the case studies
     {"plots", "claims", "provenance", "book"},
+    {"bench"},  # measures the library, and draws what it found
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 OUTSIDE = {"__init__", "pocket"}

@@ -129,14 +129,15 @@ def every_pair(
     by_name = {**cut.found, "reciprocal_rank": rank, "prediction_change": changes}
     found = torch.stack([by_name[name] for name in PER_PAIR])
     pairs = _to_check(delta, max(MIN_CHECKED, N_CHECKED - report.checked // 2))
-    truth = exact.some_pairs(block, write, pairs, fused=False, frequency=frequency)
+    fused = report.exact == "fused"
+    truth = exact.some_pairs(block, write, pairs, fused=fused, frequency=frequency)
     wrong = (truth[:4] - found[:4, pairs[:, 0], pairs[:, 1]]).abs().amax(0).nan_to_num(nan=math.inf)
     over, report.safety, worst = _over(cut.error, pairs, wrong, tolerance, report.safety)
     found[:, pairs[:, 0], pairs[:, 1]] = truth
     over |= may_be_overtaken
     over[pairs[:, 0], pairs[:, 1]] = False
     routed = over.nonzero()
-    found[:, routed[:, 0], routed[:, 1]] = exact.some_pairs(block, write, routed, fused=False, frequency=frequency)
+    found[:, routed[:, 0], routed[:, 1]] = exact.some_pairs(block, write, routed, fused=fused, frequency=frequency)
     report.pairs, report.routed = report.pairs + over.numel(), report.routed + len(routed)
     report.checked, report.largest_error = report.checked + len(pairs), max(report.largest_error, worst)
     return dict(zip(PER_PAIR, found, strict=True))

@@ -139,7 +139,10 @@ def one_pass(
 def fused(
     block: Block, write: Writes, tokens: slice | Int[Tensor, " token"], neuron: int, frequency: bool
 ) -> Float[Tensor, "quantity token"]:
-    """One neuron at some tokens, in one compiled pass; a row out of the range of floats is left to `eager`."""
+    """One neuron at some tokens, in one compiled pass; a row out of the range of floats is left to `eager`, and so
+    is a single token, for which the compiler would make another kernel."""
+    if isinstance(tokens, Tensor) and len(tokens) == 1:
+        return eager(block, write, tokens, neuron, frequency)
     rows = block.z[tokens], block.log_p[tokens], write.U[neuron]
     coefficient = _coefficients(write, tokens, neuron)
     direction = block.direction if frequency else None
@@ -164,9 +167,7 @@ def compiler_works(device: str) -> bool:
     """Whether the fused gear can be had here, tried once; the reason is logged where it cannot."""
     row, token = torch.zeros(2, 64, device=device), torch.zeros(2, dtype=torch.long, device=device)
     try:
-        torch.compile(inspect.unwrap(one_pass), dynamic=True)(
-            row, row, row[0], row[0], row.new_zeros(4, 2), token, token
-        )
+        compiled()(row, row, row[0], row[0], row.new_zeros(4, 2), token, token)
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
         log.warning("the fused gear needs a compiler and falls back to the eager one: %s", reason)

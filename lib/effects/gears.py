@@ -24,6 +24,8 @@ from lib.model import Model
 GEARS = ("auto", "eager", "fused", "cumulant")
 WORTH_COMPILING = 1e9
 """Logits of a run below which the eager gear is as good as any."""
+ROUTED = 0.05
+"""The share of its pairs that the cumulant gear may be expected to send through an exact one."""
 WORTH_SAYING = 1e12
 """Exponentials of a run above which its time is estimated first."""
 CELLS = 2**25
@@ -52,7 +54,8 @@ def choose(model: Model, n_tokens: int, n_neurons: int, *, gear: str, tolerance:
     if chosen == "fused" and not exact.compiler_works(model.W_out.device.type):
         chosen = "eager"
     _say_how_long(3 * n_logits, chosen, model)
-    return Report(chosen)
+    behind = chosen == "cumulant" and ROUTED * n_logits > WORTH_COMPILING
+    return Report(chosen, "fused" if behind and exact.compiler_works(model.W_out.device.type) else "eager")
 
 
 def _say_how_long(exponentials: int, gear: str, model: Model) -> None:
@@ -80,25 +83,33 @@ def add(
     *,
     report: Report,
     tolerance: float,
+    frequency: bool = True,
 ) -> None:
-    """Adds what adding `delta` to each neuron alone changes, summed over the tokens of each sequence."""
+    """Adds what adding `delta` to each neuron alone changes, summed over the tokens of each sequence.
+
+    Without `frequency` the token-frequency projection is left out and that one quantity means nothing."""
     for at in torch.arange(len(delta), device=delta.device).split(block_size(model)):
         block = Block(model.final_layer, clean.part(at), log_unigram)
         for neurons in torch.arange(delta.shape[1], device=delta.device).split(block_size(model)):
             write = writes(model, block, delta[at], neurons)
-            found = found_by(report, block, write, delta[at][:, neurons], tolerance)
+            found = found_by(report, block, write, delta[at][:, neurons], tolerance, frequency)
             value = quantities(block, write, found).to(sums.dtype)
             for quantity, total in zip(value, sums, strict=True):
                 total[:, neurons] = total[:, neurons].index_add(0, block.clean.sequence, quantity)
 
 
 def found_by(
-    report: Report, block: Block, write: Writes, delta: Float[Tensor, "token neuron"], tolerance: float
+    report: Report,
+    block: Block,
+    write: Writes,
+    delta: Float[Tensor, "token neuron"],
+    tolerance: float,
+    frequency: bool,
 ) -> dict[str, Float[Tensor, "token neuron"]]:
     """What `PER_PAIR` names, by the gear of the report."""
     if report.gear == "cumulant":
-        return cumulant.every_pair(block, write, delta, tolerance=tolerance, report=report)
-    return exact.every_pair(block, write, fused=report.gear == "fused")
+        return cumulant.every_pair(block, write, delta, tolerance=tolerance, report=report, frequency=frequency)
+    return exact.every_pair(block, write, fused=report.gear == "fused", frequency=frequency)
 
 
 def add_sets(

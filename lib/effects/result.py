@@ -21,6 +21,8 @@ class Report:
 
     gear: str
     """eager, fused, cumulant, or recomputed where the closed form does not hold."""
+    exact: str = "eager"
+    """The exact gear behind the cumulant one, for pairs over tolerance and for its check."""
     pairs: int = 0
     """Pairs of a token and a neuron that the cumulant gear was asked about."""
     routed: int = 0

@@ -1,0 +1,5 @@
+"""How fast the effects are: the published procedure, hooks and the three gears, side by side in one run.
+
+`python -m lib.bench` writes `runs/bench.json`. Each way of computing works in a process of its own, so that its
+peak memory is its own (`worker`), and they take turns, so that a busy machine slows all of them alike (`run`).
+What they work on is a random model of GPT-2 small's shape, and the pocket model (`case`)."""

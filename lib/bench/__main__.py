@@ -1,0 +1,70 @@
+"""`python -m lib.bench`: the comparison into `runs/bench.json`; with `--save` into the book as well."""
+
+import argparse
+import json
+import os
+import subprocess
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from lib.bench import page
+from lib.bench.gather import overhead
+from lib.bench.run import side_by_side
+
+REPOSITORY = Path(__file__).parents[2]
+MODELS = ("gpt2-small-shape", "pocket")
+
+
+def machine(threads: int) -> dict[str, Any]:
+    """What the numbers were measured on, in general terms."""
+    information = Path("/proc/cpuinfo").read_text()
+    names = [line.split(":")[1].strip() for line in information.splitlines() if line.startswith("model name")]
+    return {"cpu": names[0] if names else "unknown", "cores": os.cpu_count(), "threads": threads}
+
+
+def measured(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The whole result, as it is written."""
+    result: dict[str, Any] = {"effects": [], "patching": [], "growth": []}
+    for name in MODELS:
+        entries, growth = side_by_side(
+            name,
+            n_tokens=arguments.tokens,
+            n_neurons=arguments.neurons,
+            n_hooked=arguments.hooked,
+            rounds=arguments.rounds,
+            threads=arguments.threads,
+            grow=name == MODELS[0],
+        )
+        result["effects"] += entries
+        result["growth"] += growth
+    return result | {"gather": overhead(), "machine": machine(arguments.threads)}
+
+
+def main() -> None:
+    """Command line: measures, prints the table, and keeps the result."""
+    parser = argparse.ArgumentParser(prog="python -m lib.bench", description=__doc__)
+    parser.add_argument("--neurons", type=int, default=512)
+    parser.add_argument("--tokens", type=int, default=256)
+    parser.add_argument("--hooked", type=int, default=8, help="neurons that the hooks are timed on")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--save", action="store_true", help="keep the result in the book, with date and commit")
+    parser.add_argument("--page", action="store_true", help="only write the book's page anew from book/bench.json")
+    arguments = parser.parse_args()
+    kept = REPOSITORY / "book" / "bench.json"
+    if not arguments.page:
+        result = measured(arguments)
+        (REPOSITORY / "runs").mkdir(exist_ok=True)
+        (REPOSITORY / "runs" / "bench.json").write_text(json.dumps(result, indent=1) + "\n")
+        print(page.table(result))
+        if not arguments.save:
+            return
+        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+        result |= {"date": date.today().isoformat(), "commit": commit}
+        kept.write_text(json.dumps(result, indent=1) + "\n")
+    page.write(json.loads(kept.read_text()), REPOSITORY / "book")
+
+
+if __name__ == "__main__":
+    main()

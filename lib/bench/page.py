@@ -1,0 +1,92 @@
+"""The book's page on speed: its table and its figure, from a kept result."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas
+
+NAMES = {
+    "published": "published procedure",
+    "hooks": "hooks, full forward passes",
+    "eager": "eager gear",
+    "fused": "fused gear",
+    "cumulant": "cumulant gear",
+}
+FULL = 4 * 256 * 3072
+"""Pairs of token and neuron of a full run: every neuron of GPT-2 small's last layer, 4 sequences of 256 tokens."""
+FIGURE = """```{figure} _static/how_fast.svg
+:alt: Three panels, time against tokens, neurons and vocabulary for three gears, on logarithmic axes
+How time grows with tokens, neurons and vocabulary. Dotted: proportional to the size, starting from the smallest. A gear
+whose memory or caches gave out would bend upwards from its line; fixed costs make a line flatter than proportional.
+```"""
+
+
+def table(result: dict[str, Any]) -> str:
+    """The comparison as a Markdown table."""
+    head = ["model", "computed by", "neurons", "seconds", "times faster", "peak MiB", "largest error, nats"]
+    head.append("all neurons, 1,024 tokens (extrapolated)")
+    rows = [head, ["---"] * 2 + ["---:"] * 6, *(_row(entry) for entry in result["effects"])]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _row(entry: dict[str, Any]) -> list[str]:
+    full = FULL * entry["seconds"] / (entry["tokens"] * entry["neurons"])
+    return [
+        entry["model"],
+        NAMES[entry["name"]],
+        f"{entry['neurons']:,}",
+        f"{entry['seconds']:.2f}",
+        f"{entry['ratio']:.1f}",
+        f"{entry['peak_mib']:,.0f}",
+        f"{entry['max_abs_error']:.0e}",
+        _duration(full) if entry["model"] == "gpt2-small-shape" else "",
+    ]
+
+
+def _duration(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 120
+        else f"{seconds / 60:.0f} min"
+        if seconds < 7200
+        else f"{seconds / 3600:.1f} h"
+    )
+
+
+def notes(result: dict[str, Any]) -> str:
+    """What the table leaves out, in sentences."""
+    machine, gather = result["machine"], result["gather"]
+    large = {entry["name"]: entry for entry in result["effects"] if entry["model"] == "gpt2-small-shape"}
+    with_frequency = ", ".join(
+        f"{large[name]['frequency_seconds']:.2f} s ({NAMES[name]})" for name in ("eager", "fused", "cumulant")
+    )
+    return (
+        f"Measured on {result['date']} at commit {result['commit']}: {machine['cpu']}, {machine['threads']} threads "
+        f"of {machine['cores']}, {large['eager']['tokens']} tokens. The cumulant gear sent "
+        f"{large['cumulant']['routed_share']:.1%} of its pairs through the exact one. With the frequency-frozen "
+        f"variant on top: {with_frequency}. Gathering the last layer's activations and residual stream takes "
+        f"{gather['gather_seconds']:.2f} s for {gather['sequences']} × {gather['sequence_length']} tokens, where the "
+        f"plain forward pass takes {gather['plain_seconds']:.2f} s ({gather['overhead']:+.0%})."
+    )
+
+
+def write(result: dict[str, Any], book: Path) -> None:
+    """Puts table and notes between the marks of `how_fast.md`, and draws its figure."""
+    import matplotlib.pyplot as plt
+
+    from lib import plots
+    from lib.plots import speed
+
+    page = book / "how_fast.md"
+    filled = f"<!-- measured -->\n\n{table(result)}\n\n{notes(result)}\n\n{FIGURE}\n\n<!-- end -->"
+    page.write_text(re.sub("<!-- measured -->.*<!-- end -->", lambda _: filled, page.read_text(), flags=re.DOTALL))
+    plots.use_style()
+    figure, axes = plt.subplots(1, 3, figsize=(9, 3), sharey=True, layout="constrained")
+    growth = pandas.DataFrame(result["growth"])
+    for ax, (axis, of_axis) in zip(axes, growth.groupby("axis", sort=False), strict=True):
+        speed.seconds_against_size(of_axis, axis=axis, ax=ax)
+    axes[0].set_ylabel("time (s)")
+    axes[-1].legend()
+    figure.savefig(book / "_static" / "how_fast.svg", metadata={"Date": None})
+    plt.close(figure)

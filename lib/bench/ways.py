@@ -1,0 +1,110 @@
+"""The ways of computing total and direct effect that are set side by side, each from case to means by neuron."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lib import measures
+from lib import model as door
+from lib.bench.case import Case
+from lib.effects import QUANTITIES, Report, exact, gears
+
+TOLERANCE = 1e-4
+CHUNK = 20
+"""Neurons at a time in the published procedure."""
+MEANS = ("total", "direct", "abs_entropy_change")
+"""What every way gives: mean |loss change| with the norm free and frozen, mean |entropy change|; nats."""
+Means = Float[Tensor, "3 neuron"]
+
+
+def published(case: Case) -> Means:
+    """The procedure of Stolfo et al.: chunks of neurons, a dense product with the unembedding for each of them
+    and each token, once with the norm free and once with its scale frozen."""
+    layer, clean = case.model.final_layer, case.clean
+    before = layer.logits(clean.resid, scale=clean.scale)
+    loss, entropy = measures.loss(before, clean.target), measures.entropy(before)
+    parts = []
+    for w, delta in zip(case.model.W_out.split(CHUNK), case.delta.mT.split(CHUNK), strict=True):
+        resid = clean.resid + delta[:, :, None] * w[:, None, :]  # neuron token d_model
+        free = layer.logits(resid).log_softmax(-1)
+        target = clean.target.expand(len(w), -1)[:, :, None]
+        total = (-free.gather(-1, target)[..., 0] - loss).abs().mean(1)
+        _predicted = free.argmax(-1)
+        of_entropy = (-(free.exp() * free).sum(-1) - entropy).abs().mean(1)
+        del free
+        frozen = layer.logits(resid, scale=clean.scale.expand(len(w), -1)).log_softmax(-1)
+        direct = (-frozen.gather(-1, target)[..., 0] - loss).abs().mean(1)
+        parts.append(torch.stack([total, direct, of_entropy]))
+        del frozen
+    return torch.cat(parts, 1)
+
+
+def hooks(case: Case) -> Means:
+    """A full forward pass of the model for every neuron, its activation replaced by a hook."""
+    model, clean = case.whole, case.clean
+    before = model.final_layer.logits(clean.resid, scale=clean.scale)
+    loss, entropy = measures.loss(before, clean.target), measures.entropy(before)
+    columns = []
+    for at, neuron in enumerate(case.neurons.tolist()):
+        logits, resid = _hooked(case, neuron, case.delta[:, at])
+        frozen = measures.loss(model.final_layer.logits(resid, scale=clean.scale), clean.target)
+        change = measures.loss(logits, clean.target) - loss, frozen - loss, measures.entropy(logits) - entropy
+        columns.append(torch.stack([one.abs().mean() for one in change]))
+    return torch.stack(columns, 1)
+
+
+def _hooked(case: Case, neuron: int, delta: Float[Tensor, " token"]) -> tuple[Tensor, Tensor]:
+    model, at = case.whole, (case.clean.sequence, case.clean.position)
+    last, kept = f"blocks.{model.n_layers - 1}", {}
+
+    def put(activation: Tensor, hook: object) -> Tensor:
+        activation = activation.clone()
+        activation[(*at, neuron)] += delta
+        return activation
+
+    recorded = door.recording(model.bridge, {"resid": f"{last}.hook_resid_post"}, kept)
+    with model.bridge.hooks(fwd_hooks=[(f"{last}.mlp.hook_post", put)]), recorded:
+        logits = door.forward(model.bridge, case.tokens, logits=True)
+    return logits[at][:, : model.final_layer.d_vocab], kept["resid"][at]
+
+
+def gear(name: str, *, frequency: bool = False) -> Callable[[Case], Means]:
+    """One of the gears; with `frequency` the frequency-frozen effect is computed too."""
+
+    def measured(case: Case) -> Means:
+        n_sequences, n_neurons = len(case.tokens), len(case.model.W_out)
+        sums = torch.zeros(len(QUANTITIES), n_sequences, n_neurons, dtype=torch.float64)
+        large = name == "cumulant" and exact.compiler_works("cpu")  # as in a run over all neurons and more tokens
+        measured.report = Report(name, "fused" if large else "eager")
+        gears.add(
+            sums, case.model, case.clean, case.delta, case.log_unigram,
+            report=measured.report, tolerance=TOLERANCE, frequency=frequency,
+        )  # fmt: skip
+        return sums.sum(1)[[QUANTITIES.index(name) for name in MEANS]] / len(case.delta)
+
+    return measured
+
+
+def reference(case: Case) -> Means:
+    """The eager gear in float64."""
+    layer, clean = case.model.final_layer, case.clean
+    doubled = replace(layer, W_U=layer.W_U.double(), b_U=layer.b_U.double())
+    resid = clean.resid.double()
+    in_float64 = replace(
+        case,
+        model=replace(case.model, final_layer=doubled, W_out=case.model.W_out.double()),
+        clean=replace(clean, resid=resid, scale=doubled.scale(resid), activation=clean.activation.double()),
+        delta=case.delta.double(),
+    )
+    return gear("eager")(in_float64)
+
+
+WAYS: dict[str, Callable[[Case], Means]] = {
+    "published": published,
+    "hooks": hooks,
+    **{name: gear(name) for name in ("eager", "fused", "cumulant")},
+}
+"""By the names that the result has."""

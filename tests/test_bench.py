@@ -1,0 +1,134 @@
+import json
+
+import pandas
+import pytest
+import torch
+from torch.testing import assert_close
+
+from lib.bench import case as cases
+from lib.bench import gather, page, ways
+from lib.bench import run as bench
+from lib.bench.worker import Worker, grown
+
+SMALL = {"n_embd": 64, "n_layer": 2, "n_head": 2, "n_inner": 96, "n_positions": 64, "vocab_size": 700}
+
+
+@pytest.fixture(scope="module")
+def case():
+    return cases.build("gpt2-small-shape", n_tokens=30, n_neurons=24, **SMALL)
+
+
+@pytest.fixture(scope="module")
+def reference(case):
+    return ways.reference(case)
+
+
+@pytest.mark.parametrize("way", ways.WAYS)
+def test_every_way_gives_the_reference_within_its_tolerance(case, reference, way):
+    found = ways.WAYS[way](case).double()
+    assert_close(found, reference, atol=2e-5, rtol=0)
+    assert reference[0].min() > 1e-5 and reference.amax(1).min() > 1e-2
+
+
+def test_the_loud_neurons_act_through_the_norm_and_the_others_do_not(case, reference):
+    mediated = 1 - reference[1] / reference[0]
+    assert mediated[: cases.N_LOUD].median() > 0.5 > mediated[cases.N_LOUD :].median()
+
+
+def test_the_random_model_is_always_the_same(case):
+    again = cases.build("gpt2-small-shape", n_tokens=30, n_neurons=24, **SMALL)
+    assert torch.equal(again.model.W_out, case.model.W_out) and torch.equal(again.delta, case.delta)
+
+
+def test_the_pocket_model_makes_a_case_of_as_many_tokens_as_asked_for():
+    case = cases.build("pocket", n_tokens=50, n_neurons=8)
+    assert case.delta.shape == (50, 8) and len(case.clean.target) == 50
+
+
+def test_a_worker_computes_its_share_and_keeps_it(case, reference):
+    worker = Worker("published", case)
+    assert worker.answer({"first": 0, "last": 11})["seconds"] > 0
+    answer = worker.answer({"finish": True})
+    means = torch.tensor(answer["means"])
+    assert_close(means[:, :11], reference[:, :11].float(), atol=2e-5, rtol=0)
+    assert means[:, 11:].isnan().all() and answer["peak_mib"] > 100
+    assert bench._error(answer["means"], reference) < 2e-5
+
+
+def test_a_case_is_cut_along_each_of_its_axes(case):
+    small = grown(case, tokens=12, neurons=5, vocabulary=300)
+    assert small.delta.shape == (12, 5) and small.model.final_layer.d_vocab == 300 > int(small.clean.target.max())
+    assert ways.gear("eager")(small).shape == (3, 5)
+
+
+def test_processes_take_turns_and_leave_one_entry_each(monkeypatch):
+    monkeypatch.setattr(bench, "ORDER", ("published", "hooks", "eager"))
+    entries, growth = bench.side_by_side(
+        "gpt2-small-shape", n_tokens=20, n_neurons=12, n_hooked=3, rounds=2, threads=1, grow=False, **SMALL
+    )
+    assert [(entry["name"], entry["neurons"]) for entry in entries] == [("published", 12), ("hooks", 3), ("eager", 12)]
+    for entry in entries:
+        assert entry["seconds"] > 0 and entry["peak_mib"] > 100 and entry["max_abs_error"] < 1e-4
+    assert entries[0]["ratio"] == 1 and entries[2]["frequency_seconds"] > 0 and growth == []
+    assert json.loads(json.dumps(entries)) == entries
+
+
+def test_gathering_the_last_layer_does_not_run_the_unembedding(case):
+    head = case.whole.bridge.original_model.lm_head
+    handle = head.register_forward_hook(lambda *_: pytest.fail("the unembedding was run"))
+    try:
+        run = case.whole.run(case.tokens, "resid", "scale", "activation")
+    finally:
+        handle.remove()
+    assert set(run) == {"resid", "scale", "activation"}
+    taken = gather.overhead(n_sequences=1, sequence_length=16, rounds=1, **SMALL)
+    assert taken["plain_seconds"] > 0 and taken["overhead"] == taken["gather_seconds"] / taken["plain_seconds"] - 1
+
+
+@pytest.fixture
+def result():
+    entry = {"tokens": 256, "seconds": 2.0, "ratio": 30.0, "peak_mib": 1500.0, "max_abs_error": 3e-6}
+    entries = [
+        entry | {"name": name, "model": model, "neurons": 512, "frequency_seconds": 3.0, "routed_share": 0.04}
+        for model in ("gpt2-small-shape", "pocket")
+        for name in bench.ORDER
+    ]
+    growth = [
+        {"name": name, "axis": axis, "size": size, "seconds": size / 100}
+        for name in bench.ORDER[2:]
+        for axis, sizes in bench.SIZES.items()
+        for size in sizes
+    ]
+    taken = {"sequences": 4, "sequence_length": 256, "plain_seconds": 2.0, "gather_seconds": 1.5, "overhead": -0.25}
+    machine = {"cpu": "a processor", "cores": 2, "threads": 2}
+    stamp = {"date": "2026-01-01", "commit": "abc1234"}
+    return {"effects": entries, "patching": [], "growth": growth, "gather": taken, "machine": machine} | stamp
+
+
+def test_the_table_extrapolates_the_large_model_alone_and_says_so(result):
+    lines = page.table(result).splitlines()
+    assert len(lines) == 2 + len(result["effects"]) and "(extrapolated)" in lines[0]
+    assert lines[2].endswith("| 48 s |") and lines[-1].endswith("|  |")  # 24 times 2 s
+
+
+def test_the_page_is_written_anew_between_its_marks(result, tmp_path):
+    (tmp_path / "_static").mkdir()
+    page_file = tmp_path / "how_fast.md"
+    page_file.write_text("before\n<!-- measured -->\nold\n<!-- end -->\nafter\n")
+    for _ in range(2):
+        page.write(result, tmp_path)
+    text = page_file.read_text()
+    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
+    assert text.count("published procedure |") == 2 and "4.0% of its pairs" in text and "(-25%)" in text
+    assert "</svg>" in (tmp_path / "_static" / "how_fast.svg").read_text()
+
+
+def test_growth_is_drawn_for_every_gear_beside_its_proportional_line(result):
+    import matplotlib.pyplot as plt
+
+    from lib.plots import speed
+
+    growth = pandas.DataFrame(result["growth"])
+    ax = speed.seconds_against_size(growth[growth.axis == "tokens"], axis="tokens", ax=plt.figure().gca())
+    assert len(ax.lines) == 6 and ax.get_xlabel() == "tokens" and ax.get_xscale() == "log"
+    assert [len(line.get_xdata()) for line in ax.lines] == [4] * 6
