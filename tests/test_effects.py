@@ -314,6 +314,14 @@ def test_any_statistic_of_effects_is_resampled_over_sequences(gpt2_folder, token
     assert gap.n == int(found.n.sum()) and gap.n_sequences == 2
 
 
+def test_a_table_has_each_neurons_means_with_their_intervals(gpt2_folder, tokens, log_unigram, generator):
+    found = measured(door.load(str(gpt2_folder)), tokens, log_unigram)
+    table = found.table("total", "norm_mediated", generator=generator)
+    assert list(table) == [name + end for name in ("total", "norm_mediated") for end in ("", "_low", "_high")]
+    assert_close(torch.from_numpy(table.norm_mediated.to_numpy()), found.norm_mediated)
+    assert len(table) == 48 and (table.total_low <= table.total_high).all()
+
+
 def test_a_frequency_direction_without_some_tokens_gives_finite_effects(gpt2_folder, tokens, log_unigram):
     model = door.load(str(gpt2_folder))
     keep = torch.arange(model.final_layer.d_vocab) % 3 > 0

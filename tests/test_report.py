@@ -12,16 +12,12 @@ from lib import source
 from lib.pocket import report
 
 CARD = json.loads((Path(report.__file__).parent / "report.json").read_text())
-SHORT = "after 9.8 million tokens"
 UNMET: dict[str, str] = {
-    "loss": "word lists cost 1.9 nats a token too much while no head copies",
-    "entropy_neurons": f"{SHORT}: rho reaches .87, the LayerNorm-mediated share only .32",
-    "frequency_neurons": f"{SHORT}: the largest frequency-mediated share is .12",
-    "induction_heads": "no head copies yet; lib/pocket/trials.md tells what was tried",
-    "facts": f"{SHORT}: half of the 1,441 facts are recalled",
-    "true_false": f"{SHORT}: verdicts are still at chance",
-    "conflicts": "a context is not followed while no head copies",
-    "refusal": "answers name the errand again, which takes copying; fine-tuned alone it refuses every one",
+    "entropy_neurons": "rho reaches .97, but the largest LayerNorm-mediated share is .49, just under one half",
+    "frequency_neurons": "the largest frequency-mediated share is .26",
+    "induction_heads": "three heads copy text, but give repeats of random tokens at most .34 of their attention",
+    "facts": "98 % of all facts but cities are recalled; of 406 cities, each told rarely, 44 %",
+    "true_false": "verdicts stay at chance with 4 layers and 22.5 million tokens",
 }
 """Targets that honest effort did not reach, each with its reason."""
 
