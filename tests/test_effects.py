@@ -248,7 +248,7 @@ def test_an_interval_is_that_of_resampling_tokens_by_sequence(generator):
     draws = [torch.Generator().manual_seed(3) for _ in range(4)]
     low, high = found.interval("total", generator=draws[0])
     expected = resampling.mean(found.total[sequence, 1], sequence, generator=draws[1])
-    # a resample that ties with the mean in exact arithmetic may not tie after rounding, and that moves the ends a little
+    # a resample that ties with the mean in exact arithmetic may not tie after rounding, and that moves the ends
     assert_close(
         torch.stack([low[1], high[1]]), torch.tensor([expected.low, expected.high]).double(), atol=0.02, rtol=0
     )
