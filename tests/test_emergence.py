@@ -193,3 +193,16 @@ def test_a_twin_with_a_quieter_tail_is_told_apart_from_an_equal_one(gpt2_folder,
     cut = replace(plain.final_layer, W_U=W_U[:, :7], b_U=plain.final_layer.b_U[:7])
     with pytest.raises(ValueError, match="twins share a vocabulary"):
         emergence.tail_ratio(plain, replace(plain, final_layer=cut), tail=0.1, n_resamples=20, generator=generator)
+
+
+def test_a_checkpoint_whose_neurons_write_nothing_yet_is_left_out(family):
+    final = door.load(str(family / "base"))
+    points = emergence.checkpoints(local(family), "", tokens_per_step=0)
+    silent = replace(final, W_out=torch.zeros_like(final.W_out))
+    found = emergence.trace(
+        points,
+        final,
+        load=lambda point: silent if point.step == 0 else final,
+        measure=lambda model: {"loss": Estimate(1.0, 0.9, 1.1, 5, 2)},
+    )
+    assert found.step.tolist() == [8, 16, 16]

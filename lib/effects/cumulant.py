@@ -55,7 +55,7 @@ def series(block: Block, write: Writes, *, frequency: bool = True) -> Series:
 def _log_sum_exp(own: Moments, shrink: Tensor, free: Tensor) -> tuple[Tensor, Tensor]:
     """Growth of the log-sum-exp beyond the mean of X, and the estimated size of what is cut."""
     m2, m3, m4 = (moments.along(own, 0, order, shrink, free) for order in (2, 3, 4))
-    return m2 / 2 + m3 / 6 + (m4 - 3 * m2.square()) / 24, m4.clamp(min=0) * _size(m2, m4) / 60
+    return m2 / 2 + m3 / 6 + (m4 - 3 * m2.square()) / 24, m4.maximum(m2.square()) * _size(m2, m4) / 60
 
 
 def _norm_free(own: Moments, write: Writes) -> tuple[Tensor, Tensor, Tensor]:
@@ -66,11 +66,12 @@ def _norm_free(own: Moments, write: Writes) -> tuple[Tensor, Tensor, Tensor]:
     grown = m2 / 2 + m3 / 6 + k4 / 24
     entropy = grown - (m2 + m3 / 2 + k4 / 6) - (c1 + c2 / 2 + c3 / 6)
     h = _size(m2, m4)
-    return grown, entropy, m4.clamp(min=0) * h / 30 + c3.abs() * h / 6
+    return grown, entropy, m4.maximum(m2.square()) * h / 30 + c3.abs() * h / 6
 
 
 def _size(m2: Tensor, m4: Tensor) -> Tensor:
-    return (m4.clamp(min=0) / m2.clamp(min=torch.finfo(m2.dtype).tiny)).sqrt()
+    """h of the module; no E X^4 is below (E X^2)^2, though rounding may put it there."""
+    return (m4.maximum(m2.square()) / m2.clamp(min=torch.finfo(m2.dtype).tiny)).sqrt()
 
 
 def _frequency(block: Block, write: Writes) -> tuple[Tensor, Tensor]:

@@ -153,6 +153,8 @@ def fused(
     if not ((sums > 1e-30) & (sums < 1e30)).all():
         return eager(block, write, tokens, neuron, frequency)
     grown = sums.log() - block.log_total[tokens]
+    if not frequency:
+        grown[2] = 0
     return torch.stack([*grown, free.log() - ex / free, 1 / (1 + above_target), changes.to(free.dtype)])
 
 

@@ -24,13 +24,16 @@ def trace(
 ) -> Any:
     """A pandas table with a row for every checkpoint and statistic, and the `final` weights at its end.
 
-    The final weights stand at the last checkpoint's step. One checkpoint is in memory at a time. Without checkpoints
-    nothing is measured and the table is empty."""
+    The final weights stand at the last checkpoint's step. One checkpoint is in memory at a time. A checkpoint whose
+    neurons write nothing yet has no direction or effect to measure and is left out. Without checkpoints nothing is
+    measured and the table is empty."""
     import pandas
 
     rows = []
     for point in points:
-        rows += [_row(point.name, point, *entry) for entry in measure(load(point)).items()]
+        model = load(point)
+        if model.W_out.any():
+            rows += [_row(point.name, point, *entry) for entry in measure(model).items()]
     if points:
         rows += [_row(FINAL, points[-1], *entry) for entry in measure(final).items()]
     return pandas.DataFrame(rows, columns=list(COLUMNS)).astype({"tokens_seen": "Int64"})
