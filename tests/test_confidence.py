@@ -47,7 +47,7 @@ def test_clipped_sets_are_as_confident_as_the_model_with_hooks(tiny_folder, toke
 
 
 def test_it_agrees_with_the_effects_that_keep_more(pocket, tokens):
-    sets, scored = torch.eye(64, dtype=torch.bool)[:2], pocket.scored(tokens)
+    sets, scored = torch.eye(len(pocket.W_out), dtype=torch.bool)[:2], pocket.scored(tokens)
     mean = ablation.mean(pocket.run(tokens, "activation").activation)
     log_unigram = torch.arange(1.0, D_VOCAB + 1).log_softmax(0)
     found = effects.confidence(pocket, tokens, sets=sets, scored=scored, replacement=mean)
@@ -57,8 +57,8 @@ def test_it_agrees_with_the_effects_that_keep_more(pocket, tokens):
 
 
 def test_no_sets_leave_the_clean_run(pocket, tokens):
-    nobody, scored = torch.zeros(0, 64, dtype=torch.bool), pocket.scored(tokens)
-    found = effects.confidence(pocket, tokens, sets=nobody, scored=scored, replacement=torch.zeros(64))
+    nobody, scored = torch.zeros(0, len(pocket.W_out), dtype=torch.bool), pocket.scored(tokens)
+    found = effects.confidence(pocket, tokens, sets=nobody, scored=scored, replacement=torch.zeros(len(pocket.W_out)))
     assert found.ablated_entropy.shape == (0, int(scored.sum())) and found.entropy.isfinite().all()
 
 
@@ -66,7 +66,11 @@ def test_sequences_of_unequal_length_have_no_common_grid(pocket, tokens):
     scored = pocket.scored(tokens)
     scored[0, 5] = False
     found = effects.confidence(
-        pocket, tokens, sets=torch.eye(64, dtype=torch.bool)[:1], scored=scored, replacement=torch.zeros(64)
+        pocket,
+        tokens,
+        sets=torch.eye(len(pocket.W_out), dtype=torch.bool)[:1],
+        scored=scored,
+        replacement=torch.zeros(len(pocket.W_out)),
     )
     with pytest.raises(ValueError, match="sequences have between 7 and 8 scored tokens"):
         found.by_sequence(found.entropy)

@@ -42,8 +42,8 @@ def test_only_what_was_named_is_kept(pocket):
 
 def test_attention_patterns_sum_to_one_and_look_only_back(pocket, generator):
     pattern = pocket.run(torch.randint(D_VOCAB, (2, 9), generator=generator), "pattern").pattern
-    assert pattern.shape == (2, 3, 4, 9, 9)
-    assert_close(pattern.sum(-1), torch.ones(2, 3, 4, 9))
+    assert pattern.shape == (2, pocket.n_layers, 4, 9, 9)
+    assert_close(pattern.sum(-1), torch.ones(2, pocket.n_layers, 4, 9))
     assert pattern.triu(1).abs().max() == 0
 
 
@@ -185,7 +185,7 @@ def test_a_bos_ablated_head_is_one_whose_pattern_is_one_hot_at_the_first_key(
 
 
 def test_a_mask_over_other_heads_than_the_models_is_refused(pocket):
-    refused = pytest.raises(ValueError, match="has 3 layers of 4 heads, got a mask of shape")
+    refused = pytest.raises(ValueError, match=f"has {pocket.n_layers} layers of 4 heads, got a mask of shape")
     with refused, pocket.bos_ablated(torch.zeros(2, 4, dtype=torch.bool)):
         pass
 
