@@ -106,11 +106,11 @@ def traced(gpt2_folder):
     """Makes a trace of statistics given as their values at the steps 1, 2, 4, …; the final weights equal the last."""
     final = door.load(str(gpt2_folder))
 
-    def made(**values):
+    def made(spread=0.1, **values):
         n_points = len(next(iter(values.values())))
         points = [emergence.Checkpoint(f"step{2**i}", "", "", 2**i, None) for i in range(n_points)]
         measured = iter(
-            {name: Estimate(float(v[i]), v[i] - 0.1, v[i] + 0.1, 10, 2) for name, v in values.items()}
+            {name: Estimate(float(v[i]), v[i] - spread, v[i] + spread, 10, 2) for name, v in values.items()}
             for i in [*range(n_points), n_points - 1]
         )
         return emergence.trace(points, final, load=lambda point: final, measure=lambda model: next(measured))
@@ -132,6 +132,11 @@ def test_a_statistic_emerges_where_it_stays_beyond_halfway(traced):
 def test_a_falling_statistic_emerges_as_well(traced):
     table = emergence.onsets(traced(loss=[7.0, 6, 2, 1, 1]))
     assert table.loc["loss", ["earliest", "step", "latest"]].tolist() == [4, 4, 4]
+
+
+def test_a_change_under_the_smallest_that_counts_has_no_date(traced):
+    table = emergence.onsets(traced(spread=0.001, little=[0.0, 0.04, 0.04], enough=[0.0, 0.06, 0.06]))
+    assert table.step.isna()["little"] and table.step["enough"] == 2
 
 
 def test_what_comes_first_is_open_where_ranges_overlap(traced):

@@ -12,6 +12,8 @@ from lib.resampling import Estimate
 
 FINAL = "final"
 """What the row of the final weights is called in a trace."""
+SMALLEST = 0.05
+"""The smallest change that is dated, in a statistic's own unit: a share, a score, a decade, a nat."""
 COLUMNS = ("checkpoint", "tokens_seen", "statistic", "value", "low", "high", "n", "step")
 
 
@@ -54,7 +56,8 @@ def onsets(trace: Any) -> Any:
 
     `step`: from there on the value stays beyond halfway. `earliest` and `latest`: the same for the nearer and the
     farther end of the interval. All are missing for a statistic that does not change: whose first and final intervals
-    overlap. A farther end that is never beyond gives the last step, since the final value is beyond by construction."""
+    overlap, or whose values differ by less than `SMALLEST`. A farther end that is never beyond gives the last step,
+    since the final value is beyond by construction."""
     import pandas
 
     rows = {name: _onset(_rows(trace, name)) for name in trace.statistic.unique()}
@@ -64,7 +67,8 @@ def onsets(trace: Any) -> Any:
 
 def _onset(rows: list[Any]) -> tuple[Any, ...]:
     first, *_, final = rows
-    if first.low <= final.high and final.low <= first.high:
+    overlap = first.low <= final.high and final.low <= first.high
+    if overlap or abs(final.value - first.value) < SMALLEST:
         return first.value, final.value, None, None, None
     sign, halfway = (1 if final.value > first.value else -1), (first.value + final.value) / 2
     steps = [row.step for row in rows]

@@ -4,7 +4,7 @@ import seaborn
 from matplotlib.axes import Axes
 from pandas import DataFrame, Series
 
-from lib.plots.style import ENTROPY, OTHER, yerror_clipped
+from lib.plots.style import ENTROPY, OTHER, counted, yerror_clipped
 
 LOWEST = -1.0
 """Shares below this are not drawn: the effect is so small that its ratio means nothing."""
@@ -18,7 +18,7 @@ def entropy_change_against_prediction_change(neurons: DataFrame, *, ax: Axes) ->
     dots = ax.scatter(flips, neurons.abs_entropy_change, c=share, cmap="viridis", vmin=0, vmax=1, s=18, linewidth=0)
     ax.figure.colorbar(dots, ax=ax, label="norm-mediated share")
     picked = neurons[neurons.chosen]
-    ring = {"facecolors": "none", "edgecolors": ENTROPY, "s": 60, "label": f"chosen, {len(picked)} neurons"}
+    ring = {"facecolors": "none", "edgecolors": ENTROPY, "s": 60, "label": f"chosen, {counted(len(picked), 'neuron')}"}
     ax.scatter(100 * picked.prediction_change, picked.abs_entropy_change, **ring)
     _name(picked, 100 * picked.prediction_change, picked.abs_entropy_change, ax=ax)
     ax.set(xlabel="predictions changed (%)", ylabel="absolute entropy change (nats)", xlim=(0, None), ylim=(0, None))

@@ -4,14 +4,16 @@ import seaborn
 from matplotlib.axes import Axes
 from pandas import DataFrame
 
-from lib.plots.style import ENTROPY, OTHER
+from lib.plots.style import ENTROPY, OTHER, counted
 
 
 def logit_variance_against_norm(neurons: DataFrame, *, chosen: str, ax: Axes) -> Axes:
     """A dot per neuron (norm, logit_variance); those marked in the column `chosen` are coloured, and named up to 10."""
     picked = neurons[neurons[chosen]]
     ax.scatter(neurons.norm, neurons.logit_variance, s=10, color=OTHER, linewidth=0, label="all neurons")
-    ax.scatter(picked.norm, picked.logit_variance, s=30, color=ENTROPY, label=f"{chosen}, {len(picked)} neurons")
+    ax.scatter(
+        picked.norm, picked.logit_variance, s=30, color=ENTROPY, label=f"{chosen}, {counted(len(picked), 'neuron')}"
+    )
     if len(picked) <= 10:
         for row in picked.itertuples():
             ax.annotate(f"{row.layer}.{row.unit}", (row.norm, row.logit_variance), (4, 3), textcoords="offset points")

@@ -17,3 +17,8 @@ def use_style() -> None:
 def yerror_clipped(error: list) -> list:
     """Error bar lengths, never negative: a bias-corrected interval may leave its estimate just outside."""
     return [side.clip(lower=0) for side in error]
+
+
+def counted(n: int, noun: str) -> str:
+    """A number with its noun: "1 neuron", "6 neurons"."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"

@@ -4,7 +4,7 @@ import seaborn
 from matplotlib.axes import Axes
 from pandas import DataFrame
 
-from lib.plots.style import ENTROPY, FREQUENCY, OTHER, yerror_clipped
+from lib.plots.style import ENTROPY, FREQUENCY, OTHER, counted, yerror_clipped
 
 KINDS = {"other": OTHER, "entropy": ENTROPY, "followed": FREQUENCY}
 LEFTMOST = -1.0
@@ -44,7 +44,7 @@ def kl_change_against_share(neurons: DataFrame, *, ax: Axes) -> Axes:
             beyond = f", {len(neurons) - len(shown)} beyond the frame" if len(shown) < len(neurons) else ""
             ax.scatter(some.frequency_mediated, some.abs_kl_change, s=10, color=colour, label=f"other{beyond}")
         elif len(some):
-            _marked(some, colour, label=f"{kind}, {len(some)} neurons", ax=ax)
+            _marked(some, colour, label=f"{kind}, {counted(len(some), 'neuron')}", ax=ax)
     ax.axvline(0, color="black", linewidth=1, linestyle=":")
     ax.set(xlabel="frequency-mediated share", ylabel="absolute KL change (nats)", xlim=(None, 1))
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, columnspacing=1)
