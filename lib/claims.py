@@ -185,11 +185,12 @@ class Ledger:
         self.entries.append(dict(zip(COLUMNS, (*texts, *numbers, verdict, reason), strict=True)))
 
     def table(self) -> Any:
-        """The entries as a pandas table, for the page."""
+        """The entries as a pandas table, for the page: what was measured with its interval in one column, and a dash
+        for what was not."""
         import pandas
 
-        table = pandas.DataFrame(self.entries, columns=list(COLUMNS))
-        return table.drop(columns=["paper"]).set_index("claim").round(3)
+        rows = [entry | {"measured": _interval(entry), "n": _number(entry["n"])} for entry in self.entries]
+        return pandas.DataFrame(rows, columns=list(COLUMNS)).drop(columns=["paper", "low", "high"]).set_index("claim")
 
     def save(self, results: str) -> None:
         """Writes `claims.json` into the folder `results`; an empty name writes nothing."""
@@ -197,3 +198,15 @@ class Ledger:
             Path(results).mkdir(parents=True, exist_ok=True)
             text = json.dumps(self.entries, indent=1, ensure_ascii=False, allow_nan=False)
             (Path(results) / "claims.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _interval(entry: dict[str, Any]) -> str:
+    value, low, high = map(_number, (entry["measured"], entry["low"], entry["high"]))
+    return f"{value} [{low}, {high}]" if entry["measured"] is not None else value
+
+
+def _number(value: float | None) -> str:
+    """Three significant digits, or a whole number; a dash for none."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"

@@ -84,3 +84,12 @@ def test_a_caution_about_a_measurement_stands_beside_its_verdict():
     ledger.record("stolfo2024.C3", Estimate(1.5, 1.2, 1.8, 10, 2), caution="counted in too little text")
     assert ledger.entries[-1]["verdict"] == "direction only"
     assert ledger.entries[-1]["reason"].endswith("; counted in too little text")
+
+
+def test_the_table_shows_numbers_with_their_intervals_and_a_dash_for_what_was_not_tested():
+    ledger = claims.Ledger(chapter="05", model="somebody/else")
+    ledger.record("stolfo2024.C11", Estimate(-0.5, -0.61234, -0.4, 4000, 2))
+    ledger.not_tested("stolfo2024.C12", "no neuron of this model meets the rule")
+    table = ledger.table()
+    assert table.loc["stolfo2024.C11", ["measured", "n"]].tolist() == ["-0.5 [-0.612, -0.4]", "4,000"]
+    assert table.loc["stolfo2024.C12", ["measured", "n"]].tolist() == ["–", "–"]

@@ -240,12 +240,13 @@ def test_the_fall_of_a_neuron_is_its_activation_less_that_with_heads_at_rest(poc
     pairs = induction.of_random_tokens(pocket, n_sequences=4, length=8, generator=generator)
     heads, queries = {"one": [Head(1, 0)], "two": [Head(1, 0), Head(0, 2)], "control": [Head(1, 1)]}, torch.tensor([12])
     found = induction.rest(pocket, pairs, unit=5, heads=heads, queries=queries)
-    reaction = found.reaction(generator=generator)
+    table = found.table(generator=generator)
+    reaction = table.loc[induction.WHOLE]
     clean = pocket.run(pairs.tokens, "activation").activation[..., 5]
     size = (clean[:, 12] - clean[:, 4]).mean().abs() * pocket.W_out[5].norm()
-    assert reaction.value == pytest.approx(size.item(), rel=1e-3) and reaction.n == 4
-    table = found.table(generator=generator)
-    assert list(table.index) == ["one", "two", "control"] and (table.low <= table.high).all()
+    assert reaction.fall == pytest.approx(size.item(), rel=1e-3) and reaction.n == 4
+    assert reaction.all_at_once == pytest.approx(reaction.fall)
+    assert list(table.index) == [induction.WHOLE, "one", "two", "control"] and (table.low <= table.high).all()
     driven = found.driven("two", ["control"], generator=generator)
     assert driven.value == pytest.approx(table.fall["two"] - table.fall["control"], abs=1e-6)
 

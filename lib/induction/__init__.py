@@ -5,7 +5,7 @@ token of a repeat stands beside the same token of the first pass. Heads that con
 `induction_score`; what they drive shows when they rest (`one_at_a_time`, `all_at_once`). After Stolfo et al. (2024),
 section 6."""
 
-from lib.induction.bos_ablation import Rest, all_at_once, one_at_a_time, rest
+from lib.induction.bos_ablation import WHOLE, Rest, all_at_once, one_at_a_time, rest
 from lib.induction.heads import (
     Head,
     best_score,
@@ -27,6 +27,7 @@ from lib.induction.repeats import Repeats, of_random_tokens, of_text, shuffled
 from lib.induction.tables import binned, head_table, ratio_by_position, ratio_table, reaction_table
 
 __all__ = [
+    "WHOLE",
     "EntropyRatio",
     "Head",
     "Reading",

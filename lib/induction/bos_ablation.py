@@ -18,6 +18,9 @@ from lib.induction.repeats import Repeats
 from lib.model import Model
 from lib.resampling import Estimate
 
+WHOLE = "the whole reaction"
+"""How far the neuron moves from first pass to repeat, as a row among those of the heads."""
+
 
 def one_at_a_time(
     model: Model,
@@ -63,17 +66,16 @@ class Rest:
     all_at_once: dict[str, Float[Tensor, "sequence query"]]
     """The same with the set at rest at all positions."""
 
-    def reaction(self, *, generator: torch.Generator) -> Estimate:
-        """How far the neuron moves from first pass to repeat."""
-        return self._mean(self.repeat - self.first, generator)
-
     def table(self, *, generator: torch.Generator) -> Any:
-        """A row per set: how far the neuron falls back when it rests (`fall`), with the interval, and `all_at_once`."""
+        """A row per set: how far the neuron falls back when it rests (`fall`), with the interval, and `all_at_once`.
+
+        The first row, `WHOLE`, is the yardstick of both: the reaction itself."""
         import pandas
 
-        fall = {name: vars(self._mean(self.repeat - value, generator)) for name, value in self.at_rest.items()}
-        table = pandas.DataFrame(fall).T.rename(columns={"value": "fall"})
-        return table.assign(all_at_once=[(self.repeat - value).mean().item() for value in self.all_at_once.values()])
+        one = {WHOLE: self.first} | self.at_rest
+        fall = {name: vars(self._mean(self.repeat - value, generator)) for name, value in one.items()}
+        every = [(self.repeat - value).mean().item() for value in (self.first, *self.all_at_once.values())]
+        return pandas.DataFrame(fall).T.rename(columns={"value": "fall"}).assign(all_at_once=every)
 
     def driven(self, heads: str, controls: list[str], *, generator: torch.Generator) -> Estimate:
         """How far the neuron falls when one set rests, less the largest fall for any of the control sets."""
