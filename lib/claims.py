@@ -8,6 +8,7 @@ book can test says why in its `reason`, and stands in the ledger all the same. I
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -100,9 +101,9 @@ class Claim:
     def _against(self, measured: Measured) -> str:
         """What in the interval speaks against the claimed direction; empty when nothing does."""
         if self.above is not None and not measured.low > self.above:
-            return f"the interval {'includes or ' if measured.high > self.above else ''}lies below {self.above:g}"
+            return f"the interval {'includes or ' if measured.high >= self.above else ''}lies below {self.above:g}"
         if self.below is not None and not measured.high < self.below:
-            return f"the interval {'includes or ' if measured.low < self.below else ''}lies above {self.below:g}"
+            return f"the interval {'includes or ' if measured.low <= self.below else ''}lies above {self.below:g}"
         return ""
 
 
@@ -177,6 +178,16 @@ class Ledger:
     def not_tested(self, claim_id: str, reason: str) -> None:
         """Enters a claim that this run cannot test, with what it would need."""
         self._enter(load()[claim_id], (None,) * 4, "not tested", reason)
+
+    def enter(self, paper: str, found: Mapping[str, Measured | str], *, caution: Mapping[str, str]) -> None:
+        """Enters claims of a paper by their short ids: a measurement is judged, a text says why there is none.
+
+        `caution` holds what is to be added to a claim's reason. Raises as `record` and `not_tested` do."""
+        for claim, measured in found.items():
+            if isinstance(measured, str):
+                self.not_tested(f"{paper}.{claim}", measured)
+            else:
+                self.record(f"{paper}.{claim}", measured, caution=caution.get(claim, ""))
 
     def _enter(self, claim: Claim, numbers: tuple[Any, ...], verdict: Verdict, reason: str) -> None:
         at = claim.published.get(ALSO_CALLED.get(self.model, self.model)) or next(iter(claim.published.values()), None)

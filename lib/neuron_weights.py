@@ -30,9 +30,11 @@ def logit_variance(
     """Unbiased variance over tokens of cos(w_out, W_U[:, token]) (Stolfo et al. 2024, section 3.1).
 
     As a quadratic form in the covariance of the unit columns: no block of neurons times vocabulary is made. Never
-    negative, whatever rounding leaves of a write that no column reads."""
-    column = W_U.double() / W_U.double().norm(dim=0)
-    unit = w_out.double() / w_out.double().norm(dim=-1, keepdim=True)
+    negative, whatever rounding leaves of a write that no column reads. Columns of zeros, tokens that were never
+    trained, have no direction and are left out; a neuron that writes nothing has variance 0."""
+    length, tiny = W_U.double().norm(dim=0), torch.finfo(torch.float64).tiny
+    column = (W_U.double() / length)[:, length > 0]
+    unit = w_out.double() / w_out.double().norm(dim=-1, keepdim=True).clamp(min=tiny)
     return ((unit @ torch.cov(column)) * unit).sum(-1).clamp(min=0).to(w_out.dtype)
 
 

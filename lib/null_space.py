@@ -44,8 +44,11 @@ def spectrum(W_U: Float[Tensor, "d_model d_vocab"], *, centres: bool) -> Spectru
 
 
 def drop(spectrum: Spectrum) -> Float[Tensor, " step"]:
-    """Ratio of each singular value to the next smaller one, the exact zero left out; at least 1."""
+    """Ratio of each singular value to the next smaller one, the exact zero left out; at least 1.
+
+    Values that rounding alone has made count as equal: directions that no column uses form one step, not many."""
     value = spectrum.singular_value[: len(spectrum.singular_value) - spectrum.n_zero]
+    value = value.clamp(min=(value[0] * math.sqrt(len(value) * torch.finfo(value.dtype).eps)).item())
     return value[:-1] / value[1:]
 
 
@@ -85,13 +88,20 @@ def basis(spectrum: Spectrum, *, dim: int) -> Float[Tensor, "d_model dim"]:
 def effective(spectrum: Spectrum, *, dim: int, tail: float) -> Float[Tensor, "d_model dim"]:
     """The effective null space of `dim` directions, or of as many as `largest_drop` finds when `dim` is 0.
 
-    Raises ValueError as `basis` and `largest_drop` do."""
+    Raises ValueError as `basis` and `largest_drop` do, and for a `dim` that holds nothing but the direction which the
+    norm's centring removes: no neuron can write there."""
+    if 0 < dim <= spectrum.n_zero:
+        raise ValueError(
+            f"with LayerNorm dim counts a direction that nothing is written to, so name 2 or more, got {dim}"
+        )
     return basis(spectrum, dim=dim or largest_drop(spectrum, tail=tail)[0])
 
 
 def rho(w: Float[Tensor, "*write d_model"], null_space: Float[Tensor, "d_model dim"]) -> Float[Tensor, "*write"]:
-    """Fraction of each write's norm that lies in `null_space`, in [0, 1] (Stolfo et al. 2024, section 3.3)."""
-    return (w @ null_space).norm(dim=-1) / w.norm(dim=-1)
+    """Fraction of each write's norm that lies in `null_space`, in [0, 1] (Stolfo et al. 2024, section 3.3).
+
+    0 for a write of nothing."""
+    return (w @ null_space).norm(dim=-1) / w.norm(dim=-1).clamp(min=torch.finfo(w.dtype).tiny)
 
 
 def chance(*, dim: int, d_model: int, centres: bool) -> float:

@@ -149,7 +149,7 @@ def bias_corrected_interval(
     shift = 2 * normal.inv_cdf(below.clamp(edge, 1 - edge).item())
     tail = (1 - level) / 2
     at = [normal.cdf(shift + normal.inv_cdf(p)) for p in (tail, 1 - tail)]
-    low, high = resampled.double().quantile(torch.tensor(at, dtype=torch.float64)).tolist()
+    low, high = resampled.double().quantile(torch.tensor(at, dtype=torch.float64, device=resampled.device)).tolist()
     return low, high
 
 

@@ -124,6 +124,11 @@ class Matched:
         """Whether the median ratio lies in 0.8 … 1.25; otherwise no matched control exists."""
         return 0.8 <= self.ratio <= 1.25
 
+    @property
+    def caution(self) -> str:
+        """What a verdict that rests on these controls has to add; empty when the match is fair."""
+        return "" if self.is_fair else f"the controls are matched to a median ratio of {self.ratio:.2f} only"
+
     def __repr__(self) -> str:
         return f"median ratio {self.ratio:.2f}" + ("" if self.is_fair else ": no matched control exists")
 

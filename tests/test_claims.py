@@ -47,7 +47,7 @@ def test_the_neurons_that_a_paper_names_are_found_under_both_names_of_a_model():
 
 
 def test_claims_that_no_chapter_tests_open_the_ledger_with_their_reason():
-    ledger = claims.Ledger(chapter="13", model="pocket")
+    ledger = claims.Ledger(chapter="12", model="pocket")
     assert {"stolfo2024.C24", "stolfo2024.X2"} <= {entry["claim"] for entry in ledger.entries}
     assert all(entry["verdict"] == "not tested" and entry["reason"] for entry in ledger.entries)
     assert not claims.Ledger(chapter="02", model="pocket").entries
@@ -93,3 +93,16 @@ def test_the_table_shows_numbers_with_their_intervals_and_a_dash_for_what_was_no
     table = ledger.table()
     assert table.loc["stolfo2024.C11", ["measured", "n"]].tolist() == ["-0.5 [-0.612, -0.4]", "4,000"]
     assert table.loc["stolfo2024.C12", ["measured", "n"]].tolist() == ["–", "–"]
+
+
+def test_many_claims_are_entered_at_once_a_text_being_the_reason_for_no_measurement():
+    ledger = claims.Ledger(chapter="05", model="pocket")
+    found = {"C11": Estimate(-0.5, -0.6, -0.4, 10, 2), "C12": "no neuron meets the rule"}
+    ledger.enter("stolfo2024", found, caution={"C11": "few tokens"})
+    assert [entry["verdict"] for entry in ledger.entries] == ["direction only", "not tested"]
+    assert ledger.entries[0]["reason"].endswith("; few tokens") and ledger.entries[1]["reason"] == found["C12"]
+
+
+def test_an_interval_that_ends_on_the_bound_includes_it():
+    verdict, reason = judge("stolfo2024.C15", 0.0, 0.0, 0.0, "pocket")
+    assert verdict == "differs" and "includes" in reason

@@ -118,7 +118,7 @@ def test_every_kind_of_ablation_is_what_hooks_on_the_model_give(tiny_folder, tok
     found = measured(model, tokens, log_unigram, replacement=value)
     for neuron in (0, 5, 47):
         for name, expected in means(hooked.expected(value, [neuron])).items():
-            assert_close(found.mean(name)[neuron].double(), expected, atol=1e-4, rtol=1e-3, msg=name)
+            assert_close(found.mean(name)[neuron].double(), expected, atol=1e-4, rtol=0, msg=name)
     if kind == "mean":
         assert_close(measured(model, tokens, log_unigram).total, found.total)
 
@@ -133,7 +133,7 @@ def test_sets_are_replaced_together(tiny_folder, tokens, log_unigram):
     for column, members in enumerate(sets):
         change = hooked.expected(ablation.mean(hooked.activation), members.nonzero()[:, 0].tolist())
         for name, expected in means(change).items():
-            assert_close(found.mean(name)[column].double(), expected, atol=1e-4, rtol=1e-3, msg=name)
+            assert_close(found.mean(name)[column].double(), expected, atol=1e-4, rtol=0, msg=name)
         for name, expected in change.items():
             assert_close(getattr(tokenwise, name)[column].double(), expected.double(), atol=2e-4, rtol=1e-3, msg=name)
     assert_close(found.total[:, 2], each.total[:, 4], atol=1e-6, rtol=1e-4)
@@ -153,10 +153,13 @@ def test_in_float64_the_closed_form_agrees_with_hooks_to_a_billionth(tiny_folder
     )
     if "a norm after the last MLP" in model.not_exact:
         pytest.skip("its norm after the MLP rounds to float32 too")
+    averaged = measured(model, tokens, log_unigram)
     for column, neuron in enumerate((0, 5, 47)):
         change = hooked.expected(ablation.mean(hooked.activation), [neuron], own_norm=own_norm)
         for name, expected in change.items():
             assert_close(getattr(found, name)[column].double(), expected.double(), atol=1e-9, rtol=0, msg=name)
+        for name, expected in means(change).items():
+            assert_close(averaged.mean(name)[neuron], expected, atol=1e-9, rtol=0, msg=name)
 
 
 def test_tokens_are_told_apart_and_pool_to_the_means(pocket):

@@ -139,6 +139,13 @@ def test_a_change_under_the_smallest_that_counts_has_no_date(traced):
     assert table.step.isna()["little"] and table.step["enough"] == 2
 
 
+def test_a_rise_beyond_that_of_a_control_is_the_difference_with_the_widest_interval(traced):
+    table = traced(own=[0.0, 0.5, 0.9], control=[0.1, 0.2, 0.3])
+    alone, found = emergence.rise(table, "own"), emergence.rise(table, "own", beyond="control")
+    assert (alone.value, found.value) == pytest.approx((0.9, 0.7))
+    assert (found.low, found.high) == pytest.approx((0.7 - 0.4, 0.7 + 0.4))
+
+
 def test_what_comes_first_is_open_where_ranges_overlap(traced):
     onsets = emergence.onsets(traced(a=[0.0, 1, 1, 1], b=[0.0, 0, 0, 1], c=[0.0, 0, 0.52, 1], d=[1.0, 1, 1, 1]))
     order = emergence.order(onsets)

@@ -67,3 +67,12 @@ def test_output_weights_of_every_layer_are_centred_and_the_last_are_the_models_o
     assert not model.final_layer.centres or first.mean(-1).abs().max() < 1e-6
     with pytest.raises(ValueError, match=r"has layers 0 … 2 .-1 is the last., got 3"):
         model.output_weights(3)
+
+
+def test_untrained_tokens_have_no_direction_and_dead_neurons_no_share(generator):
+    W_U, w_out = torch.randn(6, 40, generator=generator), torch.randn(5, 6, generator=generator)
+    padded, dead = torch.cat([W_U, torch.zeros(6, 3)], dim=1), torch.cat([w_out, torch.zeros(1, 6)])
+    expected = neuron_weights.logit_variance(w_out, W_U)
+    assert_close(neuron_weights.logit_variance(w_out, padded), expected)
+    found = neuron_weights.measure(dead, W_U, torch.eye(6)[:, :2])
+    assert found.rho[-1] == found.logit_variance[-1] == found.norm[-1] == 0 and found.rho[:-1].min() > 0

@@ -99,3 +99,16 @@ def test_a_random_unembedding_keeps_the_column_lengths(generator):
     noise = null_space.random_unembedding(W_U, centres=True, generator=generator)
     assert_close(noise.norm(dim=0), W_U.norm(dim=0))
     assert_close(noise.sum(0), torch.zeros(60, dtype=torch.float64))
+
+
+def test_with_layer_norm_one_direction_alone_is_no_space_to_write_to():
+    W_U = torch.randn(8, 50, dtype=torch.float64)
+    with pytest.raises(ValueError, match="name 2 or more, got 1"):
+        null_space.effective(null_space.spectrum(W_U - W_U.mean(0), centres=True), dim=1, tail=0.5)
+    assert null_space.effective(null_space.spectrum(W_U, centres=False), dim=1, tail=0.5).shape == (8, 1)
+
+
+def test_directions_that_no_column_uses_are_one_drop_whatever_rounding_leaves_of_them():
+    W_U = torch.randn(16, 200)
+    W_U[:3] = 0
+    assert null_space.largest_drop(null_space.spectrum(W_U, centres=False), tail=0.3)[0] == 3
