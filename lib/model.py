@@ -295,9 +295,14 @@ def load(model: str, *, revision: str = "", dtype: str = "float32", device: str 
 
 
 def wrap(loaded: Any, tokenizer: Any, source: Source) -> Model:
-    """A loaded Hugging Face model behind the door: bridged, folded, proved."""
+    """A loaded Hugging Face model behind the door: bridged, folded, proved.
+
+    Raises ModelError for a weight that is not finite, an architecture that does not fit, and as `prove` does."""
     from transformer_lens.model_bridge.sources import build_bridge_from_module
 
+    damaged = next((name for name, weight in loaded.named_parameters() if not weight.isfinite().all()), None)
+    if damaged:
+        raise ModelError(f"the weight {damaged} holds values that are not finite; its file is damaged")
     logging.getLogger("transformer_lens").setLevel(logging.ERROR)
     architecture = type(loaded).__name__
     d_vocab = min(len(tokenizer), loaded.get_output_embeddings().weight.shape[0])

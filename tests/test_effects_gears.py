@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
 from lib import effects
@@ -216,3 +217,76 @@ def test_the_fast_writes_are_those_of_the_formula(tiny, asked):
     expected = tiny.final_layer.logits(resid).log_softmax(-1)
     found = block.log_p + write.shrink * block.z + write.free * write.U
     assert_close(found.log_softmax(-1), expected, atol=1e-4, rtol=0)
+
+
+def test_running_sums_of_another_unigram_distribution_or_replacement_are_refused(tiny, asked, tmp_path, monkeypatch):
+    monkeypatch.setattr(gears, "CELLS", 30 * tiny.final_layer.d_vocab)
+    state, still = tmp_path / "sums", torch.zeros(48)
+    with monkeypatch.context() as patch:
+        interrupted(patch, after=1)
+        with pytest.raises(KeyboardInterrupt):
+            by("eager", tiny, asked, state=state, replacement=still)
+    others = {
+        "log_unigram": asked["log_unigram"].flip(0),
+        "replacement": still.index_fill(0, torch.tensor([3]), 1.0),
+    }
+    for name, value in others.items():
+        with pytest.raises(ValueError, match="belongs to a run on another model, text or setting"):
+            by("eager", tiny, asked, **({"state": state, "replacement": still} | {name: value}))
+    torch.save({"something": "else"}, state)
+    with pytest.raises(ValueError, match="holds no running sums that can be read"):
+        by("eager", tiny, asked, state=state)
+    with pytest.raises(ValueError, match="there is no folder"):
+        by("eager", tiny, asked, state=tmp_path / "nowhere" / "sums")
+
+
+def test_two_equally_likely_tokens_change_places_in_every_gear_alike(tiny, asked):
+    layer, half = tiny.final_layer, tiny.final_layer.d_vocab // 2
+    W_U, b_U = layer.W_U.clone(), layer.b_U.clone()
+    W_U[:, half : 2 * half], b_U[half : 2 * half] = W_U[:, :half], b_U[:half]
+    twofold = replace(tiny, final_layer=replace(layer, W_U=W_U, b_U=b_U))
+    assert torch.equal(by("eager", twofold, asked).prediction_change, by("cumulant", twofold, asked).prediction_change)
+
+
+@pytest.mark.parametrize("write", [0.05, 1.0, 4.0])
+def test_the_series_is_held_to_its_tolerance_where_predictions_are_nearly_certain(tiny, asked, write, monkeypatch):
+    monkeypatch.setattr(moments, "half_precision", lambda device: True)
+    layer = tiny.final_layer
+    certain = replace(tiny, final_layer=replace(layer, W_U=6 * layer.W_U, b_U=layer.b_U), W_out=write * tiny.W_out)
+    found, truth = by("cumulant", certain, asked), by("eager", certain, asked)
+    off = errors(found, truth)
+    off.pop("reciprocal_rank_change")
+    assert max(off.values()) < 1e-4 and found.report.largest_error <= 1e-4
+
+
+def test_ranks_are_counted_again_where_a_token_comes_from_outside_the_likeliest(pocket, monkeypatch):
+    monkeypatch.setattr(cumulant, "HEAD", 16)
+    monkeypatch.setattr(cumulant, "NEAR_THE_TOP", 8)
+    loud, tokens = (
+        replace(pocket, W_out=4 * pocket.W_out),
+        pocket.sequences("pocket", n_sequences=2, sequence_length=80),
+    )
+    frequency = torch.linspace(-1, 1, pocket.final_layer.d_vocab).log_softmax(0)
+    text = {"tokens": tokens, "scored": pocket.scored(tokens), "log_unigram": frequency}
+    found, truth = by("cumulant", loud, text, tolerance=100.0), by("eager", loud, text)
+    assert errors(found, truth)["reciprocal_rank_change"] < 0.01
+    assert truth.mean("reciprocal_rank_change").abs().max() > 0.02
+
+
+def test_a_run_that_sends_too_many_pairs_through_the_exact_gear_stays_there(tiny, asked, monkeypatch):
+    monkeypatch.setattr(gears, "PAIRS", 800)  # several chunks of neurons
+    monkeypatch.setattr(cumulant, "N_CHECKED", 20)
+    found, truth = by("cumulant", tiny, asked, tolerance=1e-8), by("eager", tiny, asked)
+    assert found.report.routed_share > gears.TOO_MANY and found.report.pairs == truth.n.sum() * 48
+    assert max(errors(found, truth).values()) < 1e-4
+
+
+def test_values_that_are_not_finite_are_named(tiny, asked, tmp_path):
+    with pytest.raises(ValueError, match="replacement holds 1 entries of 48 that are not finite"):
+        by("eager", tiny, asked, replacement=torch.zeros(48).index_fill(0, torch.tensor([2]), torch.nan))
+    folder = build(tmp_path / "damaged", "gpt2", **ARCHITECTURES["gpt2"])
+    weights = load_file(folder / "model.safetensors")
+    next(weight for name, weight in weights.items() if name.endswith("h.2.mlp.c_proj.weight"))[0, 0] = torch.nan
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(door.ModelError, match=r"the weight transformer\.h\.2\.mlp\.c_proj\.weight holds values"):
+        door.load(str(folder))

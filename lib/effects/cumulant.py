@@ -4,7 +4,9 @@ For \(X = \varepsilon Z + \beta U\), the change of the logits about its mean, th
 series \(\sum_k \kappa_k(X) / k!\), and the mean of the clean logits moves by \(\sum_k \kappa(L, X, \dots, X) / k!\)
 (k times X), which together give the entropy. Both are cut after order 4. What is cut is estimated from the terms
 that are there: with \(h = \sqrt{\mathbb{E}X^4 / \mathbb{E}X^2}\) as the size of X where it matters, each further
-order costs another factor h. Pairs whose estimate exceeds the tolerance go through an exact gear.
+order costs another factor h. Where some token's logit may move by more than 3, the remainder is bounded with its
+exponential, since an unlikely token can then matter; and what the products' precision may cost is added. Pairs whose
+estimate exceeds the tolerance go through an exact gear.
 
 In every run the series is set beside the exact gear on random pairs and on those of largest \(|\delta|\); where one
 of them errs by more than the tolerance unnoticed, the safety factor on the estimate grows until none does."""
@@ -25,6 +27,10 @@ N_CHECKED = 1000
 """Random pairs, and pairs of largest |delta|, that a run compares with the exact gear, at the start of it."""
 MIN_CHECKED = 20
 """The same for every later block of tokens and chunk of neurons."""
+FAR = 3.0
+"""Change of a logit, in nats, from which on an unlikely token is looked after."""
+NEAR_THE_TOP = 64
+"""Ranks that are counted exactly whatever a token from outside the likeliest does."""
 
 
 @dataclass(frozen=True)
@@ -40,25 +46,29 @@ def series(block: Block, write: Writes, *, frequency: bool = True) -> Series:
     raw, mean_z = moments.raw(Sources(block.log_p, block.z, write.U))
     own = moments.central(raw)
     mu = raw[0, 0, 1]
-    free, of_entropy, error = _norm_free(own, write)
-    frozen, frozen_error = _log_sum_exp(own, torch.zeros_like(write.free), write.frozen)
+    reach = _reach(block, write)
+    free, of_entropy, error = _norm_free(own, write, reach)
+    frozen, frozen_error = _log_sum_exp(own, torch.zeros_like(write.free), write.frozen, reach)
+    error = torch.maximum(error, frozen_error) + _rounding(raw, write)
     found = {
         "free": free + write.shrink * mean_z[:, None] + write.free * mu,
         "frozen": frozen + write.frozen * mu,
         "entropy": block.entropy[:, None] + of_entropy,
     }
-    error = torch.maximum(error, frozen_error)
-    found["frequency"], frequency_error = _frequency(block, write) if frequency else (torch.zeros_like(free), error)
+    found["frequency"], frequency_error = (
+        _frequency(block, write, reach) if frequency else (torch.zeros_like(free), error)
+    )
     return Series(found, torch.maximum(error, frequency_error))
 
 
-def _log_sum_exp(own: Moments, shrink: Tensor, free: Tensor) -> tuple[Tensor, Tensor]:
+def _log_sum_exp(own: Moments, shrink: Tensor, free: Tensor, reach: Tensor) -> tuple[Tensor, Tensor]:
     """Growth of the log-sum-exp beyond the mean of X, and the estimated size of what is cut."""
     m2, m3, m4 = (moments.along(own, 0, order, shrink, free) for order in (2, 3, 4))
-    return m2 / 2 + m3 / 6 + (m4 - 3 * m2.square()) / 24, m4.maximum(m2.square()) * _size(m2, m4) / 60
+    cut = m4.maximum(m2.square()) * _size(m2, m4) / 60
+    return m2 / 2 + m3 / 6 + (m4 - 3 * m2.square()) / 24, cut.maximum(_of_rare_tokens(m2, m4, reach))
 
 
-def _norm_free(own: Moments, write: Writes) -> tuple[Tensor, Tensor, Tensor]:
+def _norm_free(own: Moments, write: Writes, reach: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Growth of the log-sum-exp, change of entropy, and the estimated size of what is cut from the latter."""
     m2, m3, m4 = (moments.along(own, 0, order, write.shrink, write.free) for order in (2, 3, 4))
     c1, c2, c3 = (moments.along(own, 1, order, write.shrink, write.free) for order in (1, 2, 3))
@@ -66,7 +76,8 @@ def _norm_free(own: Moments, write: Writes) -> tuple[Tensor, Tensor, Tensor]:
     grown = m2 / 2 + m3 / 6 + k4 / 24
     entropy = grown - (m2 + m3 / 2 + k4 / 6) - (c1 + c2 / 2 + c3 / 6)
     h = _size(m2, m4)
-    return grown, entropy, m4.maximum(m2.square()) * h / 30 + c3.abs() * h / 6
+    cut = m4.maximum(m2.square()) * h / 30 + c3.abs() * h / 6
+    return grown, entropy, cut.maximum(_of_rare_tokens(m2, m4, reach))
 
 
 def _size(m2: Tensor, m4: Tensor) -> Tensor:
@@ -74,25 +85,46 @@ def _size(m2: Tensor, m4: Tensor) -> Tensor:
     return (m4.maximum(m2.square()) / m2.clamp(min=torch.finfo(m2.dtype).tiny)).sqrt()
 
 
-def _frequency(block: Block, write: Writes) -> tuple[Tensor, Tensor]:
+def _reach(block: Block, write: Writes) -> Float[Tensor, "token neuron"]:
+    """How far any two tokens' logits may move apart, at most."""
+    (least_z, most_z), (least_U, most_U) = block.z.aminmax(dim=-1), write.U.aminmax(dim=-1)
+    return write.shrink.abs() * (most_z - least_z)[:, None] + write.free.abs() * (most_U - least_U)
+
+
+def _of_rare_tokens(m2: Tensor, m4: Tensor, reach: Tensor) -> Tensor:
+    """The remainder of order 5 with its exponential, where a token may move by more than `FAR`; else nought."""
+    bound = m4.maximum(m2.square()) * reach * reach.clamp(max=60).exp() / 120
+    return bound.where(reach > FAR, 0)
+
+
+def _rounding(raw: Moments, write: Writes) -> Float[Tensor, "token neuron"]:
+    """What the products of order 3 and 4 may lose to their precision: U is not about its own mean there, and where a
+    prediction is nearly certain almost all of it cancels."""
+    size = torch.maximum(write.free.abs(), write.frozen.abs()) * raw[0, 0, 2].clamp(min=0).sqrt()
+    return moments.precision(write.U) * (size**3 / 2 + size**4 / 6)
+
+
+def _frequency(block: Block, write: Writes, reach: Tensor) -> tuple[Tensor, Tensor]:
     """With the token-frequency projection frozen: the same series once z and U are rid of their projection."""
     z = block.z - torch.outer(block.z_direction, block.direction)
     U = write.U - torch.outer(write.U_direction[0], block.direction)
     raw, mean_z = moments.raw(Sources(block.log_p, z, U))
-    grown, error = _log_sum_exp(moments.central(raw), write.shrink, write.free)
+    grown, error = _log_sum_exp(moments.central(raw), write.shrink, write.free, reach)
+    error = error + _rounding(raw, write)
     return grown + write.shrink * mean_z[:, None] + write.free * raw[0, 0, 1], error
 
 
 def predictions(block: Block, write: Writes) -> tuple[Tensor, Tensor, Bool[Tensor, "token neuron"]]:
     """Reciprocal rank and change of prediction, counted among the `HEAD` likeliest tokens and the next one.
 
-    The third tensor says where a token from outside might have become the likeliest. Where none can, the change
-    of prediction is exact; a rank is exact up to tokens that cross the next token from outside, so that its
-    reciprocal is off by less than 1 / HEAD."""
+    The third tensor says where a token from outside might have become the likeliest, have passed a next token among
+    the first `NEAR_THE_TOP`, or have been passed by one on its way up. Elsewhere the change of prediction is exact,
+    and a reciprocal rank is off by less than 1 / NEAR_THE_TOP."""
     target = block.clean.target
     likely, head = block.log_p.topk(min(HEAD, block.z.shape[1]), -1)
     at_target = block.log_p.gather(-1, target[:, None])
     outside = (block.log_p > at_target).sum(-1) - (likely > at_target).sum(-1)
+    inside, best = (head == target[:, None]).any(-1), (head == block.best[:, None]).int().argmax(-1).tolist()
     words, place = head.unique(return_inverse=True)
     U = write.U[:, words].mT.contiguous()  # a row for each token of the vocabulary that is likely somewhere
     z, rank, changes = block.z.gather(-1, head), torch.empty_like(write.free), torch.empty_like(write.free)
@@ -102,17 +134,14 @@ def predictions(block: Block, write: Writes) -> tuple[Tensor, Tensor, Bool[Tenso
         x += likely[token][:, None]
         other = (head[token] != target[token])[:, None]
         rank[token] = 1 / (1 + outside[token] + ((x > own[token]) & other).sum(0))
-        changes[token] = (x.amax(0) > x[0]).to(x.dtype)
-    return rank, changes, _may_be_overtaken(block, write, likely)
-
-
-def _may_be_overtaken(block: Block, write: Writes, likely: Float[Tensor, "token head"]) -> Bool[Tensor, "token neuron"]:
-    """Where the likeliest token's lead over those outside the head is within reach of the largest change."""
-    if likely.shape[1] == block.z.shape[1]:
-        return torch.zeros_like(write.free, dtype=torch.bool)
-    (least_z, most_z), (least_U, most_U) = block.z.aminmax(dim=-1), write.U.aminmax(dim=-1)
-    reach = write.shrink.abs() * (most_z - least_z)[:, None] + write.free.abs() * (most_U - least_U)
-    return reach >= (likely[:, 0] - likely[:, -1])[:, None]
+        changes[token] = (x.amax(0) > x[best[token]]).to(x.dtype)
+    if head.shape[1] == block.z.shape[1]:
+        return rank, changes, torch.zeros_like(write.free, dtype=torch.bool)
+    reach, least = _reach(block, write), likely[:, -1:]
+    overtaken = reach >= likely[:, :1] - least
+    passed = inside[:, None] & (reach >= at_target - least) & (rank > 1 / NEAR_THE_TOP)
+    risen = ~inside[:, None] & (1 / rank - 1 - outside[:, None] < head.shape[1] - 0.5)
+    return rank, changes, overtaken | passed | risen
 
 
 def every_pair(

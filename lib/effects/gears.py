@@ -24,6 +24,10 @@ from lib.model import Model
 GEARS = ("auto", "eager", "fused", "cumulant")
 WORTH_COMPILING = 1e9
 """Logits of a run below which the eager gear is as good as any."""
+PAIRS = 2**21
+"""Pairs of a token and a neuron that may be in memory at once."""
+TOO_MANY = 0.2
+"""Share of routed pairs from which on the rest of a run goes straight through the exact gear."""
 ROUTED = 0.05
 """The share of its pairs that the cumulant gear may be expected to send through an exact one."""
 WORTH_SAYING = 1e12
@@ -90,7 +94,8 @@ def add(
     Without `frequency` the token-frequency projection is left out and that one quantity means nothing."""
     for at in torch.arange(len(delta), device=delta.device).split(block_size(model)):
         block = Block(model.final_layer, clean.part(at), log_unigram)
-        for neurons in torch.arange(delta.shape[1], device=delta.device).split(block_size(model)):
+        n_neurons = max(1, min(block_size(model), PAIRS // len(at)))
+        for neurons in torch.arange(delta.shape[1], device=delta.device).split(n_neurons):
             write = writes(model, block, delta[at], neurons)
             found = found_by(report, block, write, delta[at][:, neurons], tolerance, frequency)
             value = quantities(block, write, found).to(sums.dtype)
@@ -106,7 +111,11 @@ def found_by(
     tolerance: float,
     frequency: bool,
 ) -> dict[str, Float[Tensor, "token neuron"]]:
-    """What `PER_PAIR` names, by the gear of the report."""
+    """What `PER_PAIR` names, by the gear of the report; by the exact one once the cumulant gear has been sending it too
+    many pairs."""
+    if report.gear == "cumulant" and report.routed_share > TOO_MANY:
+        report.pairs, report.routed = report.pairs + delta.numel(), report.routed + delta.numel()
+        return exact.every_pair(block, write, fused=report.exact == "fused", frequency=frequency)
     if report.gear == "cumulant":
         return cumulant.every_pair(block, write, delta, tolerance=tolerance, report=report, frequency=frequency)
     return exact.every_pair(block, write, fused=report.gear == "fused", frequency=frequency)

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lib.effects import ablated, exact, gears
-from lib.effects.clean import Clean, clean_run, difference
+from lib.effects.clean import Clean, check_finite, clean_run, difference
 from lib.effects.distributions import Distributions, stacked
 from lib.effects.result import QUANTITIES, Effects, Report
 from lib.effects.state import State
@@ -40,7 +40,7 @@ def measure(
     `gears.choose`; an error of `tolerance` nats is allowed to a token and neuron, and none at all where it is 0.
     `state` names a file for the running sums. Raises ValueError as `clean_run` does, when a sequence has no scored
     position, and when the file belongs to another run."""
-    text = Text(model, tokens, scored, replacement)
+    text = Text(model, tokens, scored, replacement, log_unigram)
     n_neurons = model.W_out.shape[0]
     report = gears.choose(model, int(scored.sum()), n_neurons, gear=gear, tolerance=tolerance)
     single = torch.eye(n_neurons, dtype=torch.bool, device=model.W_out.device)
@@ -64,7 +64,7 @@ def measure_sets(
     replacement: Replacement | None = None,
 ) -> Effects:
     """Ablates all neurons of a set together, one set after another, exactly; errors as in `measure`."""
-    text = Text(model, tokens, scored, replacement)
+    text = Text(model, tokens, scored, replacement, log_unigram)
 
     def add(sums: Sums, clean: Clean, delta: Float[Tensor, "token d_mlp"]) -> None:
         road = _add_recomputed if model.not_exact else gears.add_sets
@@ -82,6 +82,7 @@ class Text:
         tokens: Int[Tensor, "sequence position"],
         scored: Bool[Tensor, "sequence position"],
         replacement: Replacement | None,
+        log_unigram: Float[Tensor, " d_vocab"],
     ) -> None:
         if not scored.any():
             raise ValueError("no position is scored, so there is nothing to average over")
@@ -89,6 +90,8 @@ class Text:
             raise ValueError(f"sequence {int((~scored.any(1)).nonzero()[0])} has no scored position; drop it")
         self.model, self.tokens, self.scored = model, tokens, scored
         self.replacement = mean_activation(model, tokens) if replacement is None else replacement
+        self.log_unigram = log_unigram
+        check_finite({"replacement": self.replacement, "log_unigram": log_unigram.exp()})  # minus infinity is allowed
 
     def effects(self, add: Callable[..., None], n_columns: int, report: Report, *, state: State | None) -> Effects:
         """What `add` adds up, batch after batch, as means by sequence."""
@@ -104,13 +107,17 @@ class Text:
                 state.keep(sums, report, done=some.stop)
         if state:
             state.path.unlink(missing_ok=True)
+        check_finite({"the sum of effects": sums})
         return Effects(*(sums / n.to(device)[:, None]), n=n, report=report)
 
     def fingerprint(self, *settings: object) -> str:
         """A digest of everything that the sums depend on."""
-        told = [self.model.source, settings, self.tokens.tolist(), self.scored.tolist()]
-        told.append(self.replacement.double().sum((0, 1) if self.replacement.ndim == 3 else 0).sum().item())
-        return hashlib.sha256(repr(told).encode()).hexdigest()
+        layer, digest = self.model.final_layer, hashlib.sha256(repr((self.model.source, settings)).encode())
+        weights = (layer.W_U, layer.b_U, self.model.W_out)
+        for tensor in (self.tokens, self.scored, self.replacement, self.log_unigram, *weights):
+            digest.update(repr((tensor.dtype, tensor.shape)).encode())
+            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
+        return digest.hexdigest()
 
 
 def mean_activation(model: Model, tokens: Int[Tensor, "sequence position"]) -> Float[Tensor, " d_mlp"]:

@@ -17,7 +17,9 @@ LEFT = [(0, 0), (0, 1), (1, 0), (0, 2), (1, 1), (0, 3), (1, 2)]
 """Powers (r, a) of the left factor, so ordered that b = 1, 2, 3, 4 need the first 7, 5, 3, 1 of them."""
 COUNT = {1: 7, 2: 5, 3: 3, 4: 1}
 SLICE = 4096
-"""Entries of the vocabulary in a slice."""
+"""Entries of the vocabulary in a slice, at most."""
+LEFT_CELLS = 2**25
+"""Numbers that the left factors of a slice may hold together."""
 Moments = dict[tuple[int, int, int], Tensor]
 """By (r, a, b), each of shape token by neuron, or token by 1 where b = 0."""
 
@@ -38,6 +40,16 @@ def half_precision(device: torch.device) -> bool:
     return device.type == "cuda"
 
 
+def precision(like: Tensor) -> float:
+    """The relative rounding of products of order 3 and above."""
+    return 2.0**-8 if _short(like) == torch.bfloat16 else 8 * torch.finfo(like.dtype).eps
+
+
+def _short(like: Tensor) -> torch.dtype:
+    """The type in which products of order 3 and above are taken."""
+    return torch.bfloat16 if like.dtype == torch.float32 and half_precision(like.device) else like.dtype
+
+
 def raw(sources: Sources) -> tuple[Moments, Float[Tensor, " token"]]:
     """The moments E_p[L^r Z^a U^b] with r at most 1 and r + a + b at most `ORDER`, and E_p[z].
 
@@ -45,11 +57,11 @@ def raw(sources: Sources) -> tuple[Moments, Float[Tensor, " token"]]:
     their products where the hardware has it."""
     n_tokens, n_neurons = len(sources.z), len(sources.U)
     mean_z, mean_l = _means(sources)
-    short = torch.bfloat16 if half_precision(sources.z.device) and sources.z.dtype == torch.float32 else sources.z.dtype
+    short, width = _short(sources.z), max(64, min(SLICE, LEFT_CELLS // (len(LEFT) * n_tokens)))
     product = {b: sources.z.new_zeros(count, n_tokens, n_neurons) for b, count in COUNT.items()}
     alone = {(r, a): sources.z.new_zeros(n_tokens, 1) for r in (0, 1) for a in range(ORDER + 1 - r)}
-    for start in range(0, sources.z.shape[1], SLICE):
-        at = slice(start, start + SLICE)
+    for start in range(0, sources.z.shape[1], width):
+        at = slice(start, start + width)
         p, Z = sources.log_p[:, at].exp(), sources.z[:, at] - mean_z[:, None]
         L = sources.log_p[:, at] - mean_l[:, None]
         left = _left(p, Z, L)

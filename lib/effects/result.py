@@ -73,7 +73,7 @@ class Effects:
 
     def mean(self, name: str) -> Float[Tensor, " neuron"]:
         """Mean of one quantity over all scored tokens."""
-        weight = (self.n / self.n.sum()).to(self.total.dtype)
+        weight = (self.n / self.n.sum()).to(self.total)
         return weight @ self._by_sequence(name)
 
     @property

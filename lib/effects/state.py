@@ -19,6 +19,10 @@ class State:
     fingerprint: str
     """Of everything that the sums depend on."""
 
+    def __post_init__(self) -> None:
+        if not self.path.absolute().parent.is_dir():
+            raise ValueError(f"there is no folder {self.path.absolute().parent} to keep running sums in; make it first")
+
     def resume(self, sums: Float[Tensor, "quantity sequence column"], report: Report) -> int:
         """Fills in sums and report from the file, if there is one; returns how many sequences they hold.
 
@@ -27,13 +31,14 @@ class State:
             return 0
         try:
             kept = torch.load(self.path, map_location=sums.device, weights_only=True)
+            held = {name: kept[name] for name in ("fingerprint", "sums", "report", "done")}
         except Exception as error:
             raise ValueError(f"{self.path} holds no running sums that can be read; delete it to start anew") from error
-        if kept["fingerprint"] != self.fingerprint:
+        if held["fingerprint"] != self.fingerprint:
             raise ValueError(f"{self.path} belongs to a run on another model, text or setting; name another file")
-        sums.copy_(kept["sums"])
-        vars(report).update(kept["report"])
-        return kept["done"]
+        sums.copy_(held["sums"])
+        vars(report).update(held["report"])
+        return held["done"]
 
     def keep(self, sums: Float[Tensor, "quantity sequence column"], report: Report, *, done: int) -> None:
         """Writes the file anew, whole or not at all."""
