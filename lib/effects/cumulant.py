@@ -41,12 +41,11 @@ class Series:
     error: Float[Tensor, "token neuron"]
 
 
-def series(block: Block, write: Writes, *, frequency: bool = True) -> Series:
+def series(block: Block, write: Writes, reach: Float[Tensor, "token neuron"], *, frequency: bool = True) -> Series:
     """Log-sum-exps and entropy of every pair by the series; ranks and predictions among the likeliest tokens."""
     raw, mean_z = moments.raw(Sources(block.log_p, block.z, write.U))
     own = moments.central(raw)
     mu = raw[0, 0, 1]
-    reach = _reach(block, write)
     free, of_entropy, error = _norm_free(own, write, reach)
     frozen, frozen_error = _log_sum_exp(own, torch.zeros_like(write.free), write.frozen, reach)
     error = torch.maximum(error, frozen_error) + _rounding(raw, write)
@@ -114,7 +113,9 @@ def _frequency(block: Block, write: Writes, reach: Tensor) -> tuple[Tensor, Tens
     return grown + write.shrink * mean_z[:, None] + write.free * raw[0, 0, 1], error
 
 
-def predictions(block: Block, write: Writes) -> tuple[Tensor, Tensor, Bool[Tensor, "token neuron"]]:
+def predictions(
+    block: Block, write: Writes, reach: Float[Tensor, "token neuron"]
+) -> tuple[Tensor, Tensor, Bool[Tensor, "token neuron"]]:
     """Reciprocal rank and change of prediction, counted among the `HEAD` likeliest tokens and the next one.
 
     The third tensor says where a token from outside might have become the likeliest, have passed a next token among
@@ -137,7 +138,7 @@ def predictions(block: Block, write: Writes) -> tuple[Tensor, Tensor, Bool[Tenso
         changes[token] = (x.amax(0) > x[best[token]]).to(x.dtype)
     if head.shape[1] == block.z.shape[1]:
         return rank, changes, torch.zeros_like(write.free, dtype=torch.bool)
-    reach, least = _reach(block, write), likely[:, -1:]
+    least = likely[:, -1:]
     overtaken = reach >= likely[:, :1] - least
     passed = inside[:, None] & (reach >= at_target - least) & (rank > 1 / NEAR_THE_TOP)
     risen = ~inside[:, None] & (1 / rank - 1 - outside[:, None] < head.shape[1] - 0.5)
@@ -154,8 +155,9 @@ def every_pair(
     frequency: bool = True,
 ) -> dict[str, Float[Tensor, "token neuron"]]:
     """What `PER_PAIR` names, by the series where its error is under `tolerance`, else exactly; `report` grows."""
-    cut = series(block, write, frequency=frequency)
-    rank, changes, may_be_overtaken = predictions(block, write)
+    reach = _reach(block, write)
+    cut = series(block, write, reach, frequency=frequency)
+    rank, changes, crossed = predictions(block, write, reach)
     by_name = {**cut.found, "reciprocal_rank": rank, "prediction_change": changes}
     found = torch.stack([by_name[name] for name in PER_PAIR])
     pairs = _to_check(delta, max(MIN_CHECKED, N_CHECKED - report.checked // 2))
@@ -164,7 +166,7 @@ def every_pair(
     wrong = (truth[:4] - found[:4, pairs[:, 0], pairs[:, 1]]).abs().amax(0).nan_to_num(nan=math.inf)
     over, report.safety, worst = _over(cut.error, pairs, wrong, tolerance, report.safety)
     found[:, pairs[:, 0], pairs[:, 1]] = truth
-    over |= may_be_overtaken
+    over |= crossed
     over[pairs[:, 0], pairs[:, 1]] = False
     routed = over.nonzero()
     found[:, routed[:, 0], routed[:, 1]] = exact.some_pairs(block, write, routed, fused=fused, frequency=frequency)
