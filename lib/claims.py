@@ -216,7 +216,7 @@ def _interval(entry: dict[str, Any]) -> str:
     return f"{value} [{low}, {high}]" if entry["measured"] is not None else value
 
 
-def _number(value: float | None) -> str:
+def _number(value: float | int | None) -> str:
     """Three significant digits, or a whole number; a dash for none."""
     if value is None:
         return "–"

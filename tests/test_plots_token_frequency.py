@@ -49,13 +49,13 @@ def test_every_token_is_a_dot_and_every_bin_has_its_interval(ax):
 def test_chosen_neurons_are_named_and_those_beyond_the_frame_counted(ax, neurons):
     plots.kl_change_against_share(neurons, ax=ax)
     assert [text.get_text() for text in ax.texts] == ["2.1", "2.0"]
-    assert labels(ax) == ["other, 1 beyond the frame", "entropy, 1 neurons", "followed, 1 neurons"]
+    assert labels(ax) == ["other, 1 beyond the frame", "entropy, 1 neuron", "followed, 1 neuron"]
     assert ax.get_xlabel() == "frequency-mediated share" and ax.get_xlim()[0] > -1.5
 
 
 def test_a_kind_without_neurons_has_no_entry_in_the_legend(ax, neurons):
     plots.kl_change_against_share(neurons[neurons.kind != "followed"], ax=ax)
-    assert labels(ax) == ["other, 1 beyond the frame", "entropy, 1 neurons"]
+    assert labels(ax) == ["other, 1 beyond the frame", "entropy, 1 neuron"]
 
 
 def test_shares_with_and_without_unseen_tokens_stand_beside_the_diagonal(ax, neurons):
