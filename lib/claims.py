@@ -142,6 +142,11 @@ def _published(*, value: float | int, source: str, lowest: float | int, highest:
     return Published(float(value), source, float(lowest), float(highest))
 
 
+def cautions(*cautions: str) -> str:
+    """Several cautions as one; empty where none of them says anything."""
+    return "; ".join(filter(None, cautions))
+
+
 def named_neurons(claim_id: str, *, model: str) -> list[int]:
     """Units of the neurons that a claim names in a model, in the paper's order; empty where it names none."""
     named = load()[claim_id].neurons.get(ALSO_CALLED.get(model, model), ())
@@ -171,7 +176,7 @@ class Ledger:
         if claim.chapter != self.chapter:
             raise ValueError(f"{claim_id} belongs to chapter {claim.chapter}, not to {self.chapter}")
         verdict, reason = claim.judge(measured, model=self.model)
-        reason += f"; {caution}" if caution else ""
+        reason = cautions(reason, caution)
         numbers = (measured.value, measured.low, measured.high, measured.n)
         self._enter(claim, numbers, verdict, reason)
 

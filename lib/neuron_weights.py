@@ -32,9 +32,10 @@ def logit_variance(
     As a quadratic form in the covariance of the unit columns: no block of neurons times vocabulary is made. Never
     negative, whatever rounding leaves of a write that no column reads. Columns of zeros, tokens that were never
     trained, have no direction and are left out; a neuron that writes nothing has variance 0."""
-    length, tiny = W_U.double().norm(dim=0), torch.finfo(torch.float64).tiny
-    column = (W_U.double() / length)[:, length > 0]
-    unit = w_out.double() / w_out.double().norm(dim=-1, keepdim=True).clamp(min=tiny)
+    column, write = W_U.double(), w_out.double()
+    column = column[:, column.any(0)]
+    column = column / column.norm(dim=0)
+    unit = write / write.norm(dim=-1, keepdim=True).clamp(min=torch.finfo(write.dtype).tiny)
     return ((unit @ torch.cov(column)) * unit).sum(-1).clamp(min=0).to(w_out.dtype)
 
 

@@ -75,6 +75,7 @@ def gear(name: str, *, frequency: bool = False) -> Callable[[Case], Means]:
     """One of the gears; with `frequency` the frequency-frozen effect is computed too."""
 
     def measured(case: Case) -> Means:
+        """Means over the tokens of a case; how they came about is kept in `measured.report`."""
         n_sequences, n_neurons = len(case.tokens), len(case.model.W_out)
         sums = torch.zeros(len(QUANTITIES), n_sequences, n_neurons, dtype=torch.float64)
         large = name == "cumulant" and exact.compiler_works("cpu")  # as in a run over all neurons and more tokens

@@ -4,9 +4,9 @@ For \(X = \varepsilon Z + \beta U\), the change of the logits about its mean, th
 series \(\sum_k \kappa_k(X) / k!\), and the mean of the clean logits moves by \(\sum_k \kappa(L, X, \dots, X) / k!\)
 (k times X), which together give the entropy. Both are cut after order 4. What is cut is estimated from the terms
 that are there: with \(h = \sqrt{\mathbb{E}X^4 / \mathbb{E}X^2}\) as the size of X where it matters, each further
-order costs another factor h. Where some token's logit may move by more than 3, the remainder is bounded with its
-exponential, since an unlikely token can then matter; and what the products' precision may cost is added. Pairs whose
-estimate exceeds the tolerance go through an exact gear.
+order costs another factor h. Where some token's logit may move by more than 3, the remainder is estimated with
+its exponential, since an unlikely token can then matter; and what the products' precision may cost is added.
+Pairs whose estimate exceeds the tolerance go through an exact gear.
 
 In every run the series is set beside the exact gear on random pairs and on those of largest \(|\delta|\); where one
 of them errs by more than the tolerance unnoticed, the safety factor on the estimate grows until none does."""
@@ -85,9 +85,14 @@ def _size(m2: Tensor, m4: Tensor) -> Tensor:
 
 
 def _reach(block: Block, write: Writes) -> Float[Tensor, "token neuron"]:
-    """How far any two tokens' logits may move apart, at most."""
+    """How far any two tokens' logits may move apart, at most, with the norm free or frozen."""
     (least_z, most_z), (least_U, most_U) = block.z.aminmax(dim=-1), write.U.aminmax(dim=-1)
-    return write.shrink.abs() * (most_z - least_z)[:, None] + write.free.abs() * (most_U - least_U)
+    return write.shrink.abs() * (most_z - least_z)[:, None] + _larger(write) * (most_U - least_U)
+
+
+def _larger(write: Writes) -> Float[Tensor, "token neuron"]:
+    """The larger of the factors on U, with the norm free and frozen."""
+    return torch.maximum(write.free.abs(), write.frozen.abs())
 
 
 def _of_rare_tokens(m2: Tensor, m4: Tensor, reach: Tensor) -> Tensor:
@@ -99,7 +104,7 @@ def _of_rare_tokens(m2: Tensor, m4: Tensor, reach: Tensor) -> Tensor:
 def _rounding(raw: Moments, write: Writes) -> Float[Tensor, "token neuron"]:
     """What the products of order 3 and 4 may lose to their precision: U is not about its own mean there, and where a
     prediction is nearly certain almost all of it cancels."""
-    size = torch.maximum(write.free.abs(), write.frozen.abs()) * raw[0, 0, 2].clamp(min=0).sqrt()
+    size = _larger(write) * raw[0, 0, 2].clamp(min=0).sqrt()
     return moments.precision(write.U) * (size**3 / 2 + size**4 / 6)
 
 
