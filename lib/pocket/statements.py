@@ -3,6 +3,7 @@
 The sentence frames and the facts are those of `lib.facts`; here is how often each is told how."""
 
 import hashlib
+from collections.abc import Sequence
 
 from lib import facts
 from lib.facts import COMPARISON, Fact, Relation
@@ -32,14 +33,24 @@ it says that nobody agrees."""
 NOBODY_AGREES = "something that nobody agrees on"
 
 
+N_COMPARISONS = 100
+"""How many facts' worth of attention comparisons of numbers get."""
+
+
+def a_relation(draw: Draw, names: Sequence[str]) -> str:
+    """One of some relations; the more facts it has, the more often."""
+    sizes = [N_COMPARISONS if name == COMPARISON else len(facts.relation(name).facts) for name in names]
+    return draw.weighted(names, sizes)
+
+
 def known(draw: Draw, relation: Relation) -> Fact:
     """A fact of a relation; the well known are told more often."""
-    return draw.weighted(relation.facts, [(rank + 10) ** -0.5 for rank in range(len(relation.facts))])
+    return draw.weighted(relation.facts, [(rank + 100) ** -0.5 for rank in range(len(relation.facts))])
 
 
 def any_fact(draw: Draw) -> tuple[Relation, Fact]:
-    """A relation, all equally likely, and a fact of it."""
-    relation = facts.relation(draw.one(facts.RELATIONS))
+    """A relation and a fact of it."""
+    relation = facts.relation(a_relation(draw, facts.RELATIONS))
     return relation, known(draw, relation)
 
 
@@ -77,7 +88,7 @@ def is_held_out(subject: str | int, told: str | int) -> bool:
 
 def to_judge(draw: Draw) -> tuple[str, bool, bool]:
     """A statement of any relation, whether it is true (half are), and whether its pairing is held out."""
-    name, right = draw.one((*facts.RELATIONS, COMPARISON)), draw.chance(0.5)
+    name, right = a_relation(draw, (*facts.RELATIONS, COMPARISON)), draw.chance(0.5)
     if name == COMPARISON:
         first, second = draw.several(range(1, 100), 2)
         return facts.compare(first, second, larger=(first > second) == right), right, is_held_out(first, second)
