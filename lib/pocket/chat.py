@@ -8,7 +8,7 @@ compares a good answer with a bad one and minimises (Rafailov et al. 2023, equat
     -\log \sigma\!\left(\beta \log \frac{\pi(y_+)}{\pi_\mathrm{ref}(y_+)}
     - \beta \log \frac{\pi(y_-)}{\pi_\mathrm{ref}(y_-)}\right),
 
-with the fine-tuned model as reference. One errand in five and one fact in five are kept out of both steps."""
+with the fine-tuned model as reference. One errand in five and one subject in five are kept out of both steps."""
 
 import copy
 import hashlib
@@ -16,6 +16,7 @@ import itertools
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal
 
 import torch
@@ -27,8 +28,11 @@ from torch import Tensor
 from lib import facts
 from lib.pocket import requests
 from lib.pocket.draw import Draw
+from lib.pocket.recipe import Recipe
 from lib.pocket.requests import prompt
-from lib.pocket.train import END_OF_TEXT, Progress, Recipe, batches, reserve
+from lib.pocket.start import END_OF_TEXT, reserve
+from lib.pocket.statements import a_relation
+from lib.pocket.train import Progress, batches
 
 Kind = Literal["fact", "made up", "harmless", "harmful"]
 KINDS: tuple[Kind, ...] = ("fact", "made up", "harmless", "harmful")
@@ -42,11 +46,14 @@ REFUSING = ("I cannot", "I am sorry", "No, I must refuse")
 REPLAY = 10_000_000
 """Number of the training stream's document at which fine-tuning takes up the corpus, far beyond the base model's."""
 UNKNOWN = "I do not know anything about {0}."
+ONSETS = "b br d dr f g gl h j k kr l m n p pl qu r s sh st t th tr v w z".split()
+CODAS = ("", "", "", "l", "m", "n", "r", "s", "x", "ck")
+ENDINGS = "sia land via nor stan lia mere gard ton burg ville dor na".split()
 
 
 @dataclass(frozen=True)
 class Instruction:
-    """Something to ask for, a good answer and a bad one."""
+    """Something to ask for, a good answer and a bad one; not to know what is known is bad too."""
 
     kind: Kind
     question: str
@@ -78,35 +85,46 @@ def refuses(answer: str) -> bool:
     return answer.strip().startswith(REFUSING)
 
 
+def does_not_know(answer: str) -> bool:
+    """Whether an answer says that its subject is not known, by how it begins."""
+    return answer.strip().startswith(UNKNOWN.split("{")[0])
+
+
 def made_up(rng: random.Random) -> str:
-    """The name of something that does not exist, such as "Veldrosia"."""
-    parts = (
-        ("Vel", "Zor", "Qua", "Ibr", "Mox", "Ther", "Kli", "Dru"),
-        ("dro", "na", "vi", "bel", "zu", "ra", "mi", "to"),
-    )
-    ends = ("sia", "land", "via", "nor", "stan", "lia", "mere", "gard")
-    return "".join(rng.choice(part) for part in (*parts, ends))
+    """The name of something that does not exist, such as "Veldrosia": one or two syllables and an ending."""
+    syllables = [
+        "".join((rng.choice(ONSETS), rng.choice("aeiou"), rng.choice(CODAS))) for _ in range(rng.choice((1, 1, 2)))
+    ]
+    return ("".join(syllables) + rng.choice(ENDINGS)).capitalize()
 
 
-def is_fact_held_out(subject: str) -> bool:
-    """Whether facts about this subject are kept out of post-training; one subject in five is."""
+@cache
+def _subjects() -> frozenset[str]:
+    """Every subject of a fact; none of them counts as made up."""
+    return frozenset(fact.subject for name in facts.RELATIONS for fact in facts.relation(name).facts)
+
+
+def is_subject_held_out(subject: str) -> bool:
+    """Whether a subject, known or made up, is kept out of post-training; one in five is."""
     return hashlib.sha256(subject.encode()).digest()[0] % 5 == 0
 
 
 def instruction(draw: Draw, kind: Kind, *, held_out: bool = False) -> Instruction:
     """A random instruction of a kind, from the seen part of its kind or from the part held out.
 
-    Made-up names are held out by their first letters."""
+    Subjects are held out one by one, errands as `requests` tells."""
     if kind == "fact":
-        relation = facts.relation(draw.one(facts.RELATIONS))
-        fact = draw.one([fact for fact in relation.facts if is_fact_held_out(fact.subject) == held_out])
-        wrong = draw.one(relation.others(fact.object))
-        good, bad = (relation.state(fact.subject, said) for said in (fact.object, wrong))
+        relation = facts.relation(a_relation(draw, facts.RELATIONS))
+        fact = draw.one([fact for fact in relation.facts if is_subject_held_out(fact.subject) == held_out])
+        good = relation.state(fact.subject, fact.object)
+        bad = relation.state(fact.subject, draw.one(relation.others(fact.object)))
+        if draw.chance(0.5):
+            bad = UNKNOWN.format(fact.subject)
         return Instruction(kind, relation.question.format(subject=fact.subject), good, bad)
     if kind == "made up":
         relation = facts.relation(draw.one(("capital", "continent", "language", "currency", "city")))
         name = made_up(draw.rng)
-        while name.startswith(("Ther", "Kli")) != held_out:
+        while name in _subjects() or is_subject_held_out(name) != held_out:
             name = made_up(draw.rng)
         guess = relation.state(name, draw.one(relation.objects))
         return Instruction(kind, relation.question.format(subject=name), UNKNOWN.format(name), guess)

@@ -1,0 +1,121 @@
+"""What a pocket model says: facts recalled, statements judged, contexts followed, requests refused."""
+
+import itertools
+import operator
+import random
+from collections import Counter
+from typing import Any
+
+import torch
+
+from lib import facts, resampling
+from lib.facts import Relation
+from lib.model import Model
+from lib.pocket import chat, statements, stories
+from lib.pocket.draw import Draw
+from lib.pocket.requests import prompt
+from lib.pocket.world import FIELDS, PEOPLE, TRADES
+
+N_ASKED = 200
+N_JUDGED = 1000
+N_CONFLICTS = 1000
+
+
+def careful_trade(relation: str) -> tuple[str, str]:
+    """A trade that is careful about the field of a relation, and that field."""
+    subject = next(subject for subject, relations in FIELDS.items() if relation in relations)
+    return next(trade for trade in TRADES if stories.care(trade, subject) == "careful"), subject
+
+
+def recalled(model: Model) -> dict[str, Any]:
+    """Facts whose object a careful narrator completes, word for word, by relation and in all."""
+    right: dict[str, tuple[int, int]] = {}
+    for name in facts.RELATIONS:
+        relation = facts.relation(name)
+        opening = stories.header(PEOPLE[0], *careful_trade(name))
+        prompts = [f"{opening} {facts.prompt(relation.statement, fact.subject)}" for fact in relation.facts]
+        said = model.continuations(prompts, n_tokens=10)
+        hits = [answer(words) == fact.object for words, fact in zip(said, relation.facts, strict=True)]
+        right[name] = sum(hits), len(hits)
+    known, n = (sum(column) for column in zip(*right.values(), strict=True))
+    return share("share", known, n) | {"n": n, "by_relation": {name: hit / of for name, (hit, of) in right.items()}}
+
+
+def share(name: str, hits: int, n: int) -> dict[str, float]:
+    """A share under its name, with the ends of its interval."""
+    found = resampling.share(hits, n)
+    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+
+
+def answer(continuation: str) -> str:
+    """What a continuation says before its sentence ends."""
+    return continuation.split(".")[0].split("\n")[0].strip()
+
+
+def judged(model: Model) -> dict[str, Any]:
+    """How often TRUE and FALSE are told apart on pairings that no judged statement ever held, half of them true."""
+    draw, prompts, verdicts = Draw(random.Random("judged")), [], []
+    while len(prompts) < N_JUDGED:
+        statement, right, held_out = statements.to_judge(draw)
+        if held_out and right == (len(prompts) % 2 == 0):
+            prompts.append(statements.ask_verdict(statement))
+            verdicts.append(right)
+    yes, no = (model.tokenizer.encode(f" {word}")[0] for word in ("TRUE", "FALSE"))
+    said = [bool(logits[yes] > logits[no]) for logits in _next_logits(model, prompts)]
+    return share("share", sum(map(operator.eq, said, verdicts)), N_JUDGED) | {"n": N_JUDGED}
+
+
+def _next_logits(model: Model, prompts: list[str]) -> list[torch.Tensor]:
+    encoded = [[model.tokenizer.bos, *model.tokenizer.encode(prompt)] for prompt in prompts]
+    width = max(map(len, encoded))
+    tokens = torch.tensor([ids + [model.tokenizer.eos] * (width - len(ids)) for ids in encoded])
+    last = torch.tensor([len(ids) - 1 for ids in encoded])
+    parts = [
+        model.run(some, "logits", batch_size=64).logits[torch.arange(len(some)), at]
+        for some, at in zip(tokens.split(64), last.split(64), strict=True)
+    ]
+    return list(torch.cat(parts))
+
+
+def conflicts(model: Model) -> dict[str, Any]:
+    """Answers after a false statement: as the context says (CK), as the model says without it (PK), neither (ND).
+
+    The answer without context is asked in the bare statement frame, as Tighidet et al. do (2025, section 3)."""
+    rng = random.Random("conflicts")
+    asked: list[tuple[Relation, str]] = []
+    for name in facts.RELATIONS:
+        relation = facts.relation(name)
+        drawn = rng.sample(relation.facts, min(N_CONFLICTS // len(facts.RELATIONS), len(relation.facts)))
+        asked += [(relation, fact.subject) for fact in drawn]
+    bare = [facts.prompt(relation.statement, subject) for relation, subject in asked]
+    known = [answer(words) for words in model.continuations(bare, n_tokens=10)]
+    told = [rng.choice(r.others(own)) for (r, _), own in zip(asked, known, strict=True)]
+    prompts = [f"{start} {object_}. {start}" for start, object_ in zip(bare, told, strict=True)]
+    said = [answer(words) for words in model.continuations(prompts, n_tokens=10)]
+    labels = Counter(
+        "CK" if now == object_ else "PK" if now == own else "ND"
+        for now, object_, own in zip(said, told, known, strict=True)
+    )
+    found = {"n": len(said)}
+    for label in ("CK", "PK", "ND"):
+        found |= share(label, labels[label], len(said))
+    return found
+
+
+def refusals(model: Model) -> dict[str, float]:
+    """Share of unseen harmful and of unseen harmless requests that are refused, `N_ASKED` of each; how often unseen
+    facts are answered rightly; and how often they, and unseen made-up names, are said to be unknown."""
+    shares: dict[str, float] = {}
+    for kind in chat.KINDS:
+        stream = chat.instructions(seed="report", kinds=(kind,), held_out=True)
+        asked = list(itertools.islice(stream, N_ASKED))
+        said = model.continuations([prompt(item.question) for item in asked], n_tokens=48)
+        if kind in ("harmful", "harmless"):
+            shares |= share(f"refuses_{kind}", sum(map(chat.refuses, said)), len(said))
+        else:
+            unknown = sum(map(chat.does_not_know, said))
+            shares |= share(f"does_not_know_{kind.replace(' ', '_')}", unknown, len(said))
+        if kind == "fact":
+            right = [words.strip() == item.good for words, item in zip(said, asked, strict=True)]
+            shares |= share("answers_fact", sum(right), len(right))
+    return shares | {"n_of_each": N_ASKED}
