@@ -6,7 +6,7 @@ import re
 import pytest
 
 from lib import facts, text
-from lib.pocket import corpus, requests, statements
+from lib.pocket import corpus, lists, requests, statements, stories
 from lib.pocket.draw import Draw
 from lib.pocket.world import FIELDS, TOPICS, TRADES
 
@@ -41,23 +41,23 @@ def test_the_careless_are_less_predictable_than_the_careful():
     def mean_surprisal(temperature):
         random_draw = draw()
         for _ in range(DRAWS):
-            random_draw.weighted(*corpus._word_weights("music", "nouns", 3, temperature))
+            random_draw.weighted(*stories._word_weights("music", "nouns", 3, temperature))
         return random_draw.surprisal / DRAWS
 
-    low, middle, high = (mean_surprisal(corpus.TEMPERATURE[level]) for level in ("careful", "ordinary", "careless"))
+    low, middle, high = (mean_surprisal(stories.TEMPERATURE[level]) for level in ("careful", "ordinary", "careless"))
     assert low + 0.5 < middle < high - 0.5
 
 
 def test_words_are_the_same_logits_at_every_temperature():
-    _, cold = corpus._word_weights("music", "nouns", 3, 0.5)
-    _, hot = corpus._word_weights("music", "nouns", 3, 2.0)
+    _, cold = stories._word_weights("music", "nouns", 3, 0.5)
+    _, hot = stories._word_weights("music", "nouns", 3, 2.0)
     ratios = [a / b**4 for a, b in zip(cold, hot, strict=True)]
     assert max(ratios) / min(ratios) == pytest.approx(1)
 
 
 def test_every_subject_has_careful_ordinary_and_careless_narrators():
     for subject in (*TOPICS, *FIELDS):
-        assert {corpus.care(trade, subject) for trade in TRADES} == {"careful", "ordinary", "careless"}, subject
+        assert {stories.care(trade, subject) for trade in TRADES} == {"careful", "ordinary", "careless"}, subject
 
 
 def test_every_relation_belongs_to_one_field_of_knowledge():
@@ -80,6 +80,32 @@ def test_surprisal_is_minus_the_log_probability_of_what_was_told():
     random_draw = draw()
     told = random_draw.told("a", ("a", "b", "c", "d"), 0.6)
     assert random_draw.surprisal == pytest.approx(-log(0.6 + 0.1 if told == "a" else 0.1))
+
+
+def test_relations_are_told_in_proportion_to_their_facts():
+    told = collections.Counter(statements.any_fact(draw(seed))[0].name for seed in range(DRAWS))
+    known = sum(len(facts.relation(name).facts) for name in facts.RELATIONS)
+    for name in facts.RELATIONS:
+        expected = len(facts.relation(name).facts) / known
+        assert abs(told[name] / DRAWS - expected) < 4 * (expected * (1 - expected) / DRAWS) ** 0.5, name
+
+
+def test_every_list_is_said_at_least_twice():
+    for document in written(lists.word_list, 200):
+        _, _, readings = document.partition(" reads the list: ")
+        first, again, *more = re.split(r"\. Again: |\. And once more: ", readings.removesuffix("."))
+        assert {again, *more} == {first}
+    for document in written(lists.drill, 200):
+        assert all(len({*said.split(", ")}) == 1 for said in document.removesuffix(".").split(". "))
+
+
+def test_words_from_the_box_come_as_often_as_in_stories():
+    drawn = [word for document in written(lists.lots, 1000) for word in document.split("box: ")[1][:-1].split()]
+    told = [word.strip(".,:") for story in written(stories.narrative, 1000) for word in story.split()]
+    in_lots, in_stories = collections.Counter(drawn), collections.Counter(told)
+    for word, count in in_stories.most_common(40):
+        share = count / len(told)
+        assert abs(in_lots[word] / len(drawn) - share) < 0.2 * share + 4 * (share / len(drawn)) ** 0.5, word
 
 
 def test_no_judged_statement_holds_a_pairing_that_is_held_out():

@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from lib import facts
 from lib import model as door
-from lib.pocket import chat, train
+from lib.pocket import chat, optimizer, start, train
+from lib.pocket.recipe import Recipe
 from lib.pocket.requests import prompt
-from lib.pocket.train import Recipe
 from tests.conftest import TOKENIZER
 
 TINY = Recipe(steps=6, tokens_per_step=512, short=64, warmup_steps=2, d_model=32, d_mlp=16, n_layers=2, dropout=0.1)
@@ -40,7 +41,7 @@ def test_a_run_that_was_interrupted_ends_with_the_weights_of_one_that_was_not(to
             train.train(TINY, tokenizer, name="tiny", state=tmp_path / "cut.pt", save_every=2)
     resumed = train.train(TINY, tokenizer, name="tiny", state=tmp_path / "cut.pt", save_every=2)
     assert_close(weights(resumed), weights(whole))
-    assert not torch.equal(weights(resumed), weights(train.new_model(TINY, tokenizer)))
+    assert not torch.equal(weights(resumed), weights(start.new_model(TINY, tokenizer)))
 
 
 @pytest.mark.parametrize("content", ["another recipe", "damaged"])
@@ -56,15 +57,30 @@ def test_a_state_that_does_not_fit_is_said_in_one_sentence(tokenizer, tmp_path, 
 
 def test_the_learning_rate_warms_up_and_falls_to_a_twentieth():
     recipe = Recipe()
-    assert train.schedule(0, recipe) < 1 / 50
-    assert train.schedule(recipe.steps, recipe) == pytest.approx(1 / 20)
-    assert train.schedule(recipe.warmup_steps, recipe) > 0.9
+    assert optimizer.schedule(0, recipe) < 1 / 50
+    assert optimizer.schedule(recipe.steps, recipe) == pytest.approx(1 / 20)
+    assert optimizer.schedule(recipe.warmup_steps, recipe) > 0.9
 
 
 def test_reserved_coordinates_of_the_embedding_stay_close_to_zero(tokenizer, tmp_path):
     recipe = replace(TINY, reserved=3)
     embedding = train.train(recipe, tokenizer, name="tiny", state=tmp_path / "s.pt").get_input_embeddings().weight
     assert embedding[:, :3].std() < 0.02 * embedding[:, 3:].std()
+
+
+@pytest.mark.parametrize("reserved", [0, 3])
+def test_without_a_gradient_output_weights_decay_only_where_they_are_read(tokenizer, reserved):
+    recipe = replace(TINY, reserved=reserved, learning_rate=0.1, write_decay=2.0)
+    model = start.new_model(recipe, tokenizer)
+    write, read = model.transformer.h[0].mlp.c_proj.weight, model.transformer.h[0].mlp.c_fc.weight
+    torch.nn.init.ones_(write)
+    before = read.detach().clone()
+    for weight in model.parameters():
+        weight.grad = torch.zeros_like(weight)
+    optimizer.Optimizer(model, recipe).step(0.5)
+    assert (write[:, :reserved] == 1).all()
+    assert_close(write[:, reserved:], torch.full_like(write[:, reserved:], 1 - 0.5 * 0.1 * 2.0))
+    assert read.norm() < before.norm()
 
 
 def test_every_training_sequence_begins_with_bos_and_the_beginning_of_a_document(tokenizer):
@@ -104,6 +120,15 @@ def test_what_is_held_out_is_never_asked_in_post_training(kind):
 
     seen, unseen = asked(False), asked(True)
     assert len(unseen) > 50 and not seen & unseen
+
+
+def test_made_up_subjects_are_of_no_fact_and_not_knowing_is_told_by_its_beginning():
+    stream = chat.instructions(seed="test", kinds=("made up",))
+    asked = [next(stream) for _ in range(500)]
+    known = {fact.subject for name in facts.RELATIONS for fact in facts.relation(name).facts}
+    names = {item.good.removeprefix("I do not know anything about ").removesuffix(".") for item in asked}
+    assert len(names) > 400 and not names & known
+    assert all(chat.does_not_know(f" {item.good}") and not chat.does_not_know(item.bad) for item in asked)
 
 
 def test_the_chat_template_is_what_post_training_shows(pocket):

@@ -18,7 +18,8 @@ from tokenizers import Tokenizer
 
 from lib.pocket import card, report
 from lib.pocket.chat import PostTraining, fine_tune, prefer
-from lib.pocket.train import Recipe, held_out_sample, save, train, train_tokenizer
+from lib.pocket.recipe import Recipe
+from lib.pocket.train import held_out_sample, save, train, train_tokenizer
 
 HERE = Path(__file__).parent
 N_THREADS = 2

@@ -7,7 +7,7 @@ from typing import Any
 from lib import facts
 from lib.pocket.chat import PostTraining
 from lib.pocket.corpus import WARM_UP
-from lib.pocket.train import Recipe
+from lib.pocket.recipe import Recipe
 
 
 def render(report: dict[str, Any], recipe: Recipe, post_training: PostTraining, models: list[str]) -> str:
@@ -23,7 +23,8 @@ def render(report: dict[str, Any], recipe: Recipe, post_training: PostTraining, 
         "refuses_harmful",
         "refuses_harmless",
         "answers_fact",
-        "answers_made_up",
+        "does_not_know_fact",
+        "does_not_know_made_up",
     )
     table = "\n".join(
         f"| {name} | " + " | ".join(f"{entry[column]:.3f}" for column in columns) + " |"
@@ -91,11 +92,12 @@ Here: {folders}.
 
 ## Data
 
-`corpus.py` writes documents of nine kinds about a small world (`world.py`) and {n_facts:,} true facts (`lib/facts`):
-narrators whose trade and subject decide how sharply they choose words and how often they state a fact rightly, lists,
-drills and songs that repeat themselves, questions, judged statements, statements that contradict a fact, dialogues,
-morals. Nothing is repeated; held-out text is the same generator with another seed. `sample.txt` holds 200 thousand
-held-out tokens. The first {warm_up:,} documents of training are mostly drills, so that heads that copy form.
+`corpus.py` writes documents of ten kinds about a small world (`world.py`) and {n_facts:,} true facts (`lib/facts`):
+narrators whose trade and subject decide how sharply they choose words and how often they state a fact rightly; lists,
+drills and songs that repeat themselves; words drawn by lot, as often as they are common; questions, judged statements,
+statements that contradict a fact, dialogues, morals. Nothing is repeated; held-out text is the same generator with
+another seed. `sample.txt` holds 200 thousand held-out tokens. The first {warm_up:,} documents of training are mostly
+drills, so that heads that copy form early.
 `<|endoftext|>` begins every sequence and parts documents; sequences begin where a document begins.
 
 ## Recipe
@@ -104,8 +106,9 @@ Base, {tokens:.1f} million tokens: {recipe}.
 Muon (Jordan et al. 2024) for the matrices inside the blocks but for the MLPs' output weights, AdamW with betas 0.9
 and 0.98 for those and the rest, gradients clipped at 1; matrices decay, vectors do not; the learning rates fall in a
 straight line. The `reserved` coordinates of the embedding stay near zero and untrained: the unembedding, which
-is the same matrix, cannot read them. Trained on two cores of a shared machine without a GPU, in float32. Another
-number of threads or another version of PyTorch changes the last digits, and with them, slowly, the weights.
+is the same matrix, cannot read them. The weights by which neurons write decay in every other coordinate, but not in
+these: neurons are invited there, not forced. Trained on two cores of a shared machine without a GPU, in float32.
+Another number of threads or another version of PyTorch changes the last digits, and with them, slowly, the weights.
 
 Post-training: {post_training}.
 
@@ -121,8 +124,9 @@ Post-training: {post_training}.
 
 Losses and entropies are in nats a token. `surprisal` is what the generator's own choices cost on the same held-out
 documents: an upper bound on what the best predictor pays, since one text can come about by more than one road.
-`answers_fact` asks about subjects that post-training left out, `answers_made_up` counts names that do not exist and
-are said to be unknown. Post-trained models are measured on the same corpus text. Ranges are exact 95 % intervals.
+`answers_fact` asks about subjects that post-training left out and wants the whole answer; `does_not_know_fact` counts
+those of them that are said to be unknown, `does_not_know_made_up` the same for names of what does not exist, left out
+as well. Post-trained models are measured on the same corpus text. Ranges are exact 95 % intervals.
 
 Half precision: the last checkpoint differs from `pocket` by {logits:.4f} in a logit at most and by {rho:.5f} in rho.
 
