@@ -262,7 +262,7 @@ def test_the_series_is_held_to_its_tolerance_where_predictions_are_nearly_certai
 def test_ranks_are_counted_again_where_a_token_comes_from_outside_the_likeliest(pocket, monkeypatch):
     monkeypatch.setattr(cumulant, "HEAD", 16)
     monkeypatch.setattr(cumulant, "NEAR_THE_TOP", 8)
-    loud = replace(pocket, W_out=4 * pocket.W_out)
+    loud = replace(pocket, W_out=12 * pocket.W_out)
     tokens = pocket.sequences("pocket", n_sequences=2, sequence_length=80)
     frequency = torch.linspace(-1, 1, pocket.final_layer.d_vocab).log_softmax(0)
     text = {"tokens": tokens, "scored": pocket.scored(tokens), "log_unigram": frequency}

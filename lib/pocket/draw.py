@@ -23,7 +23,7 @@ class Draw:
         self.surprisal += math.log(len(options))
         return options[self.rng.randrange(len(options))]
 
-    def weighted(self, options: Sequence[T], weights: Sequence[float]) -> T:
+    def weighted(self, options: Sequence[T], weights: Sequence[float] | Sequence[int]) -> T:
         """One option with the given weights, which need not add up to one."""
         chosen = self.rng.choices(range(len(options)), weights)[0]
         self.surprisal -= math.log(weights[chosen] / sum(weights))
