@@ -41,7 +41,7 @@ def test_the_careless_are_less_predictable_than_the_careful():
     def mean_surprisal(temperature):
         random_draw = draw()
         for _ in range(DRAWS):
-            random_draw.weighted(*stories._word_weights("music", "nouns", 3, temperature))
+            random_draw.weighted(*stories._word_weights("music", "nouns", 3, temperature, 1.0))
         return random_draw.surprisal / DRAWS
 
     low, middle, high = (mean_surprisal(stories.TEMPERATURE[level]) for level in ("careful", "ordinary", "careless"))
@@ -49,10 +49,25 @@ def test_the_careless_are_less_predictable_than_the_careful():
 
 
 def test_words_are_the_same_logits_at_every_temperature():
-    _, cold = stories._word_weights("music", "nouns", 3, 0.5)
-    _, hot = stories._word_weights("music", "nouns", 3, 2.0)
+    _, cold = stories._word_weights("music", "nouns", 3, 0.5, 1.0)
+    _, hot = stories._word_weights("music", "nouns", 3, 2.0, 1.0)
     ratios = [a / b**4 for a, b in zip(cold, hot, strict=True)]
     assert max(ratios) / min(ratios) == pytest.approx(1)
+
+
+def test_a_taste_moves_words_along_the_logarithm_of_their_rank_and_nothing_else():
+    words, even = stories._word_weights("music", "nouns", 3, 1.0, 1.0)
+    _, plain = stories._word_weights("music", "nouns", 3, 1.0, 2.5)
+    for topic in TOPICS.values():
+        for rank, word in enumerate(topic.nouns, start=1):
+            at = words.index(word)
+            assert even[at] / plain[at] == pytest.approx(rank**1.5)
+
+
+def test_every_topic_has_narrators_of_more_than_one_taste_and_no_other_than_plain_even_and_fine():
+    tastes = {topic: {stories.taste_of(trade, topic) for trade in TRADES} for topic in TOPICS}
+    assert all(len(found) > 1 for found in tastes.values())
+    assert set().union(*tastes.values()) == set(stories.TASTE)
 
 
 def test_every_subject_has_careful_ordinary_and_careless_narrators():
@@ -99,12 +114,15 @@ def test_every_list_is_said_at_least_twice():
         assert all(len({*said.split(", ")}) == 1 for said in document.removesuffix(".").split(". "))
 
 
-def test_words_from_the_box_come_as_often_as_in_stories():
-    drawn = [word for document in written(lists.lots, 1000) for word in document.split("box: ")[1][:-1].split()]
-    told = [word.strip(".,:") for story in written(stories.narrative, 1000) for word in story.split()]
+@pytest.mark.parametrize("hand", list(lists.HANDS))
+def test_words_from_the_box_come_as_often_as_in_stories_or_as_the_hand_that_draws_them_makes_of_it(hand):
+    text = " ".join(written(lists.lots, 3000))
+    drawn = [word for said in re.findall(rf"with an? {hand} hand: ([^,.]*)", text) for word in said.split()]
+    told = [word.strip(".,:") for story in written(stories.narrative, 3000) for word in story.split()]
     in_lots, in_stories = collections.Counter(drawn), collections.Counter(told)
+    total = sum(count ** lists.HANDS[hand] for count in in_stories.values())
     for word, count in in_stories.most_common(40):
-        share = count / len(told)
+        share = count ** lists.HANDS[hand] / total
         assert abs(in_lots[word] / len(drawn) - share) < 0.2 * share + 4 * (share / len(drawn)) ** 0.5, word
 
 

@@ -9,7 +9,7 @@ from functools import cache
 
 from lib import facts
 from lib.pocket.draw import Draw
-from lib.pocket.stories import narrative, sentence
+from lib.pocket.stories import a, narrative, sentence
 from lib.pocket.world import PEOPLE, TOPICS
 
 
@@ -65,10 +65,26 @@ def _box() -> tuple[tuple[str, ...], tuple[int, ...]]:
     return tuple(counted), tuple(counted.values())
 
 
+HANDS = {"heavy": 1.5, "open": 1.0, "light": 0.5}
+"""How much a drawer's hand minds how common a word is."""
+
+
+@cache
+def _weights(hand: str) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Every word of the box, and how likely this hand is to draw it."""
+    words, counts = _box()
+    return words, tuple(count ** HANDS[hand] for count in counts)
+
+
 def lots(draw: Draw) -> str:
-    """Words drawn from a box and put back: each as likely as it is common, whatever came before."""
-    words = [draw.weighted(*_box()) for _ in range(draw.one(range(20, 61)))]
-    return f"{draw.one(PEOPLE)} draws words from the box: {' '.join(words)}."
+    """Words drawn from a box and put back: the more likely the more common, by the hand that draws, whatever came
+    before."""
+    drawn = []
+    for _ in range(draw.one((2, 3, 4, 5))):
+        hand = draw.one(tuple(HANDS))
+        words = [draw.weighted(*_weights(hand)) for _ in range(draw.one(range(6, 21)))]
+        drawn.append(f"with {a(hand)} hand: {' '.join(words)}")
+    return f"{draw.one(PEOPLE)} draws words from the box {', '.join(drawn)}."
 
 
 def refrain(draw: Draw) -> str:

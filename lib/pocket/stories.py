@@ -4,7 +4,8 @@ A narrator's trade is named at the start ("Anna, a sailor, writes."), a section 
 ("Of the sea:"). Narrators choose words sharply where their trade makes them careful, loosely where it
 leaves them careless, and state facts rightly as often as that care allows: the best predictor gives the
 same ranking of words at different temperatures, and must compute the temperature from trade, subject and
-the opening of the sentence together."""
+the opening of the sentence together. Narrators differ in taste as well: the words of some are plain, of others fine,
+which moves every word by how common it is, whatever it means."""
 
 import hashlib
 import math
@@ -20,6 +21,12 @@ TEMPERATURE = {"careful": 0.5, "ordinary": 1.0, "careless": 1.8}
 
 OPENING = {"As always,": 0.75, "": 1.0, "For once,": 1.33}
 """What the opening of a sentence multiplies the temperature of its words by."""
+
+TASTE = {"plain": 1.5, "even": 1.0, "fine": 0.5}
+"""How much a narrator minds how common a word is."""
+
+MANNER = {"Plainly,": 1.0, "": 0.0, "In fine words,": -1.0}
+"""What the opening of a sentence adds to that."""
 
 ON_TOPIC = 4.0
 """Nats by which a word of the topic at hand scores above a word of the same rank from elsewhere."""
@@ -38,11 +45,11 @@ def family(word: str) -> int:
 
 
 @cache
-def _scores(topic: str, part: str, called_for: int) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    """Every noun, verb or adjective of the world with its score: minus log rank, more on topic, more in the
-    family called for."""
+def _scores(topic: str, part: str, called_for: int, taste: float) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Every noun, verb or adjective of the world with its score: minus `taste` times log rank, more on topic, more
+    in the family called for."""
     scored = [
-        (word, ON_TOPIC * (other == topic) + AFFINITY * (family(word) == called_for) - math.log(rank))
+        (word, ON_TOPIC * (other == topic) + AFFINITY * (family(word) == called_for) - taste * math.log(rank))
         for other, words in TOPICS.items()
         for rank, word in enumerate(getattr(words, part), start=1)
     ]
@@ -52,10 +59,10 @@ def _scores(topic: str, part: str, called_for: int) -> tuple[tuple[str, ...], tu
 
 @cache
 def _word_weights(
-    topic: str, part: str, called_for: int, temperature: float
+    topic: str, part: str, called_for: int, temperature: float, taste: float
 ) -> tuple[tuple[str, ...], tuple[float, ...]]:
     """The words of `_scores` with their softmax weights at a temperature: the same logits at another scale."""
-    words, scores = _scores(topic, part, called_for)
+    words, scores = _scores(topic, part, called_for, taste)
     return words, tuple(math.exp(score / temperature) for score in scores)
 
 
@@ -65,7 +72,7 @@ def care(trade: str, subject: str) -> str:
     return "careful" if subject in careful else "careless" if subject in careless else "ordinary"
 
 
-def _a(word: str) -> str:
+def a(word: str) -> str:
     """The word behind its indefinite article."""
     return f"{'an' if word[0] in 'aeiou' or word.startswith('hon') else 'a'} {word}"
 
@@ -85,37 +92,45 @@ def _claim(draw: Draw, field_name: str, level: str) -> str:
     return _after(hedge, tell(draw, relation_name, HEDGE_IS_RIGHT.get(hedge, FACT_IS_RIGHT[level])))
 
 
-def sentence(draw: Draw, topic: str, temperature: float, person: str) -> str:
+def taste_of(trade: str, subject: str) -> str:
+    """What words a narrator of this trade likes on this topic: plain, even or fine."""
+    return tuple(TASTE)[hashlib.sha256(f"{trade} {subject}".encode()).digest()[0] % len(TASTE)]
+
+
+def sentence(draw: Draw, topic: str, temperature: float, person: str, *, taste: float = 1.0) -> str:
     """A sentence about a topic, its words drawn at a temperature, each with a view to the one before."""
     before = topic
 
     def word(part: str) -> str:
         nonlocal before
-        before = draw.weighted(*_word_weights(topic, part, (family(before) + 1) % N_FAMILIES, temperature))
+        before = draw.weighted(*_word_weights(topic, part, (family(before) + 1) % N_FAMILIES, temperature, taste))
         return before
 
     noun, verb, adjective = (partial(word, part) for part in ("nouns", "verbs", "adjectives"))
     frames: tuple[Callable[[], str], ...] = (
         lambda: f"The {adjective()} {noun()} {verb()} the {adjective()} {noun()}.",
         lambda: f"{person} {verb()} the {adjective()} {noun()} and the {adjective()} {noun()}.",
-        lambda: f"In the morning {person} {verb()} {_a(adjective())} {noun()}.",
+        lambda: f"In the morning {person} {verb()} {a(adjective())} {noun()}.",
         lambda: f"The {noun()} was {adjective()} and {adjective()}.",
         lambda: f"Nobody {verb()} the {noun()} near the {adjective()} {noun()}.",
         lambda: f"Then the {adjective()} {noun()} {verb()} {person}.",
-        lambda: f"It was {_a(adjective())} {noun()}.",
+        lambda: f"It was {a(adjective())} {noun()}.",
     )
     return draw.ranked(frames, 1.0)()
 
 
-def _scene(draw: Draw, topic: str, level: str, person: str) -> str:
-    """A narrator's sentence about a topic, its opening sharpening or loosening the choice of words."""
-    opening = draw.weighted(tuple(OPENING), (0.2, 0.6, 0.2))
-    return _after(opening, sentence(draw, topic, TEMPERATURE[level] * OPENING[opening], person))
+def _scene(draw: Draw, topic: str, trade: str, person: str) -> str:
+    """A narrator's sentence about a topic, its opening sharpening or loosening the choice of words, or making it
+    plainer or finer."""
+    taste, temperature = TASTE[taste_of(trade, topic)], TEMPERATURE[care(trade, topic)]
+    opening = draw.weighted(("As always,", "", "For once,", "Plainly,", "In fine words,"), (0.15, 0.5, 0.15, 0.1, 0.1))
+    taste, temperature = taste + MANNER.get(opening, 0.0), temperature * OPENING.get(opening, 1.0)
+    return _after(opening, sentence(draw, topic, temperature, person, taste=taste))
 
 
 def header(narrator: str, trade: str, subject: str) -> str:
     """How a narrator's document begins: who writes, and about what first."""
-    return f"{narrator}, {_a(trade)}, writes. Of {subject}:"
+    return f"{narrator}, {a(trade)}, writes. Of {subject}:"
 
 
 KNOWLEDGE = 0.35
@@ -137,6 +152,6 @@ def narrative(draw: Draw) -> str:
             elif knowledge:
                 sentences.append(_claim(draw, subject, level))
             else:
-                sentences.append(_scene(draw, subject, level, friend))
+                sentences.append(_scene(draw, subject, trade, friend))
         told += [header(narrator, trade, subject) if section == 0 else f"Of {subject}:", *sentences]
     return " ".join(told)
