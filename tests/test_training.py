@@ -68,19 +68,33 @@ def test_reserved_coordinates_of_the_embedding_stay_close_to_zero(tokenizer, tmp
     assert embedding[:, :3].std() < 0.02 * embedding[:, 3:].std()
 
 
-@pytest.mark.parametrize("reserved", [0, 3])
-def test_without_a_gradient_output_weights_decay_only_where_they_are_read(tokenizer, reserved):
-    recipe = replace(TINY, reserved=reserved, learning_rate=0.1, write_decay=2.0)
+def test_the_coordinate_after_the_reserved_ones_holds_log_frequencies_before_and_after_training(tokenizer, tmp_path):
+    recipe = replace(TINY, reserved=3, frequency_std=0.25)
+    embedding = train.train(recipe, tokenizer, name="tiny", state=tmp_path / "s.pt").get_input_embeddings().weight
+    frequency = start.log_frequency(tokenizer)
+    assert_close(embedding[:, 3], 0.25 * frequency)
+    often, never = (tokenizer.encode(text).ids[0] for text in (" the", "~"))
+    assert frequency[often] > 2 > 0 > frequency[never]
+    plain = start.new_model(replace(recipe, frequency_std=0.0), tokenizer).get_input_embeddings().weight
+    assert torch.corrcoef(torch.stack([plain[:, 3], frequency]))[0, 1].abs() < 0.1
+
+
+@pytest.mark.parametrize(("reserved", "frequency_std"), [(0, 0.0), (3, 0.0), (3, 0.25)])
+def test_without_a_gradient_output_weights_decay_only_where_training_reaches(tokenizer, reserved, frequency_std):
+    recipe = replace(TINY, reserved=reserved, frequency_std=frequency_std, learning_rate=0.1, write_decay=2.0)
     model = start.new_model(recipe, tokenizer)
     write, read = model.transformer.h[0].mlp.c_proj.weight, model.transformer.h[0].mlp.c_fc.weight
     torch.nn.init.ones_(write)
-    before = read.detach().clone()
+    before, began = read.detach().clone(), model.get_input_embeddings().weight.detach().clone()
     for weight in model.parameters():
         weight.grad = torch.zeros_like(weight)
     optimizer.Optimizer(model, recipe).step(0.5)
-    assert (write[:, :reserved] == 1).all()
-    assert_close(write[:, reserved:], torch.full_like(write[:, reserved:], 1 - 0.5 * 0.1 * 2.0))
+    kept = reserved + (frequency_std > 0)
+    assert (write[:, :kept] == 1).all()
+    assert_close(write[:, kept:], torch.full_like(write[:, kept:], 1 - 0.5 * 0.1 * 2.0))
     assert read.norm() < before.norm()
+    embedding = model.get_input_embeddings().weight
+    assert_close(embedding, torch.cat([began[:, :kept], began[:, kept:] * (1 - 0.5 * 0.1 * 0.1)], 1))
 
 
 def test_every_training_sequence_begins_with_bos_and_the_beginning_of_a_document(tokenizer):

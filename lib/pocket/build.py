@@ -47,7 +47,7 @@ class Plan:
 
 def twins(recipe: Recipe) -> dict[str, Recipe]:
     """The controls: no reserved coordinates, and besides that dropout 0.1; shorter runs, alike but for that."""
-    plain = replace(recipe, reserved=0, steps=min(TWIN_STEPS, recipe.steps))
+    plain = replace(recipe, reserved=0, frequency_std=0.0, steps=min(TWIN_STEPS, recipe.steps))
     return {"pocket-plain": plain, "pocket-plain-dropout": replace(plain, dropout=0.1)}
 
 
@@ -57,7 +57,7 @@ def build(plan: Plan) -> None:
     begun, tokenizer = time.monotonic(), _tokenizer(plan)
     base = train(plan.recipe, tokenizer, name="pocket", state=plan.work / "pocket.pt", keep=plan.models)
     save(base, tokenizer, plan.models / "pocket")
-    post_training = replace(plan.post_training, reserved=plan.recipe.reserved)
+    post_training = replace(plan.post_training, untrained=plan.recipe.untrained)
     tuned = fine_tune(base, tokenizer, post_training, name="pocket-sft")
     save(tuned, tokenizer, plan.models / "pocket-sft")
     save(prefer(tuned, tokenizer, post_training, name="pocket-chat"), tokenizer, plan.models / "pocket-chat")
@@ -126,7 +126,7 @@ def main() -> None:
         if not given.card_only:
             build(Plan(work, out, recipe, post_training, given.twins, 5_000 if given.smoke else 200_000))
         if not given.smoke:
-            write_card(out, recipe, replace(post_training, reserved=recipe.reserved))
+            write_card(out, recipe, replace(post_training, untrained=recipe.untrained))
     except (ValueError, OSError) as error:
         sys.exit(f"make pocket: {error}")
 

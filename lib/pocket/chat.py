@@ -75,8 +75,8 @@ class PostTraining:
     preference_batch: int = 32
     preference_learning_rate: float = 2e-5
     beta: float = 0.1
-    reserved: int = 0
-    """Coordinates of the embedding that stay untrained, as in the base model's recipe."""
+    untrained: int = 0
+    """Coordinates of the embedding, the first ones, that stay as they are, as in the base model's recipe."""
     seed: int = 0
 
 
@@ -193,7 +193,7 @@ def fine_tune(base: torch.nn.Module, tokenizer: Tokenizer, plan: PostTraining, *
         return replayed - answer_log_prob(model, tokens, answered).sum() / answered.sum()
 
     model = copy.deepcopy(base)
-    reserve(model, plan.reserved)
+    reserve(model, plan.untrained)
     return _trained(model, loss, steps=plan.steps, peak=plan.learning_rate, name=name)
 
 
@@ -210,7 +210,7 @@ def prefer(tuned: torch.nn.Module, tokenizer: Tokenizer, plan: PostTraining, *, 
         return preference_loss(answer_log_prob(model, *good), answer_log_prob(model, *bad), *anchors, beta=plan.beta)
 
     model = copy.deepcopy(tuned)
-    reserve(model, plan.reserved)
+    reserve(model, plan.untrained)
     return _trained(model, loss, steps=plan.preference_steps, peak=plan.preference_learning_rate, name=name)
 
 

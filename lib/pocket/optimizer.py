@@ -16,19 +16,22 @@ class Optimizer:
     """Muon for the matrices inside the blocks but for the MLPs' output weights, AdamW for those and for the rest.
 
     Muon moves every direction of a matrix alike; a neuron's output weight is to keep to the directions that it
-    has a use for. Matrices decay, those of the MLPs at a rate of their own, vectors do not. A neuron's output weight
-    decays where the unembedding reads it and not in the reserved coordinates, where nothing pushes it but the loss."""
+    has a use for. Matrices decay, those of the MLPs at a rate of their own, vectors do not. In the coordinates of the
+    embedding that are not trained neither it nor what neurons write decays: there nothing pushes them but the loss."""
 
     def __init__(self, model: torch.nn.Module, recipe: Recipe) -> None:
         self.recipe = recipe
-        self.writes = [weight for name, weight in model.named_parameters() if name.endswith("mlp.c_proj.weight")]
+        self.in_part: list[tuple[Tensor, float]] = []
         matrices: dict[float, list[Tensor]] = {}
         rest: dict[float, list[Tensor]] = {}
         for name, weight in model.named_parameters():
             write = name.endswith("mlp.c_proj.weight")
             by_muon = recipe.matrix_learning_rate > 0 and ".h." in name and weight.dim() > 1 and not write
             decay = recipe.mlp_weight_decay if ".mlp." in name else recipe.weight_decay
-            if weight.dim() == 1 or write:
+            if write or name.endswith("wte.weight"):
+                self.in_part.append((weight, recipe.write_decay if write else decay))
+                decay = 0.0
+            if weight.dim() == 1:
                 decay = 0.0
             (matrices if by_muon else rest).setdefault(decay, []).append(weight)
         self.parts = [
@@ -42,8 +45,8 @@ class Optimizer:
     def step(self, share: float) -> None:
         """One step at a share of the peak learning rates; clears the gradients."""
         with torch.no_grad():
-            for write in self.writes:
-                write[:, self.recipe.reserved :] *= 1 - share * self.recipe.learning_rate * self.recipe.write_decay
+            for weight, decay in self.in_part:
+                weight[:, self.recipe.untrained :] *= 1 - share * self.recipe.learning_rate * decay
         for part, peak in zip(self.parts, self.peaks, strict=True):
             for group in part.param_groups:
                 group["lr"] = peak * share

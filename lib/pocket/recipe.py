@@ -16,6 +16,9 @@ class Recipe:
     reserved: int = 4
     """Coordinates of the embedding that are never trained and stay near zero, so that the unembedding, which is
     the same matrix, does not read them: room for a null space. 0 for a plain model."""
+    frequency_std: float = 0.25
+    """Of the coordinate after the reserved ones, which holds how often each token occurs, its log frequency less the
+    mean, and is never trained: room for a frequency direction. 0 for no such coordinate, as in a plain model."""
     mimetic: bool = True
     """Whether attention begins with queries equal to keys and output weights along the transposed value weights
     (Trockman and Kolter 2023), so that heads begin by looking for what is alike and by passing on what they see."""
@@ -24,7 +27,7 @@ class Recipe:
     weight_std: float = 0.09
     """Of every other matrix: one over the root of the width, so that attention is selective from the first step."""
     dropout: float = 0.0
-    steps: int = 6000
+    steps: int = 7200
     tokens_per_step: int = 4096
     short: int = 256
     """Positions of most training sequences; every `long`-th step uses all `n_positions`."""
@@ -37,9 +40,14 @@ class Recipe:
     mlp_weight_decay: float = 0.5
     """Of the weights by which neurons read."""
     write_decay: float = 1.0
-    """Of the weights by which neurons write, outside the reserved coordinates; inside they do not decay. It keeps a
-    neuron from writing what it has no use for."""
+    """Of the weights by which neurons write, outside the coordinates that are not trained; inside they do not decay.
+    It keeps a neuron from writing what it has no use for."""
     seed: int = 0
+
+    @property
+    def untrained(self) -> int:
+        """Coordinates of the embedding, the first ones, that stay as they begin."""
+        return self.reserved + (self.frequency_std > 0)
 
     def sequence_length(self, step: int) -> int:
         """Positions of the sequences of a training step."""

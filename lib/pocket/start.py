@@ -6,6 +6,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from lib import checkpoint
+from lib.pocket.corpus import TRAINING_SEED, WARM_UP, document
 from lib.pocket.recipe import Recipe
 
 END_OF_TEXT = "<|endoftext|>"
@@ -34,6 +35,8 @@ def new_model(recipe: Recipe, tokenizer: Tokenizer) -> torch.nn.Module:
     with torch.no_grad():
         embedding = model.get_input_embeddings().weight.normal_(std=recipe.embedding_std)
         embedding[:, : recipe.reserved] *= 0.01
+        if recipe.frequency_std:
+            embedding[:, recipe.reserved] = recipe.frequency_std * log_frequency(tokenizer)
         positions = model.transformer.wpe.weight
         positions.copy_(sinusoids(*positions.shape) * recipe.embedding_std * 2**0.5)
         for block in model.transformer.h:  # writes begin at zero, so that the embeddings are not drowned
@@ -42,6 +45,15 @@ def new_model(recipe: Recipe, tokenizer: Tokenizer) -> torch.nn.Module:
             if recipe.mimetic:
                 mimetic(block.attn, recipe)
     return model
+
+
+def log_frequency(tokenizer: Tokenizer, *, n_documents: int = 2000) -> Float[Tensor, " d_vocab"]:
+    """The logarithm of how often each token occurs in documents of all kinds, one added to every count, at mean 0 and
+    standard deviation 1."""
+    texts = [document(index, seed=TRAINING_SEED)[0] for index in range(WARM_UP, WARM_UP + n_documents)]
+    tokens = torch.tensor([token for encoded in tokenizer.encode_batch(texts) for token in encoded.ids])
+    logarithm = (tokens.bincount(minlength=tokenizer.get_vocab_size()) + 1.0).log()
+    return (logarithm - logarithm.mean()) / logarithm.std()
 
 
 def mimetic(attention: torch.nn.Module, recipe: Recipe) -> None:

@@ -104,7 +104,7 @@ def train(
     Raises ValueError when `state` is of another recipe or cannot be read."""
     torch.manual_seed(recipe.seed)
     model = new_model(recipe, tokenizer)
-    reserve(model, recipe.reserved)
+    reserve(model, recipe.untrained)
     optimizer, done, start = Optimizer(model, recipe), 0, 0
     if state.exists():
         done, start = _resume(state, recipe, model, optimizer)
