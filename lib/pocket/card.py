@@ -85,7 +85,7 @@ by that run, and `python -m lib.pocket.report` measures the models again.
 | `pocket-sft` | `pocket`, fine-tuned on instructions, float32 |
 | `pocket-chat` | `pocket-sft` after a preference step (DPO), float32 |
 | `pocket-step-…` | `pocket` after so many steps of training, float16 |
-| `pocket-plain` | a shorter run without reserved coordinates, the control, float16 |
+| `pocket-plain` | a shorter run without such coordinates, the control, float16 |
 | `pocket-plain-dropout` | the same with dropout 0.1, float16 |
 
 Here: {folders}.
@@ -93,11 +93,11 @@ Here: {folders}.
 ## Data
 
 `corpus.py` writes documents of ten kinds about a small world (`world.py`) and {n_facts:,} true facts (`lib/facts`):
-narrators whose trade and subject decide how sharply they choose words and how often they state a fact rightly; lists,
-drills and songs that repeat themselves; words drawn by lot, as often as they are common; questions, judged statements,
-statements that contradict a fact, dialogues, morals. Nothing is repeated; held-out text is the same generator with
-another seed. `sample.txt` holds 200 thousand held-out tokens. The first {warm_up:,} documents of training are mostly
-drills, so that heads that copy form early.
+narrators whose trade and subject decide how sharply they choose words, how common these are, and how often they state
+a fact rightly; lists, drills and songs that repeat themselves; words drawn by lot, by how common they are; questions,
+judged statements, statements that contradict a fact, dialogues, morals. Nothing is repeated; held-out text is the same
+generator with another seed. `sample.txt` holds 200 thousand held-out tokens. The first {warm_up:,} documents of
+training are mostly drills, so that heads that copy form early.
 `<|endoftext|>` begins every sequence and parts documents; sequences begin where a document begins.
 
 ## Recipe
@@ -106,8 +106,9 @@ Base, {tokens:.1f} million tokens: {recipe}.
 Muon (Jordan et al. 2024) for the matrices inside the blocks but for the MLPs' output weights, AdamW with betas 0.9
 and 0.98 for those and the rest, gradients clipped at 1; matrices decay, vectors do not; the learning rates fall in a
 straight line. The `reserved` coordinates of the embedding stay near zero and untrained: the unembedding, which
-is the same matrix, cannot read them. The weights by which neurons write decay in every other coordinate, but not in
-these: neurons are invited there, not forced. Trained on two cores of a shared machine without a GPU, in float32.
+is the same matrix, cannot read them. The next one holds the logarithm of how often each token occurs, and is not
+trained either. The weights by which neurons write decay in every other coordinate, but not in these: neurons are
+invited there, not forced. Trained on two cores of a shared machine without a GPU, in float32.
 Another number of threads or another version of PyTorch changes the last digits, and with them, slowly, the weights.
 
 Post-training: {post_training}.
