@@ -70,6 +70,18 @@ def test_every_topic_has_narrators_of_more_than_one_taste_and_no_other_than_plai
     assert set().union(*tastes.values()) == set(stories.TASTE)
 
 
+def test_lists_of_tokens_hold_every_token_and_each_list_is_read_again():
+    rows = [lists.token_lists(draw(seed), length=256, d_vocab=500) for seed in range(200)]
+    assert {len(row) for row in rows} == {256} and {row[0] for row in rows} == {0}
+    assert {token for row in rows for token in row} == set(range(500))
+    whole = [some for row in rows for some in "".join(map(chr, row)).split(chr(0))[1:-1]]
+    assert len(whole) > 300 and all(is_read_again(some) for some in whole)
+
+
+def is_read_again(some):
+    return any(some == some[: len(some) // times] * times for times in (2, 3) if len(some) % times == 0)
+
+
 def test_every_subject_has_careful_ordinary_and_careless_narrators():
     for subject in (*TOPICS, *FIELDS):
         assert {stories.care(trade, subject) for trade in TRADES} == {"careful", "ordinary", "careless"}, subject

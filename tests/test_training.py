@@ -104,6 +104,14 @@ def test_every_training_sequence_begins_with_bos_and_the_beginning_of_a_document
     assert train.document(0, seed=train.TRAINING_SEED)[0].startswith(first.split("<|endoftext|>")[0][:40])
 
 
+def test_the_last_sequence_of_a_step_is_lists_of_random_tokens_the_same_wherever_a_run_resumes(tokenizer):
+    (first, _), (second, following) = itertools.islice(train.batches(tokenizer, TINY, step=0, start=0), 2)
+    again, _ = next(train.batches(tokenizer, TINY, step=1, start=following - 16))
+    assert torch.equal(second[-1], again[-1]) and not torch.equal(first[-1], second[-1])
+    without, _ = next(train.batches(tokenizer, replace(TINY, token_lists=0), step=0, start=0))
+    assert torch.equal(first[:-1], without[:-1]) and not torch.equal(first[-1], without[-1])
+
+
 def test_at_least_eight_checkpoints_are_kept_each_about_twice_as_far_as_the_last():
     steps = Recipe().checkpoints()
     assert len(steps) >= 8 and steps[0] == 0 and steps[-1] == Recipe().steps

@@ -97,7 +97,8 @@ narrators whose trade and subject decide how sharply they choose words, how comm
 a fact rightly; lists, drills and songs that repeat themselves; words drawn by lot, by how common they are; questions,
 judged statements, statements that contradict a fact, dialogues, morals. Nothing is repeated; held-out text is the same
 generator with another seed. `sample.txt` holds 200 thousand held-out tokens. The first {warm_up:,} documents of
-training are mostly drills, so that heads that copy form early.
+training are mostly drills, so that heads that copy form early. One sequence of every step is no text but lists of
+random tokens, read again: text never holds some of the tokens, and heads that copy whatever comes form here.
 `<|endoftext|>` begins every sequence and parts documents; sequences begin where a document begins.
 
 ## Recipe

@@ -32,6 +32,9 @@ class Recipe:
     short: int = 256
     """Positions of most training sequences; every `long`-th step uses all `n_positions`."""
     long: int = 8
+    token_lists: int = 1
+    """Sequences of every step that are lists of random tokens, read again, and no text: the only ones in which every
+    token of the vocabulary occurs. A step has 16 sequences, or 8 where they are long."""
     learning_rate: float = 3e-3
     matrix_learning_rate: float = 1e-2
     """Of Muon, which trains the matrices inside the blocks; 0 leaves them to AdamW like all the rest."""

@@ -6,6 +6,7 @@ last saved state and sees the same batches as a run that was never interrupted."
 import copy
 import itertools
 import json
+import random
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 
 from lib.pocket.corpus import HELD_OUT_SEED, TRAINING_SEED, document, documents
+from lib.pocket.draw import Draw
+from lib.pocket.lists import token_lists
 from lib.pocket.optimizer import Optimizer, schedule
 from lib.pocket.recipe import Recipe
 from lib.pocket.start import END_OF_TEXT, new_model, reserve
@@ -52,12 +55,12 @@ def batches(
     """Training batches from a step and a document on, each with the number of the next unused document.
 
     A sequence is BOS and then whole documents parted by EOS, the last one cut where the sequence ends: a
-    narrator is always introduced before he is quoted."""
-    end = tokenizer.token_to_id(END_OF_TEXT)
+    narrator is always introduced before he is quoted. The last ones of a batch are lists of random tokens."""
+    end, d_vocab = tokenizer.token_to_id(END_OF_TEXT), tokenizer.get_vocab_size()
     for at in itertools.count(step):
         length, rows = recipe.sequence_length(at), []
         pending: list[list[int]] = []
-        while len(rows) < recipe.tokens_per_step // length:
+        while len(rows) < recipe.tokens_per_step // length - recipe.token_lists:
             row = [end]
             while len(row) < length:
                 if not pending:
@@ -66,6 +69,9 @@ def batches(
                     pending = [encoded.ids for encoded in tokenizer.encode_batch(texts)]
                 row += [*pending.pop(0), end]
             rows.append(row[:length])
+        for number in range(recipe.token_lists):
+            draw = Draw(random.Random(f"token lists {at} {number}"))
+            rows.append(token_lists(draw, length=length, d_vocab=d_vocab))
         yield torch.tensor(rows), start
 
 
