@@ -104,12 +104,17 @@ def test_every_training_sequence_begins_with_bos_and_the_beginning_of_a_document
     assert train.document(0, seed=train.TRAINING_SEED)[0].startswith(first.split("<|endoftext|>")[0][:40])
 
 
-def test_the_last_sequence_of_a_step_is_lists_of_random_tokens_the_same_wherever_a_run_resumes(tokenizer):
-    (first, _), (second, following) = itertools.islice(train.batches(tokenizer, TINY, step=0, start=0), 2)
-    again, _ = next(train.batches(tokenizer, TINY, step=1, start=following - 16))
-    assert torch.equal(second[-1], again[-1]) and not torch.equal(first[-1], second[-1])
-    without, _ = next(train.batches(tokenizer, replace(TINY, token_lists=0), step=0, start=0))
-    assert torch.equal(first[:-1], without[:-1]) and not torch.equal(first[-1], without[-1])
+def test_long_steps_end_with_lists_of_random_tokens_the_same_wherever_a_run_resumes(tokenizer):
+    recipe = replace(TINY, n_positions=128, long=2)
+    (short, following), (long, _) = itertools.islice(train.batches(tokenizer, recipe, step=0, start=0), 2)
+    again, _ = next(train.batches(tokenizer, recipe, step=1, start=following))
+    assert short.shape == (8, 64) and long.shape == (4, 128) and torch.equal(long[-1], again[-1])
+    other, _ = next(train.batches(tokenizer, recipe, step=3, start=following))
+    assert torch.equal(long[:-1], other[:-1]) and not torch.equal(long[-1], other[-1])
+    without, _ = next(train.batches(tokenizer, replace(recipe, token_lists=0), step=1, start=following))
+    assert not torch.equal(long[-1], without[-1])
+    begun = [tokenizer.decode(row[1:20].tolist()) for row in (*short, *long[:-1], *without)]
+    assert len(begun) == 8 + 3 + 4 and all(text.isascii() for text in begun)
 
 
 def test_at_least_eight_checkpoints_are_kept_each_about_twice_as_far_as_the_last():

@@ -38,6 +38,8 @@ def render(report: dict[str, Any], recipe: Recipe, post_training: PostTraining, 
         recipe=_listed(asdict(recipe)),
         post_training=_listed(asdict(post_training)),
         warm_up=WARM_UP,
+        long=recipe.long,
+        token_lists=recipe.token_lists,
         tokens=recipe.steps * recipe.tokens_per_step / 1e6,
         logits=report["half_precision"]["largest_logit_difference"],
         rho=report["half_precision"]["largest_rho_difference"],
@@ -97,8 +99,9 @@ narrators whose trade and subject decide how sharply they choose words, how comm
 a fact rightly; lists, drills and songs that repeat themselves; words drawn by lot, by how common they are; questions,
 judged statements, statements that contradict a fact, dialogues, morals. Nothing is repeated; held-out text is the same
 generator with another seed. `sample.txt` holds 200 thousand held-out tokens. The first {warm_up:,} documents of
-training are mostly drills, so that heads that copy form early. One sequence of every step is no text but lists of
-random tokens, read again: text never holds some of the tokens, and heads that copy whatever comes form here.
+training are mostly drills, so that heads that copy form early. Every {long} steps, {token_lists} sequence is no
+text but lists of random tokens, read again: text never holds some of the tokens, and heads that copy whatever comes
+form here.
 `<|endoftext|>` begins every sequence and parts documents; sequences begin where a document begins.
 
 ## Recipe

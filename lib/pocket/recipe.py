@@ -27,14 +27,14 @@ class Recipe:
     weight_std: float = 0.09
     """Of every other matrix: one over the root of the width, so that attention is selective from the first step."""
     dropout: float = 0.0
-    steps: int = 7200
+    steps: int = 8000
     tokens_per_step: int = 4096
     short: int = 256
     """Positions of most training sequences; every `long`-th step uses all `n_positions`."""
     long: int = 8
     token_lists: int = 1
-    """Sequences of every step that are lists of random tokens, read again, and no text: the only ones in which every
-    token of the vocabulary occurs. A step has 16 sequences, or 8 where they are long."""
+    """Long sequences of a step, of 8, that are lists of random tokens, read again, and no text: the only ones in which
+    every token of the vocabulary occurs."""
     learning_rate: float = 3e-3
     matrix_learning_rate: float = 1e-2
     """Of Muon, which trains the matrices inside the blocks; 0 leaves them to AdamW like all the rest."""
@@ -55,6 +55,10 @@ class Recipe:
     def sequence_length(self, step: int) -> int:
         """Positions of the sequences of a training step."""
         return self.n_positions if step % self.long == self.long - 1 else self.short
+
+    def n_token_lists(self, step: int) -> int:
+        """Sequences of a training step that are lists of random tokens."""
+        return self.token_lists if self.sequence_length(step) == self.n_positions else 0
 
     def checkpoints(self) -> list[int]:
         """Steps after which the weights are kept: none, then powers of two, then the last."""

@@ -55,12 +55,12 @@ def batches(
     """Training batches from a step and a document on, each with the number of the next unused document.
 
     A sequence is BOS and then whole documents parted by EOS, the last one cut where the sequence ends: a
-    narrator is always introduced before he is quoted. The last ones of a batch are lists of random tokens."""
+    narrator is always introduced before he is quoted. The last ones of some batches are lists of random tokens."""
     end, d_vocab = tokenizer.token_to_id(END_OF_TEXT), tokenizer.get_vocab_size()
     for at in itertools.count(step):
-        length, rows = recipe.sequence_length(at), []
+        length, n_lists, rows = recipe.sequence_length(at), recipe.n_token_lists(at), []
         pending: list[list[int]] = []
-        while len(rows) < recipe.tokens_per_step // length - recipe.token_lists:
+        while len(rows) < recipe.tokens_per_step // length - n_lists:
             row = [end]
             while len(row) < length:
                 if not pending:
@@ -69,7 +69,7 @@ def batches(
                     pending = [encoded.ids for encoded in tokenizer.encode_batch(texts)]
                 row += [*pending.pop(0), end]
             rows.append(row[:length])
-        for number in range(recipe.token_lists):
+        for number in range(n_lists):
             draw = Draw(random.Random(f"token lists {at} {number}"))
             rows.append(token_lists(draw, length=length, d_vocab=d_vocab))
         yield torch.tensor(rows), start
