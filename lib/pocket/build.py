@@ -47,7 +47,7 @@ class Plan:
 
 def twins(recipe: Recipe) -> dict[str, Recipe]:
     """The controls: no reserved coordinates, and besides that dropout 0.1; shorter runs, alike but for that."""
-    plain = replace(recipe, reserved=0, frequency_std=0.0, steps=min(TWIN_STEPS, recipe.steps), settled=0)
+    plain = replace(recipe, reserved=0, frequency_std=0.0, steps=min(TWIN_STEPS, recipe.steps))
     return {"pocket-plain": plain, "pocket-plain-dropout": replace(plain, dropout=0.1)}
 
 
@@ -105,7 +105,7 @@ def write_card(out: Path, recipe: Recipe, post_training: PostTraining) -> None:
     (out / "README.md").write_text(card.render(found, recipe, post_training, sorted(p.name for p in models.iterdir())))
 
 
-SMOKE = Recipe(steps=40, settled=0, tokens_per_step=2048, warmup_steps=10)
+SMOKE = Recipe(steps=40, tokens_per_step=2048, warmup_steps=10)
 SMOKE_POST_TRAINING = PostTraining(steps=5, batch=8, preference_steps=5, preference_batch=8)
 
 

@@ -109,11 +109,10 @@ form here.
 Base, {tokens:.1f} million tokens: {recipe}.
 Muon (Jordan et al. 2024) for the matrices inside the blocks but for the MLPs' output weights, AdamW with betas 0.9
 and 0.98 for those and the rest, gradients clipped at 1; matrices decay, vectors do not; the learning rates fall in a
-straight line to a twentieth and stay there for the `settled` steps. The `reserved` coordinates of the embedding stay
-near zero and untrained: the unembedding, which is the same matrix, cannot read them. The next one holds the logarithm
-of how often each token occurs, and is not trained either. The weights by which neurons write decay in every other
-coordinate, but not in these: neurons are invited there, not forced. Trained on two cores of a shared machine without a
-GPU, in float32.
+straight line. The `reserved` coordinates of the embedding stay near zero and untrained: the unembedding, which
+is the same matrix, cannot read them. The next one holds the logarithm of how often each token occurs, and is not
+trained either. The weights by which neurons write decay in every other coordinate, but not in these: neurons are
+invited there, not forced. Trained on two cores of a shared machine without a GPU, in float32.
 Another number of threads or another version of PyTorch changes the last digits, and with them, slowly, the weights.
 
 Post-training: {post_training}.

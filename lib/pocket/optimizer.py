@@ -7,9 +7,9 @@ from lib.pocket.recipe import Recipe
 
 
 def schedule(step: int, recipe: Recipe) -> float:
-    """Share of the peak learning rate: linear warm-up, a straight line to a twentieth, and there it stays."""
+    """Share of the peak learning rate: linear warm-up, then a straight line to a twentieth."""
     warm = min(1.0, (step + 1) / recipe.warmup_steps)
-    return warm * (1 - 0.95 * min(1.0, step / (recipe.steps - recipe.settled)))
+    return warm * (1 - 0.95 * step / recipe.steps)
 
 
 class Optimizer:

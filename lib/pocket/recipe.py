@@ -27,9 +27,7 @@ class Recipe:
     weight_std: float = 0.09
     """Of every other matrix: one over the root of the width, so that attention is selective from the first step."""
     dropout: float = 0.0
-    steps: int = 9200
-    settled: int = 1200
-    """Steps at the end that are taken at a twentieth of the peak learning rates; until then these fall in a line."""
+    steps: int = 8000
     tokens_per_step: int = 4096
     short: int = 256
     """Positions of most training sequences; every `long`-th step uses all `n_positions`."""
