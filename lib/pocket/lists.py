@@ -43,7 +43,7 @@ def word_list(draw: Draw) -> str:
 def token_lists(draw: Draw, *, length: int, d_vocab: int) -> list[int]:
     """Tokens and no text: a sequence of so many that begins with BOS and holds lists of random tokens, each read two or
     three times and ended by EOS. BOS and EOS are token 0; all others are equally likely."""
-    tokens, lengths = [0], range(2, max(3, length // 2))
+    tokens, lengths = [0], range(2, length // 2)
     while len(tokens) < length:
         some = [draw.one(range(1, d_vocab)) for _ in range(draw.weighted(lengths, [1 / n for n in lengths]))]
         tokens += [*some * draw.one((2, 2, 3)), 0]

@@ -33,7 +33,7 @@ class Recipe:
     """Positions of most training sequences; every `long`-th step uses all `n_positions`."""
     long: int = 8
     token_lists: int = 1
-    """Long sequences of a step, of 8, that are lists of random tokens, read again, and no text: the only ones in which
+    """How many sequences of a long step are lists of random tokens, read again, and no text: the only ones in which
     every token of the vocabulary occurs."""
     learning_rate: float = 3e-3
     matrix_learning_rate: float = 1e-2
