@@ -5,7 +5,7 @@ A claim says where its statistic lies (`above`, `below`, `within`), or only whic
 models. A claim of the form "A and not B" has its second half in `but`. A published value can be reproduced, or
 missed, only on a model that it was published for; any other model tests the direction alone."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -43,7 +43,7 @@ class Published(Strict):
     """The ends of the range that counts as the same result."""
 
     @model_validator(mode="after")
-    def _holds_its_value(self) -> Self:
+    def _holds_its_value(self) -> "Published":
         if not self.lowest <= self.value <= self.highest:
             raise ValueError(f"the range {self.lowest:g} … {self.highest:g} does not hold its own value {self.value:g}")
         return self
@@ -67,7 +67,7 @@ class Condition(Strict):
         return regions[0] if regions else None
 
     @model_validator(mode="after")
-    def _has_one_region(self) -> Self:
+    def _has_one_region(self) -> "Condition":
         given = [name for name in ("above", "below", "within") if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"a test has one of above, below and within, got {' and '.join(given)}")
@@ -80,7 +80,7 @@ class SecondHalf(Condition):
     """What a claim "A and not B" says about B: a statistic of its own and where that has to lie."""
 
     @model_validator(mode="after")
-    def _says_something(self) -> Self:
+    def _says_something(self) -> "SecondHalf":
         if self.region is None:
             raise ValueError("but needs above, below or within")
         return self
@@ -105,7 +105,7 @@ class Entry(Condition):
     """Why no chapter tests the claim; empty where one does."""
 
     @model_validator(mode="after")
-    def _could_fail(self) -> Self:
+    def _could_fail(self) -> "Entry":
         if self.region is None and not self.published and not self.reason:
             raise ValueError("it cannot fail; give it above, below, within or published, or a reason not to be tested")
         if self.region is None and self.but:
