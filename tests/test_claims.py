@@ -135,6 +135,12 @@ def test_what_was_held_or_differed_though_nothing_was_decided_is_inconclusive():
     assert (verdict, reason) == ("inconclusive", "the lower end of the interval, 0.9, does not lie above 1")
 
 
+def test_a_reason_rounds_an_end_of_the_interval_but_never_into_the_region():
+    number = claim(published=PUBLISHED)
+    assert "upper end of the interval, 0.951, does not" in judge(number, 0.7, 0.95123, model=GPT2)[1]
+    assert "upper end of the interval, 0.95001, does not" in judge(number, 0.7, 0.95001, model=GPT2)[1]
+
+
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
     [

@@ -67,8 +67,13 @@ class Region:
     def _sticks_out(self, low: float, high: float) -> str:
         if self.contains(low) or self.contains(high):
             end, at = ("upper", high) if self.contains(low) else ("lower", low)
-            return f"the {end} end of the interval, {at:g}, does not lie {self.name}"
-        return f"neither end of the interval, {low:g} nor {high:g}, lies {self.name}"
+            return f"the {end} end of the interval, {self._outside(at)}, does not lie {self.name}"
+        return f"neither end of the interval, {self._outside(low)} nor {self._outside(high)}, lies {self.name}"
+
+    def _outside(self, value: float) -> str:
+        """Three significant digits of a number outside; all of them where three would put it inside."""
+        short = f"{value:.3g}"
+        return repr(value) if self.contains(float(short)) else short
 
 
 def _does(inside: bool) -> str:
