@@ -87,7 +87,7 @@ def of_means(
     `statistic` takes the means of many resamples at once and returns one number for each. Where torch can
     differentiate it the interval is bootstrap-t; where it cannot (it counts or ranks), expanded percentile.
     Raises ValueError with fewer than `FEWEST` sequences, or when the statistic is not finite."""
-    value = value.double().cpu().flatten(1) if value.ndim == 1 else value.double().cpu()
+    value = value.double().cpu()
     weight = drawing.weights(len(value), generator=generator, n_resamples=n_resamples)
     whole, error = _with_error(statistic, value, torch.full_like(weight[:1], 1 / len(value)))
     if not whole.isfinite().all():
@@ -103,7 +103,7 @@ def of_means(
 def mean_of_sequences(value: Float[Tensor, " sequence"], *, n: int, generator: torch.Generator) -> Estimate:
     """Mean over sequences of equal weight, with its bootstrap-t interval; `n` tokens are behind it. Errors as in
     `of_means`."""
-    return of_means(lambda mean: mean[:, 0], value[:, None], n=n, generator=generator)
+    return of_means(lambda mean: mean, value, n=n, generator=generator)
 
 
 def _with_error(
@@ -112,12 +112,13 @@ def _with_error(
     """The statistic under some weights of the sequences and its standard error by the delta method: the gradient
     says how far each sequence moves it. None where there is no gradient."""
     with torch.enable_grad():
-        means = (weight @ value.flatten(1)).requires_grad_()
+        flat = value.reshape(len(value), -1)
+        means = (weight @ flat).requires_grad_()
         found = statistic(means.view(len(weight), *value.shape[1:]))
         if not found.requires_grad:
             return found, None
         (gradient,) = torch.autograd.grad(found.sum(), means)
-    moved = gradient @ value.flatten(1).mT - (gradient * means.detach()).sum(1, keepdim=True)
+    moved = gradient @ flat.mT - (gradient * means.detach()).sum(1, keepdim=True)
     return found.detach(), ((weight * moved.square()).sum(1) / (len(value) - 1)).sqrt()
 
 

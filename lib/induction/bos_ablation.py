@@ -97,7 +97,7 @@ class Rest:
         )
 
     def _mean(self, value: Float[Tensor, "sequence query"], generator: torch.Generator) -> Estimate:
-        return resampling.of_means(lambda mean: mean, value.mean(1), n=value.numel(), generator=generator)
+        return resampling.mean_of_sequences(value.mean(1), n=value.numel(), generator=generator)
 
 
 def rest(

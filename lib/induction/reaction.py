@@ -109,7 +109,7 @@ def entropy_ratio(
     means = torch.stack([ablated.mean(1), clean.mean(1).clamp(min=FLOOR)], dim=1)
     of_means = resampling.of_means(lambda mean: mean[:, 0] / mean[:, 1], means, n=n, generator=generator)
     ratio = (ablated / clean.clamp(min=FLOOR)).mean(1)
-    return EntropyRatio(of_means, resampling.of_means(lambda mean: mean, ratio, n=n, generator=generator))
+    return EntropyRatio(of_means, resampling.mean_of_sequences(ratio, n=n, generator=generator))
 
 
 def largest_reduction(

@@ -116,7 +116,7 @@ def confidence(model: Model) -> dict[str, float]:
     scored = model.scored(tokens)
     logits, target = model.run(tokens, "logits").logits[scored], tokens.roll(-1, 1)[scored]
     correct = logits.argmax(-1) == target
-    bins = measures.reliability(measures.confidence(logits), correct, n_bins=N_BINS)
+    bins = calibration.reliability(measures.confidence(logits), correct, n_bins=N_BINS)
     sequence = torch.arange(len(tokens))[:, None].expand_as(tokens)[scored]
     loss = resampling.mean(measures.loss(logits, target), sequence, generator=torch.Generator().manual_seed(0))
     return {
