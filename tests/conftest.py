@@ -61,6 +61,15 @@ def build(folder, model_type, **config):
     return folder
 
 
+def tolerance(dtype, *, scale=1.0, n_ops=1):
+    """How far two roads to one number may part by rounding alone, so that no test hinges on a processor's last bits.
+
+    `scale` is the size of the largest numbers on the way, not of the result (what cancels has rounded before), and
+    `n_ops` how many roundings of that size stand one after another: the terms of a sum, times the sums in a row. Each
+    costs half a unit in the last place on either road, so this is a bound and not a typical deviation."""
+    return torch.finfo(dtype).eps * scale * n_ops
+
+
 @pytest.fixture(scope="session", params=list(ARCHITECTURES))
 def tiny_folder(request, tmp_path_factory):
     """A directory with a tiny model, once per architecture."""
