@@ -1,13 +1,14 @@
-"""Writing on is ours: no setting beside the weights changes it."""
+"""Writing on is ours: no setting beside the weights changes it, and no edit means something else under a cache."""
 
 import json
 import shutil
+from contextlib import nullcontext
 
 import pytest
 import torch
 
 from lib import model as door
-from lib.model import generating
+from lib.model import editing, generating
 from tests.conftest import D_VOCAB, tolerance
 
 N_NEW = 8
@@ -41,7 +42,7 @@ def written(model, tokens, **chosen):
 
 
 def assert_each_was_the_likeliest(model, tokens, rows):
-    """Runs the whole sequence anew before every new token, without a cache."""
+    """Runs the whole sequence anew before every new token, without a cache, inside whatever edit is under way."""
     for new in torch.tensor(rows).mT:
         logits = model.run(tokens, "logits").logits[:, -1]
         own = logits.gather(-1, new[:, None])[:, 0]
@@ -133,3 +134,92 @@ def test_wrong_requests_are_said_in_one_sentence(gpt2_folder):
     with pytest.raises(ValueError, match="n_tokens must be 0 or more, got -1"):
         model.continuations(["The"], n_tokens=-1)
     assert model.continuations(["The"], n_tokens=0) == [""] and model.continuations([], n_tokens=3) == []
+
+
+def some_heads(model):
+    heads = torch.zeros(model.n_layers, model.n_heads, dtype=torch.bool)
+    heads[0, 1] = heads[1, 0] = heads[1, 3] = heads[2, 2] = True
+    return heads
+
+
+QUERIES = [slice(None), slice(2, None), slice(6, 10), slice(0, None, 2), slice(-1, None), slice(None, -2)]
+
+
+@pytest.mark.parametrize("queries", QUERIES, ids=str)
+def test_what_is_written_inside_an_edit_is_what_step_by_step_gives(tiny, tokens, queries):
+    with tiny.bos_ablated(some_heads(tiny), queries=queries):
+        rows = written(tiny, tokens)
+        assert_each_was_the_likeliest(tiny, tokens, rows)
+    assert rows != written(tiny, tokens)  # and the edit does something
+
+
+@pytest.mark.parametrize("queries", QUERIES, ids=str)
+def test_logits_inside_an_edit_are_the_same_however_the_sequence_is_cut(tiny, tokens, queries):
+    model, heads = tiny.bridge.original_model, some_heads(tiny)
+    with torch.inference_mode(), tiny.bos_ablated(heads, queries=queries):
+        whole = model(input_ids=tokens, use_cache=False).logits
+        first = model(input_ids=tokens[:, :3], use_cache=True)
+        other = model(input_ids=tokens.flip(0)[:, :2], use_cache=True)  # another cache, begun in between
+        refused = pytest.raises(door.ModelError, match="counted from the end move with every token")
+        relative = (queries.start or 0) < 0 or (queries.stop or 0) < 0
+        with refused if relative else nullcontext():
+            then = model(input_ids=tokens[:, 3:6], past_key_values=first.past_key_values, use_cache=True)
+            last = model(input_ids=tokens[:, 6:], past_key_values=then.past_key_values, use_cache=True)
+            found = torch.cat([first.logits, then.logits, last.logits], 1)
+            slack = tolerance(torch.float32, scale=whole.abs().max().item(), n_ops=20 * 48)
+            assert (found - whole).abs().max() <= slack
+    assert other.logits.shape[:2] == (3, 2)
+
+
+def test_a_cache_from_outside_the_edit_is_refused(tiny, tokens):
+    model = tiny.bridge.original_model
+    with torch.inference_mode():
+        begun = model(input_ids=tokens[:, :3], use_cache=True)
+        refused = pytest.raises(door.ModelError, match="never passed their hook inside the edit")
+        with refused, tiny.bos_ablated(some_heads(tiny)):
+            model(input_ids=tokens[:, 3:], past_key_values=begun.past_key_values, use_cache=True)
+
+
+def passes(model, tokens, monkeypatch):
+    """How many tokens each pass through the model took in while it wrote."""
+    last_logits, lengths = generating._last_logits, []
+
+    def counted(bridge, new, cache, **chosen):
+        lengths.append(new.shape[1])
+        return last_logits(bridge, new, cache, **chosen)
+
+    monkeypatch.setattr(generating, "_last_logits", counted)
+    written(model, tokens, n_tokens=3)
+    return lengths
+
+
+@pytest.mark.parametrize(
+    ("queries", "lengths"), [(None, [7, 1, 1]), (slice(2, None), [7, 1, 1]), (slice(-1, None), [7, 8, 9])]
+)
+def test_the_cache_is_used_where_it_may_be(gpt2_folder, tokens, queries, lengths, monkeypatch):
+    model = door.load(str(gpt2_folder))
+    with model.bos_ablated(some_heads(model), queries=queries) if queries else nullcontext():
+        assert passes(model, tokens, monkeypatch) == lengths
+
+
+def test_an_edit_that_nobody_vouches_for_is_written_without_a_cache(gpt2_folder, tokens, monkeypatch):
+    model = door.load(str(gpt2_folder))
+
+    def at_position_4(value, hook):
+        value = value.clone()
+        value[:, 4] += 3.0  # means nothing in a pass that holds one new token only
+        return value
+
+    with model.bridge.hooks(fwd_hooks=[("blocks.1.hook_resid_post", at_position_4)]):
+        assert not editing.fits_cache(model.bridge)
+        assert_each_was_the_likeliest(model, tokens, written(model, tokens))
+        assert passes(model, tokens, monkeypatch) == [7, 8, 9]
+    assert editing.fits_cache(model.bridge)
+
+
+def test_an_edit_leaves_nothing_behind(tiny, tokens):
+    before = tiny.run(tokens, "logits").logits
+    with tiny.bos_ablated(some_heads(tiny)):
+        assert not torch.equal(tiny.run(tokens, "logits").logits, before)
+    assert torch.equal(tiny.run(tokens, "logits").logits, before)
+    assert not any(block.attn._forward_pre_hooks for block in tiny.bridge.blocks)

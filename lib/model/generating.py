@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lib.model import editing
+
 
 def greedy(
     bridge: Any,
@@ -25,10 +27,10 @@ def greedy(
 ) -> list[list[int]]:
     """New token ids after each row, up to its first stop id and without it, `n_tokens` at most.
 
-    Only the `d_vocab` ids that have a token are written. The rows are all of one length, so that no position is ever
-    padded."""
+    Only the `d_vocab` ids that have a token are written. With a key-value cache unless an edit under way does not
+    fit one (`editing.fits_cache`); the rows are all of one length, so that no position is ever padded."""
     stopping = torch.tensor(sorted(stops), dtype=torch.long)
-    with_cache, cache, tokens = True, None, tokens.to(bridge.original_model.device)
+    with_cache, cache, tokens = editing.fits_cache(bridge), None, tokens.to(bridge.original_model.device)
     seen, fresh, written = tokens, tokens, []
     running = torch.ones(len(tokens), dtype=torch.bool)
     while len(written) < n_tokens and running.any():

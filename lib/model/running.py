@@ -12,8 +12,8 @@ from torch import Tensor
 
 from lib import text as text_module
 from lib.final_layer import FinalLayer
-from lib.model import generating
-from lib.model.hooks import bos_hooks, forward, recording
+from lib.model import editing, generating
+from lib.model.hooks import forward, recording
 from lib.model.tokenizer import Tokenizer
 from lib.source import Source
 
@@ -130,9 +130,7 @@ class Model:
         if heads.shape != (self.n_layers, self.n_heads):
             needed = f"{self.n_layers} layers of {self.n_heads} heads"
             raise ValueError(f"{self.name} has {needed}, got a mask of shape {tuple(heads.shape)}")
-        layers = [(layer, mask.nonzero()[:, 0]) for layer, mask in enumerate(heads) if mask.any()]
-        hooks = [hook for layer, head in layers for hook in bos_hooks(layer, head, queries)]
-        with self.bridge.hooks(fwd_hooks=hooks):
+        with editing.first_token_only(self.bridge, heads, queries):
             yield
 
     @property
