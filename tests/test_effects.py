@@ -53,7 +53,7 @@ class Hooked:
             logits = door.forward(self.model.bridge, self.tokens, logits=True)
         return logits[self.keep][:, : self.model.final_layer.d_vocab], kept["resid"][self.keep]
 
-    def rank(self, logits):
+    def reciprocal_rank(self, logits):
         return 1 / (1 + (logits > logits.gather(-1, self.target[:, None])).sum(-1))
 
     def kl(self, logits):
@@ -77,7 +77,7 @@ class Hooked:
             "frequency_loss_change": measures.loss(back, self.target) - before,
             "entropy_change": measures.entropy(logits) - measures.entropy(clean),
             "kl_change": self.kl(logits) - self.kl(clean),
-            "reciprocal_rank_change": self.rank(logits) - self.rank(clean),
+            "reciprocal_rank_change": self.reciprocal_rank(logits) - self.reciprocal_rank(clean),
             "prediction_change": logits.argmax(-1) != clean.argmax(-1),
         }
 

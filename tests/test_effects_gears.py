@@ -263,7 +263,7 @@ def test_the_series_is_held_to_its_tolerance_where_predictions_are_nearly_certai
     assert max(off.values()) < 1e-4 and found.report.largest_error <= 1e-4
 
 
-def test_ranks_are_counted_again_where_a_token_comes_from_outside_the_likeliest(pocket, monkeypatch):
+def test_reciprocal_ranks_are_counted_again_where_a_token_comes_from_outside_the_likeliest(pocket, monkeypatch):
     monkeypatch.setattr(cumulant, "HEAD", 16)
     monkeypatch.setattr(cumulant, "NEAR_THE_TOP", 8)
     loud = replace(pocket, W_out=12 * pocket.W_out)
