@@ -53,7 +53,7 @@ test: .venv/ready
 	@.venv/bin/ruff format --check .
 	@$(BOOK) make book
 	@.venv/bin/python -m pytest --jaxtyping-packages=lib,beartype.beartype tests
-	@OMP_NUM_THREADS=1 .venv/bin/python -m tests.rerun
+	@.venv/bin/python -m tests.rerun
 
 clean:
 	rm -rf runs site

@@ -1,6 +1,7 @@
 # The graph of a run: chapter notebooks -> executed notebooks and result tables -> the book.
 # Everyday use goes through the Makefile; `snakemake site/pocket/index.html --cores 2` works as well.
 import json
+import os
 import sys
 
 sys.path.insert(0, workflow.basedir)
@@ -44,7 +45,8 @@ rule chapter:
     params:
         model=MODEL,
         given=json.dumps(GIVEN),
-    threads: 1
+        kernels=os.environ.get("ATEN_CPU_CAPABILITY", ""),  # other kernels, other digits: chapters run anew
+    threads: book.THREADS
     shell:
-        "OMP_NUM_THREADS={threads} {sys.executable} -m lib.book execute {wildcards.chapter} --model {params.model:q}"
+        "{sys.executable} -m lib.book execute {wildcards.chapter} --model {params.model:q}"
         " --parameters {params.given:q} --log {log:q} --output {output.notebook:q} --results {output.results:q}"

@@ -22,7 +22,15 @@ from lib import source
 
 REPOSITORY = Path(__file__).parents[1]
 NOTEBOOKS = REPOSITORY / "notebooks"
+THREADS = 1
+"""Processor threads of a chapter: sums over another number of them end in other digits."""
 KERNEL_NAMES = {"In", "Out", "exit", "quit", "open", "get_ipython"}
+
+
+def kernel_environment() -> dict[str, str]:
+    """Settings that a chapter's text outputs depend on, the same whoever runs it and from whatever shell."""
+    threads = {f"{library}_NUM_THREADS": str(THREADS) for library in ("OMP", "MKL", "OPENBLAS")}
+    return threads | {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "PYTHONHASHSEED": "0"}
 
 
 class BookError(ValueError):
@@ -112,7 +120,7 @@ def execute(chapter: str, *, log: Path, output: Path, results: Path, given: dict
     checked(chapter, given)
     shutil.rmtree(results, ignore_errors=True)
     log.parent.mkdir(parents=True, exist_ok=True)
-    os.environ |= {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "PYTHONHASHSEED": "0"}
+    os.environ |= kernel_environment()
     bar = {
         "file": _Lines(),
         "disable": False,

@@ -5,15 +5,18 @@ import shutil
 
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from lib import checkpoint
 from lib import model as door
 from lib.source import POCKET_MODELS
 
-settings.register_profile("house", deadline=None)  # a first call imports torch's lazy parts
+# a first call imports torch's lazy parts, and on a busy machine everything is slow: neither is a fault
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
 
+HANGING = 3600
+"""Seconds after which a command that a test runs is taken to hang; says nothing about how fast it should be."""
 TOKENIZER = POCKET_MODELS / "pocket" / "tokenizer.json"
 D_VOCAB = len(json.loads(TOKENIZER.read_text())["model"]["vocab"])  # the tiny models borrow it
 HF = {
@@ -59,6 +62,17 @@ def build(folder, model_type, **config):
     special = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"}
     (folder / "tokenizer_config.json").write_text(json.dumps(special))
     return folder
+
+
+def tolerance(dtype, *, scale=1.0, n_ops=1):
+    """How far two roads to one number may part by rounding alone, so that no test hinges on a processor's last bits.
+
+    `scale` is the size of the largest numbers on the way, not of the result: what cancels has rounded before. `n_ops`
+    counts the roundings of numbers of that size that follow one another: n for a sum of n terms one by one, log2(n)
+    for one by halves, added up over sums in a row. Roundings have no common sign, so n of them make about sqrt(n)
+    units of half an eps; eight times that is passed with a probability below 1e-13 (Higham and Mary 2019, A new
+    approach to probabilistic rounding error analysis)."""
+    return 4 * torch.finfo(dtype).eps * scale * n_ops**0.5
 
 
 @pytest.fixture(scope="session", params=list(ARCHITECTURES))

@@ -3,6 +3,7 @@
 The copies lie in a temporary folder and write their results there."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,11 @@ def copies(folder: Path) -> None:
         (folder / f"{chapter}.ipynb").write_text(json.dumps(notebook))
 
 
+def environment() -> dict[str, str]:
+    """What the chapters ran in the first time, whatever the shell says now."""
+    return os.environ | book.kernel_environment()
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         copies(Path(folder))
@@ -34,4 +40,4 @@ if __name__ == "__main__":
             "-p",
             "no:cacheprovider",
         ]
-        sys.exit(subprocess.run([sys.executable, "-m", "pytest", *nbval, folder]).returncode)
+        sys.exit(subprocess.run([sys.executable, "-m", "pytest", *nbval, folder], env=environment()).returncode)

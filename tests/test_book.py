@@ -1,14 +1,18 @@
 import json
+import os
 import subprocess
 import sys
 
+import papermill
 import pytest
 
 from lib import book
+from tests import rerun
+from tests.conftest import HANGING
 
 
 def make(*arguments):
-    return subprocess.run(["make", *arguments], cwd=book.REPOSITORY, capture_output=True, text=True, timeout=300)
+    return subprocess.run(["make", *arguments], cwd=book.REPOSITORY, capture_output=True, text=True, timeout=HANGING)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +69,26 @@ def test_a_failing_chapter_by_make_is_one_sentence_and_keeps_its_partial_noteboo
     again = make("book")  # never publishes the crashed chapter: runs it anew
     assert again.returncode == 0 and "01_final_layer: cell" in again.stderr
     assert (run / "notebooks/01_final_layer.ipynb").exists()
+
+
+@pytest.mark.parametrize("threads", [None, "2"])
+def test_a_chapter_runs_in_the_same_environment_the_first_time_and_the_second(threads, tmp_path, monkeypatch):
+    found = {}
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONHASHSEED"):
+        monkeypatch.delenv(name, raising=False)
+        if threads:
+            monkeypatch.setenv(name, threads)
+    second = rerun.environment()
+
+    def execute_notebook(source, log, **_):
+        found.update(os.environ)
+        log.write_text("{}")
+
+    monkeypatch.setattr(papermill, "execute_notebook", execute_notebook)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    places = {name: tmp_path / name for name in ("log", "output", "results")}
+    book.execute("01_final_layer", **places, given={})
+    assert found["OMP_NUM_THREADS"] == "1" and found == second
 
 
 def test_assignments_become_typed_and_files_absolute(tmp_path, monkeypatch):

@@ -1,4 +1,5 @@
 import logging
+import math
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from lib import effects
 from lib import model as door
 from lib.effects import block as blocks
 from lib.effects import cumulant, exact, gears, moments
-from tests.conftest import ARCHITECTURES, build
+from tests.conftest import ARCHITECTURES, build, tolerance
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,10 @@ def test_the_three_gears_give_the_same_effects(request, asked, family):
     model = request.getfixturevalue(family)
     eager, fused, series = (by(gear, model, asked) for gear in ("eager", "fused", "cumulant"))
     assert [found.report.gear for found in (eager, fused, series)] == ["eager", "fused", "cumulant"]
-    assert max(errors(eager, fused).values()) < 1e-6
+    d_vocab, off = model.final_layer.d_vocab, errors(eager, fused)
+    for name, error in off.items():  # a probability mass near 1, or an entropy, summed over the vocabulary by halves
+        scale = math.log(d_vocab) if "entropy" in name else 1.0
+        assert error <= tolerance(torch.float32, scale=scale, n_ops=math.log2(d_vocab)), name
     assert torch.equal(eager.prediction_change, series.prediction_change)
     assert max(errors(eager, series).values()) < 1e-5
     assert eager.mean("total").min() > 1e-4
@@ -259,7 +263,7 @@ def test_the_series_is_held_to_its_tolerance_where_predictions_are_nearly_certai
     assert max(off.values()) < 1e-4 and found.report.largest_error <= 1e-4
 
 
-def test_ranks_are_counted_again_where_a_token_comes_from_outside_the_likeliest(pocket, monkeypatch):
+def test_reciprocal_ranks_are_counted_again_where_a_token_comes_from_outside_the_likeliest(pocket, monkeypatch):
     monkeypatch.setattr(cumulant, "HEAD", 16)
     monkeypatch.setattr(cumulant, "NEAR_THE_TOP", 8)
     loud = replace(pocket, W_out=12 * pocket.W_out)

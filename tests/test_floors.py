@@ -66,7 +66,8 @@ def test_book_and_claims_import_no_torch_and_the_library_no_transformers():
     assert run(f"import sys, {everything}; print({heavy})").strip() == "[]"
 
 
-def test_importing_the_library_costs_at_most_three_tenths_of_a_second_beyond_torch():
+def test_importing_the_library_costs_at_most_a_quarter_of_importing_torch():
     computing = ", ".join(f"lib.{module}" for module in MODULES if module != "plots")  # plots brings matplotlib
-    code = f"import time, torch; t = time.perf_counter(); import {computing}; print(time.perf_counter() - t)"
-    assert min(float(run(code)) for _ in range(3)) <= 0.3
+    now = "time.thread_time()"  # of the processor, in one process: a busy or a slow machine slows both alike
+    code = f"import time; a = {now}; import torch; b = {now}; import {computing}; print(({now} - b) / (b - a))"
+    assert min(float(run(code)) for _ in range(3)) <= 0.25

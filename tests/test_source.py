@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from lib import source
-from tests.conftest import D_VOCAB
+from tests.conftest import D_VOCAB, HANGING
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -59,7 +59,7 @@ def in_child(code, **environment):
     """Runs code in a fresh interpreter: the hub's address is read when huggingface_hub is imported."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     command = [sys.executable, "-c", code]
-    return subprocess.run(command, env=clean | environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env=clean | environment, capture_output=True, text=True, timeout=HANGING)
 
 
 LOAD = "from lib import model\nm = model.load('tiny/gpt2')\nprint(m.source.revision, m.final_layer.d_vocab)"

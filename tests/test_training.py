@@ -13,7 +13,7 @@ from lib import model as door
 from lib.pocket import chat, optimizer, start, train
 from lib.pocket.recipe import Recipe
 from lib.pocket.requests import prompt
-from tests.conftest import TOKENIZER
+from tests.conftest import HANGING, TOKENIZER
 
 TINY = Recipe(steps=6, tokens_per_step=512, short=64, warmup_steps=2, d_model=32, d_mlp=16, n_layers=2, dropout=0.1)
 
@@ -168,7 +168,7 @@ def test_the_chat_template_is_what_post_training_shows(pocket):
 def test_the_smoke_run_trains_every_model_and_they_load(tmp_path):
     command = [sys.executable, "-m", "lib.pocket.build", "--smoke", "--twins"]
     places = ["--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
-    done = subprocess.run([*command, *places], capture_output=True, text=True, timeout=300, cwd=tmp_path)
+    done = subprocess.run([*command, *places], capture_output=True, text=True, timeout=HANGING, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "pocket: step 40/40  loss" in done.stderr and "min left" in done.stderr
     made = {path.name for path in (tmp_path / "out" / "models").iterdir()}
@@ -186,7 +186,7 @@ def test_a_damaged_state_stops_the_command_with_one_sentence(tmp_path):
     shutil.copy(TOKENIZER, tmp_path / "work-smoke" / "tokenizer.json")
     command = [sys.executable, "-m", "lib.pocket.build", "--smoke", "--work", str(tmp_path / "work")]
     done = subprocess.run(
-        [*command, "--out", str(tmp_path / "out")], capture_output=True, text=True, timeout=120, cwd=tmp_path
+        [*command, "--out", str(tmp_path / "out")], capture_output=True, text=True, timeout=HANGING, cwd=tmp_path
     )
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("make pocket: the saved training state")

@@ -42,7 +42,7 @@ class Series:
 
 
 def series(block: Block, write: Writes, reach: Float[Tensor, "token neuron"], *, frequency: bool = True) -> Series:
-    """Log-sum-exps and entropy of every pair by the series; ranks and predictions among the likeliest tokens."""
+    """Log-sum-exps and entropy of every pair by the series."""
     raw, mean_z = moments.raw(Sources(block.log_p, block.z, write.U))
     own = moments.central(raw)
     mu = raw[0, 0, 1]
@@ -133,21 +133,22 @@ def predictions(
     inside, best = (head == target[:, None]).any(-1), (head == block.best[:, None]).int().argmax(-1).tolist()
     words, place = head.unique(return_inverse=True)
     U = write.U[:, words].mT.contiguous()  # a row for each token of the vocabulary that is likely somewhere
-    z, rank, changes = block.z.gather(-1, head), torch.empty_like(write.free), torch.empty_like(write.free)
+    z = block.z.gather(-1, head)
+    reciprocal_rank, changes = torch.empty_like(write.free), torch.empty_like(write.free)
     own = at_target + write.shrink * block.z_target[:, None] + write.free * write.U_target
     for token in range(block.n_tokens):
         x = U[place[token]].mul_(write.free[token]).addcmul_(z[token][:, None], write.shrink[token])
         x += likely[token][:, None]
         other = (head[token] != target[token])[:, None]
-        rank[token] = 1 / (1 + outside[token] + ((x > own[token]) & other).sum(0))
+        reciprocal_rank[token] = 1 / (1 + outside[token] + ((x > own[token]) & other).sum(0))
         changes[token] = (x.amax(0) > x[best[token]]).to(x.dtype)
     if head.shape[1] == block.z.shape[1]:
-        return rank, changes, torch.zeros_like(write.free, dtype=torch.bool)
+        return reciprocal_rank, changes, torch.zeros_like(write.free, dtype=torch.bool)
     least = likely[:, -1:]
     overtaken = reach >= likely[:, :1] - least
-    passed = inside[:, None] & (reach >= at_target - least) & (rank > 1 / NEAR_THE_TOP)
-    risen = ~inside[:, None] & (1 / rank - 1 - outside[:, None] < head.shape[1] - 0.5)
-    return rank, changes, overtaken | passed | risen
+    passed = inside[:, None] & (reach >= at_target - least) & (reciprocal_rank > 1 / NEAR_THE_TOP)
+    risen = ~inside[:, None] & (1 / reciprocal_rank - 1 - outside[:, None] < head.shape[1] - 0.5)
+    return reciprocal_rank, changes, overtaken | passed | risen
 
 
 def every_pair(
@@ -162,8 +163,8 @@ def every_pair(
     """What `PER_PAIR` names, by the series where its error is under `tolerance`, else exactly; `report` grows."""
     reach = _reach(block, write)
     cut = series(block, write, reach, frequency=frequency)
-    rank, changes, crossed = predictions(block, write, reach)
-    by_name = {**cut.found, "reciprocal_rank": rank, "prediction_change": changes}
+    reciprocal_rank, changes, crossed = predictions(block, write, reach)
+    by_name = {**cut.found, "reciprocal_rank": reciprocal_rank, "prediction_change": changes}
     found = torch.stack([by_name[name] for name in PER_PAIR])
     pairs = _to_check(delta, max(MIN_CHECKED, N_CHECKED - report.checked // 2))
     fused = report.exact == "fused"

@@ -1,4 +1,4 @@
-"""Loss, entropy, KL and ranks of the clean run at some tokens, and how far the ablated run's are from them."""
+"""Loss, entropy, KL and reciprocal ranks of the clean run at some tokens, and how far the ablated run is from them."""
 
 import torch
 from jaxtyping import Float
@@ -18,7 +18,7 @@ class Distributions:
         self.direction = token_frequency.direction(log_unigram)
         self.logits = layer.logits(clean.resid, scale=clean.scale)
         self.loss, self.entropy = measures.loss(self.logits, clean.target), measures.entropy(self.logits)
-        self.kl, self.reciprocal_rank = self.unigram_kl(self.logits), self.rank(self.logits)
+        self.kl, self.reciprocal_rank = self.unigram_kl(self.logits), self.one_over_rank(self.logits)
         self.best, self.projection = self.logits.argmax(-1), self.logits @ self.direction
 
     def unigram_kl(self, logits: Float[Tensor, "token d_vocab"]) -> Float[Tensor, " token"]:
@@ -26,8 +26,8 @@ class Distributions:
         unigram = self.log_unigram.exp()
         return logits.logsumexp(-1) - logits @ unigram - torch.special.entr(unigram).sum()
 
-    def rank(self, logits: Float[Tensor, "token d_vocab"]) -> Float[Tensor, " token"]:
-        """Reciprocal rank of the next token, in (0, 1]."""
+    def one_over_rank(self, logits: Float[Tensor, "token d_vocab"]) -> Float[Tensor, " token"]:
+        """Reciprocal rank of the next token, in (0, 1]: 1 where it is the most likely."""
         above = logits > logits.gather(-1, self.target[:, None])
         return 1 / (1 + above.sum(-1)).to(logits.dtype)
 
@@ -45,7 +45,7 @@ class Distributions:
             "frequency_loss_change": measures.loss(self.frequency_frozen(free), self.target) - self.loss,
             "entropy_change": measures.entropy(free) - self.entropy,
             "kl_change": self.unigram_kl(free) - self.kl,
-            "reciprocal_rank_change": self.rank(free) - self.reciprocal_rank,
+            "reciprocal_rank_change": self.one_over_rank(free) - self.reciprocal_rank,
             "prediction_change": (free.argmax(-1) != self.best).to(free.dtype),
         }
 

@@ -1,4 +1,4 @@
-"""A forward pass of the wrapped model, what it leaves at its hooks, and what hooks change on its way."""
+"""A forward pass of the wrapped model, and what it leaves at its hooks."""
 
 import warnings
 from collections.abc import Iterator
@@ -44,21 +44,3 @@ def recording(bridge: Any, hooks: dict[str, str], kept: dict[str, Tensor]) -> It
     silent = [hook for name, hook in hooks.items() if name not in kept]
     if silent:
         raise ModelError(f"the hook {silent[0]} of {bridge.cfg.architecture} never fired")
-
-
-def bos_hooks(layer: int, head: Int[Tensor, " head"], queries: slice) -> Iterator[tuple[str, Any]]:
-    """Hooks that make some heads of a layer pass on the first token's value vector at the queried positions."""
-    first: dict[str, Tensor] = {}
-
-    def keep(value: Tensor, hook: Any) -> None:
-        first["value"] = value[:, :1].detach()
-
-    def replace(z: Tensor, hook: Any) -> Tensor:
-        if not first:
-            raise ModelError(f"the values of layer {layer} never passed their hook, which BOS ablation needs")
-        value, z = first.pop("value"), z.clone()
-        z[:, queries, head] = value[:, :, head * value.shape[2] // z.shape[2]]  # grouped heads share a value
-        return z
-
-    yield f"blocks.{layer}.attn.hook_v", keep
-    yield f"blocks.{layer}.attn.hook_z", replace

@@ -1,7 +1,6 @@
 """A model whose last layer is laid open: what runs through it, and what a run leaves behind."""
 
-import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,8 @@ from torch import Tensor
 
 from lib import text as text_module
 from lib.final_layer import FinalLayer
-from lib.model.hooks import bos_hooks, forward, recording
+from lib.model import editing, generating
+from lib.model.hooks import forward, recording
 from lib.model.tokenizer import Tokenizer
 from lib.source import Source
 
@@ -130,44 +130,53 @@ class Model:
         if heads.shape != (self.n_layers, self.n_heads):
             needed = f"{self.n_layers} layers of {self.n_heads} heads"
             raise ValueError(f"{self.name} has {needed}, got a mask of shape {tuple(heads.shape)}")
-        layers = [(layer, mask.nonzero()[:, 0]) for layer, mask in enumerate(heads) if mask.any()]
-        hooks = [hook for layer, head in layers for hook in bos_hooks(layer, head, queries)]
-        with self.bridge.hooks(fwd_hooks=hooks):
+        with editing.first_token_only(self.bridge, heads, queries):
             yield
 
-    def continuations(self, prompts: list[str], *, n_tokens: int, batch_size: int = 64) -> list[str]:
-        """What the model writes after each prompt: its most likely tokens, `n_tokens` at most, up to the EOS.
+    @property
+    def stop_ids(self) -> tuple[int, ...]:
+        """Where the checkpoint says that its texts end: the tokenizer's EOS, then what its own settings name (a chat
+        model's end of turn, say). For the caller of `continuations` to pass on, or not."""
+        named = (self.tokenizer.eos, *generating.stops_of(self.bridge.original_model))
+        return tuple(dict.fromkeys(id for id in named if 0 <= id < self.final_layer.d_vocab))
+
+    def continuations(
+        self, prompts: list[str], *, n_tokens: int, stops: Collection[int] = (), batch_size: int = 64
+    ) -> list[str]:
+        """What the model writes after each prompt: its most likely tokens, `n_tokens` at most, up to the EOS or one
+        of the `stops`, whatever the checkpoint's generation settings say (see `generating`).
 
         Each prompt follows one BOS. Prompts of one length run together, so that nothing is ever padded.
-        Raises ValueError for an empty prompt."""
+        Raises ValueError for an empty prompt, for more tokens than the model has positions, for fewer than none, and
+        for a stop that is no token."""
         encoded = [self.tokenizer.encode(prompt) for prompt in prompts]
-        if not all(encoded):
-            raise ValueError("a prompt is empty; there is nothing to continue")
+        stops = {self.tokenizer.eos, *stops}
+        self._check_request(encoded, n_tokens, stops)
         written: dict[int, str] = {}
         for length in sorted({len(ids) for ids in encoded}):
             same = [index for index, ids in enumerate(encoded) if len(ids) == length]
             for batch in torch.tensor(same).split(batch_size):
-                rows = [[self.tokenizer.bos, *encoded[index]] for index in batch.tolist()]
-                for index, new in zip(batch.tolist(), self._greedy(torch.tensor(rows), n_tokens), strict=True):
+                rows = torch.tensor([[self.tokenizer.bos, *encoded[index]] for index in batch.tolist()])
+                d_vocab = self.final_layer.d_vocab
+                grown = generating.greedy(self.bridge, rows, n_tokens=n_tokens, stops=stops, d_vocab=d_vocab)
+                for index, new in zip(batch.tolist(), grown, strict=True):
                     written[index] = self.tokenizer.backend.decode(new, clean_up_tokenization_spaces=False)
         return [written[index] for index in range(len(prompts))]
 
-    def _greedy(self, tokens: Int[Tensor, "batch position"], n_tokens: int) -> list[list[int]]:
-        """New token ids after each row, without the EOS and what follows it."""
-        model, eos = self.bridge.original_model, self.tokenizer.eos
-        with torch.inference_mode(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tokens = tokens.to(model.device)
-            grown = model.generate(
-                tokens,
-                attention_mask=torch.ones_like(tokens),
-                max_new_tokens=n_tokens,
-                do_sample=False,
-                pad_token_id=eos,
-                eos_token_id=eos,
+    def _check_request(self, encoded: list[list[int]], n_tokens: int, stops: set[int]) -> None:
+        if not all(encoded):
+            raise ValueError("a prompt is empty; there is nothing to continue")
+        if n_tokens < 0:
+            raise ValueError(f"n_tokens must be 0 or more, got {n_tokens}")
+        strange = sorted(id for id in stops if not 0 <= id < self.final_layer.d_vocab)
+        if strange:
+            raise ValueError(f"stops must be token ids in 0 … {self.final_layer.d_vocab - 1}, got {strange[0]}")
+        longest = 1 + max(map(len, encoded), default=0)
+        if longest + n_tokens > self.n_positions:
+            raise ValueError(
+                f"{self.name} has room for {self.n_positions} tokens, got a prompt of {longest} (BOS included) and "
+                f"{n_tokens} to write; shorten the prompt or ask for fewer"
             )
-        new = grown[:, tokens.shape[1] :].tolist()
-        return [row[: row.index(eos)] if eos in row else row for row in new]
 
     def _run_batch(self, tokens: Int[Tensor, "batch position"], names: tuple[str, ...]) -> dict[str, Tensor]:
         last, kept = self.n_layers - 1, {}

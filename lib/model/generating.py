@@ -1,0 +1,64 @@
+"""Writing on: the most likely token, again and again.
+
+The loop is ours and knows one rule. A checkpoint's own `generate` obeys the `generation_config` that lies beside the
+weights: penalties, forbidden, forced or shortest outputs, sampling. Two models would then differ in their settings
+where they are meant to differ in their weights. What a checkpoint says about where its answers end is worth knowing
+and is read as information (`stops_of`); whoever asks decides whether to stop there."""
+
+import inspect
+import warnings
+from collections.abc import Collection
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lib.model import editing
+
+
+def greedy(
+    bridge: Any,
+    tokens: Int[Tensor, "batch position"],
+    *,
+    n_tokens: int,
+    stops: Collection[int],
+    d_vocab: int,
+) -> list[list[int]]:
+    """New token ids after each row, up to its first stop id and without it, `n_tokens` at most.
+
+    Only the `d_vocab` ids that have a token are written. With a key-value cache unless an edit under way does not
+    fit one (`editing.fits_cache`); the rows are all of one length, so that no position is ever padded."""
+    stopping = torch.tensor(sorted(stops), dtype=torch.long)
+    with_cache, cache, tokens = editing.fits_cache(bridge), None, tokens.to(bridge.original_model.device)
+    seen, fresh, written = tokens, tokens, []
+    running = torch.ones(len(tokens), dtype=torch.bool)
+    while len(written) < n_tokens and running.any():
+        logits, cache = _last_logits(bridge, seen if cache is None else fresh, cache, with_cache=with_cache)
+        fresh = logits[:, :d_vocab].argmax(-1, keepdim=True)
+        seen = torch.cat([seen, fresh], 1)
+        written.append(fresh[:, 0].cpu())
+        running &= ~torch.isin(written[-1], stopping)
+    rows = torch.stack(written, 1).tolist() if written else [[] for _ in tokens]
+    return [row[: next((at for at, new in enumerate(row) if new in stops), len(row))] for row in rows]
+
+
+def _last_logits(
+    bridge: Any, tokens: Int[Tensor, "batch new"], cache: Any, *, with_cache: bool
+) -> tuple[Float[Tensor, "batch padded_vocab"], Any]:
+    """The logits after the last of the new tokens, and the cache that now holds these tokens (None without one)."""
+    model = bridge.original_model
+    last_only = {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        out = model(input_ids=tokens, past_key_values=cache, use_cache=with_cache, **last_only)
+    return out.logits[:, -1].float(), getattr(out, "past_key_values", None) if with_cache else None
+
+
+def stops_of(loaded: Any) -> tuple[int, ...]:
+    """The ids at which a checkpoint says that its texts end, each once: those of its generation settings first, then
+    those of its configuration. Either may name one, several or none."""
+    settings = getattr(loaded, "generation_config", None), loaded.config
+    named = [getattr(one, "eos_token_id", None) for one in settings]
+    ids = [id for one in named if one is not None for id in (one if isinstance(one, list | tuple) else [one])]
+    return tuple(dict.fromkeys(ids))
