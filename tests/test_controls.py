@@ -25,6 +25,12 @@ def test_a_match_that_is_none_says_so(generator):
     assert not found.is_fair and "median ratio of 0.11 only" in found.caution
 
 
+def test_a_neuron_without_any_effect_can_be_a_control(generator):
+    value = torch.tensor([1e-30, 0.0, 1.0])
+    found = controls.matched(torch.arange(3) == 0, value, n_sets=3, generator=generator, nearest=1)
+    assert (found.neuron == torch.tensor([False, True, False])).all()
+
+
 def test_what_cannot_be_matched_is_refused(generator):
     value = torch.ones(4)
     with pytest.raises(ValueError, match="3 neurons need as many others to match, but 1 are left"):

@@ -48,7 +48,9 @@ def test_every_draw_of_a_chapter_has_a_generator_of_its_own(path):
     cells = [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
     source = "\n".join("".join(cell["source"]) for cell in cells)
     names = re.findall(r'draw\(f?"([^"]+)"\)', source)
-    assert names and len(names) == len(set(names)), f"names given twice: {sorted(n for n in names if names.count(n) > 1)}"
+    assert names and len(names) == len(set(names)), (
+        f"names given twice: {sorted(n for n in names if names.count(n) > 1)}"
+    )
     assert "manual_seed" not in source and "torch.Generator" not in source
     shared = [name for name in re.findall(r"generator=(\w+)", source) if name not in {"draw", "g", "generator"}]
     assert not shared, f"generators that are no named draw: {shared}"

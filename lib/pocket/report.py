@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool
 
 from lib import (
+    calibration,
     effects,
     induction,
     measures,
@@ -124,7 +125,7 @@ def confidence(model: Model) -> dict[str, float]:
         "loss": loss.value,
         "loss_low": loss.low,
         "loss_high": loss.high,
-        "calibration_error": bins.calibration_error.item(),
+        "calibration_error": bins.error.item(),
         "n": len(target),
     }
 
