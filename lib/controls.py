@@ -98,7 +98,7 @@ def against(
     sets: Matched,
     *,
     whole: Draw,
-    drawn: Sequence[Draw],
+    drawn: Sequence[Draw] | Tensor,
     n: int,
     n_sequences: int | None = None,
 ) -> Against:
@@ -118,7 +118,7 @@ def beside(
     others: Sequence[Thing] | Tensor,
     *,
     whole: Draw,
-    drawn: Sequence[Draw],
+    drawn: Sequence[Draw] | Tensor,
     n: int,
     n_sequences: int | None = None,
 ) -> Against:

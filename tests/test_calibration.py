@@ -21,7 +21,7 @@ def test_the_true_calibration_error_is_covered_where_the_plain_one_is_off(gap, g
         plain.append(calibration.reliability(*drawn[:2], n_bins=15).error.item())
         assert found.low <= found.value <= found.high
     assert covered >= 0.87 * n_trials
-    assert min(plain) > gap or gap == 0.1  # noise alone makes the plain error larger than a small true one
+    assert sum(plain) / n_trials > 1.2 * gap or gap == 0.1  # noise makes the plain error larger than a small true one
 
 
 def test_a_calibrated_model_has_an_error_that_reaches_down_to_nought(generator):

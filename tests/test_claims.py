@@ -438,7 +438,7 @@ def test_claims_and_chapters_that_do_not_belong_to_a_ledger_are_refused():
         with pytest.raises(ValueError, match=r"stolfo2024\.C3 belongs to chapter 02, not to 01"):
             refused(open_ledger("01"), "stolfo2024.C3")
         with pytest.raises(
-            ValueError, match=r"there is no claim 'companion\.B9'; those of chapter 01 are companion\.B1"
+            ValueError, match=r"there is no claim 'companion\.B9'; those of chapter 01 are companion\.B2"
         ):
             refused(open_ledger("01"), "companion.B9")
     with pytest.raises(ValueError, match=r"a ledger needs a chapter of the book, 01, .*, 13, got '14'"):

@@ -10,7 +10,9 @@ import pytest
 
 LIB = Path(__file__).parents[1] / "lib"
 FLOORS = [
-    {"measures", "drawing", "resampling", "calibration"},
+    {"measures", "drawing"},
+    {"resampling"},
+    {"calibration"},
     {"final_layer", "null_space", "text", "source", "facts"},
     {"checkpoint"},  # what model reads through
     {"model", "neuron_weights"},

@@ -6,7 +6,7 @@ direction mediate. A statistic emerges at the first checkpoint from which on it 
 and its final value. Measures of other case studies are handed in as functions."""
 
 from lib.emergence.onsets import FINAL, drift, onsets, order, trace
-from lib.emergence.points import Checkpoint, checkpoints, step_of
+from lib.emergence.points import Checkpoint, checkpoints, loader, step_of
 from lib.emergence.rises import first_that_writes, rho_risen, share_risen
 from lib.emergence.statistics import Followed, effect_statistics, weight_statistics
 from lib.emergence.twins import named_twins, tail_ratio, tail_size
@@ -19,6 +19,7 @@ __all__ = [
     "drift",
     "effect_statistics",
     "first_that_writes",
+    "loader",
     "named_twins",
     "onsets",
     "order",

@@ -2,9 +2,11 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.model import Model, load
 from lib.source import Source
 
 
@@ -36,6 +38,11 @@ def checkpoints(source: Source, named: str, *, tokens_per_step: int) -> list[Che
         found = _beside(Path(source.location), names)
     known = [_with_tokens(checkpoint, tokens_per_step) for checkpoint in found]
     return sorted(known, key=lambda checkpoint: checkpoint.step)
+
+
+def loader(*, dtype: str, device: str) -> Callable[[Checkpoint], Model]:
+    """What loads a checkpoint."""
+    return lambda point: load(point.model, revision=point.revision, dtype=dtype, device=device)
 
 
 def step_of(name: str) -> int:
