@@ -1,11 +1,9 @@
-"""What a next-token distribution says: how spread out it is, what it costs, whether its confidence is earned.
+"""What a next-token distribution says: how spread out it is, what it costs, how sure it is.
 
 Everything is in nats and is computed from logits; entries of minus infinity count as impossible tokens."""
 
-from dataclasses import dataclass
-
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -32,44 +30,11 @@ def confidence(logits: Float[Tensor, "*token d_vocab"]) -> Float[Tensor, "*token
     return logits.softmax(-1).amax(-1)
 
 
-@dataclass(frozen=True)
-class Reliability:
-    """Top-1 confidence beside accuracy, in bins of equal mass (Naeini et al. 2015; Nguyen and O'Connor 2015)."""
-
-    confidence: Float[Tensor, " bins"]
-    """Mean confidence of each bin, ascending."""
-    accuracy: Float[Tensor, " bins"]
-    """Share of tokens of each bin whose most likely token is the true one."""
-    count: Int[Tensor, " bins"]
-    """Tokens in each bin; any two bins differ by at most one."""
-
-    @property
-    def calibration_error(self) -> Float[Tensor, ""]:
-        r"""Expected calibration error \(\sum_b \frac{n_b}{n} |\mathrm{acc}_b - \mathrm{conf}_b|\), in [0, 1]."""
-        gap = (self.accuracy - self.confidence).abs()
-        return (gap * self.count).sum() / self.count.sum()
-
-
-def reliability(confidence: Float[Tensor, " token"], correct: Bool[Tensor, " token"], *, n_bins: int) -> Reliability:
-    """Sorts tokens by confidence into `n_bins` bins of equal mass.
-
-    Raises ValueError with fewer tokens than bins."""
-    if len(confidence) < n_bins:
-        raise ValueError(f"{n_bins} bins of equal mass need at least {n_bins} tokens, got {len(confidence)}")
-    order = confidence.argsort(stable=True)
-    bins = order.tensor_split(n_bins)
-    return Reliability(
-        confidence=torch.stack([confidence[i].mean() for i in bins]),
-        accuracy=torch.stack([correct[i].to(confidence.dtype).mean() for i in bins]),
-        count=torch.tensor([len(i) for i in bins]),
-    )
-
-
 def rank_correlation(x: Float[Tensor, " token"], y: Float[Tensor, " token"]) -> Float[Tensor, ""]:
     """Spearman's rank correlation, in [-1, 1]: Pearson's of the ranks, ties sharing their mean rank.
 
     NaN when one of the two is constant."""
-    return torch.corrcoef(torch.stack([_rank(x), _rank(y)]))[0, 1]
+    return torch.corrcoef(torch.stack([rank(x), rank(y)]))[0, 1]
 
 
 def slope(x: Float[Tensor, " token"], y: Float[Tensor, " token"]) -> Float[Tensor, ""]:
@@ -78,7 +43,8 @@ def slope(x: Float[Tensor, " token"], y: Float[Tensor, " token"]) -> Float[Tenso
     return (centred * y).mean() / centred.square().mean()
 
 
-def _rank(x: Float[Tensor, " token"]) -> Float[Tensor, " token"]:
+def rank(x: Float[Tensor, " token"]) -> Float[Tensor, " token"]:
+    """Ranks from 1, ascending; values that tie share the mean of theirs."""
     _, group, count = x.unique(return_inverse=True, return_counts=True)
     last = count.cumsum(0)
     return (last - (count - 1) / 2).to(torch.float64)[group]

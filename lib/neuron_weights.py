@@ -2,14 +2,13 @@
 
 Output weights are centred as the final norm centres, the unembedding is `FinalLayer.weight_coordinates`."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lib import null_space
+from lib import drawing, null_space
 
 
 @dataclass(frozen=True)
@@ -52,21 +51,22 @@ def measure(
     )
 
 
-def resampled(
+def halves(
     w_out: Float[Tensor, "neuron d_model"],
     W_U: Float[Tensor, "d_model d_vocab"],
     *,
     centres: bool,
     dim: int,
     tail: float,
-    n_resamples: int,
+    n_halves: int,
     generator: torch.Generator,
-) -> Iterator[NeuronWeights]:
-    """The weight statistics under other vocabularies of the same kind: columns of `W_U` drawn with replacement.
-
-    Each finds its null space anew, as `null_space.effective` does with `dim` and `tail`."""
-    d_vocab = W_U.shape[1]
-    for _ in range(n_resamples):
-        drawn = W_U[:, torch.randint(d_vocab, (d_vocab,), generator=generator)]
-        spectrum = null_space.spectrum(drawn, centres=centres)
-        yield measure(w_out, drawn, null_space.effective(spectrum, dim=dim, tail=tail))
+) -> list[NeuronWeights]:
+    """The weight statistics under halves of the vocabulary, each with a null space of its own, found as
+    `null_space.effective` does with `dim` and `tail`. Halves, since columns that are drawn twice would make the
+    smallest singular values smaller."""
+    found = []
+    for half in drawing.halves(W_U.shape[1], n_halves=n_halves, generator=generator):
+        some = W_U[:, half.to(W_U.device)]
+        spectrum = null_space.spectrum(some, centres=centres)
+        found.append(measure(w_out, some, null_space.effective(spectrum, dim=dim, tail=tail)))
+    return found

@@ -12,8 +12,14 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
+
+from lib import drawing, resampling
+from lib.resampling import Estimate
+
+N_BLOCKS = 50
+"""Random parts of the vocabulary of which halves are made."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,12 @@ def spectrum(W_U: Float[Tensor, "d_model d_vocab"], *, centres: bool) -> Spectru
     if not W_U.isfinite().all():
         raise ValueError("the unembedding W_U holds values that are not finite")
     wide = W_U.double()
-    eigenvalue, direction = torch.linalg.eigh(wide @ wide.mT)  # ascending
+    return of_gram(wide @ wide.mT, centres=centres)
+
+
+def of_gram(gram: Float[Tensor, "d_model d_model"], *, centres: bool) -> Spectrum:
+    """The spectrum of an unembedding W from W Wᵀ, float64."""
+    eigenvalue, direction = torch.linalg.eigh(gram)  # ascending
     value = eigenvalue.flip(0).clamp(min=0).sqrt()
     if centres:
         value[-1] = 0.0
@@ -121,3 +132,72 @@ def random_unembedding(
     if centres:
         noise = noise - noise.mean(0, keepdim=True)
     return noise / noise.norm(dim=0) * W_U.double().norm(dim=0)
+
+
+def grams(
+    W_U: Float[Tensor, "d_model d_vocab"], *, generator: torch.Generator
+) -> Float[Tensor, "block d_model d_model"]:
+    """W Wᵀ of random parts of the vocabulary, float64, on the CPU. They sum to that of the whole; any half of them is
+    that of half the vocabulary, so that a spectrum can be had for many halves at little cost."""
+    parts = torch.randperm(W_U.shape[1], generator=generator).to(W_U.device).tensor_split(N_BLOCKS)
+    return torch.stack([W_U[:, part].double() @ W_U[:, part].double().mT for part in parts]).cpu()
+
+
+def halved(
+    blocks: Float[Tensor, "block d_model d_model"], half: Bool[Tensor, " block"], *, centres: bool
+) -> tuple[Spectrum, Spectrum]:
+    """The spectra of one half of the vocabulary and of the other."""
+    return of_gram(blocks[half].sum(0), centres=centres), of_gram(blocks[~half].sum(0), centres=centres)
+
+
+@dataclass(frozen=True)
+class Sharpness:
+    """How sharp the largest drop at the end of a spectrum is."""
+
+    dim: Estimate
+    """Directions below the cut that the rule makes; the interval is that of halves of the vocabulary."""
+    drop: Estimate
+    """Ratio of neighbouring singular values at a cut that was chosen on the other half of the vocabulary."""
+    over_random: Estimate
+    """The same, over that of random unembeddings; 1 for a drop as any spectrum shows."""
+
+
+def sharpness(
+    W_U: Float[Tensor, "d_model d_vocab"],
+    *,
+    centres: bool,
+    tail: float,
+    n_controls: int,
+    n_halves: int,
+    generator: torch.Generator,
+) -> Sharpness:
+    """The largest drop within the last share `tail` of the spectrum, measured where it was not chosen.
+
+    The largest of many ratios is large in any spectrum. So the cut is made on one half of the vocabulary and its drop
+    read off the other, for many halves, and each is divided by what a random unembedding gives when it is treated
+    alike; values are geometric means over halves, intervals their percentiles (half-samples: McCarthy 1969).
+    Raises ValueError as `largest_drop` does."""
+    halves = drawing.halves(N_BLOCKS, n_halves=n_halves, generator=generator)
+    dim, own = _drops(grams(W_U, generator=generator), halves, centres=centres, tail=tail)
+    usual = torch.empty(n_halves, dtype=torch.float64)
+    for control in range(n_controls):
+        random = random_unembedding(W_U, centres=centres, generator=generator)
+        some = torch.arange(n_halves) % n_controls == control
+        usual[some] = _drops(grams(random, generator=generator), halves[some], centres=centres, tail=tail)[1]
+    whole = largest_drop(spectrum(W_U, centres=centres), tail=tail)[0]
+    ratios, d_vocab = own / usual, W_U.shape[1]
+    drop, over = (resampling.percentile(x.log().mean().exp().item(), x, n=d_vocab) for x in (own, ratios))
+    return Sharpness(resampling.percentile(float(whole), dim, n=d_vocab), drop, over)
+
+
+def _drops(
+    blocks: Float[Tensor, "block d_model d_model"], halves: Bool[Tensor, "half block"], *, centres: bool, tail: float
+) -> tuple[Float[Tensor, " half"], Float[Tensor, " half"]]:
+    """For each half its `dim`, and the drop at that cut in the other half."""
+    found = []
+    for half in halves:
+        one, other = halved(blocks, half, centres=centres)
+        dim, _ = largest_drop(one, tail=tail)
+        found.append((float(dim), drop(other)[-(dim - one.n_zero)].item()))
+    dims, drops = torch.tensor(found, dtype=torch.float64).unbind(1)
+    return dims, drops

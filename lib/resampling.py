@@ -1,18 +1,33 @@
-"""How sure are we of a number? Bootstrap intervals over sequences.
+r"""How sure are we of a number? Intervals over sequences that cover as often as they say, also when there are few.
 
-Tokens of one sequence share a topic and a narrator, so they are not independent draws; the
-sequences are. Every interval in the book resamples whole sequences with replacement."""
+Tokens of one sequence share a topic and a narrator, so they are not independent draws; the sequences are. Every
+interval of a text statistic resamples whole sequences. With eight or sixteen of them the plain percentile interval is
+too narrow, so two better rules are used:
+
+- smooth functions of means (means, ratios, shares): the *bootstrap-t* interval (Efron 1982; Hall 1992, chapter 3).
+  Every resample is divided by its own standard error, by the delta method, so that a skewed statistic gets a skewed
+  interval;
+- any other statistic: the *expanded percentile* interval (Hesterberg 2015, section 3.3), whose level is raised as
+  Student's t raises it.
+
+The largest of several noisy numbers is no smooth statistic: it is chosen on one half of the sequences and measured on
+the other (`largest`). A statistic of weights has no sequences; it is computed on halves of the vocabulary
+(`drawing.halves`). Nothing is said about fewer than `FEWEST` sequences."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import NormalDist
+from math import sqrt
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lib import drawing
+from lib.drawing import FEWEST, N_RESAMPLES
+
 LEVEL = 0.95
-N_RESAMPLES = 1000
+COLUMNS = 2048
+"""Columns whose resamples are held at once."""
 
 
 @dataclass(frozen=True)
@@ -31,33 +46,6 @@ class Estimate:
         return f"{self.value:.3f}  [{self.low:.3f}, {self.high:.3f}]  ({counts})"
 
 
-def estimate(
-    statistic: Callable[[Int[Tensor, " token"]], Float[Tensor, ""]],
-    sequence: Int[Tensor, " token"],
-    *,
-    generator: torch.Generator,
-    n_resamples: int = N_RESAMPLES,
-) -> Estimate:
-    """`statistic` of all tokens, with an interval from resampled sequences.
-
-    `statistic` takes token positions (with repetitions) and returns one number; `sequence` gives each
-    token's sequence. The interval is Efron's bias-corrected percentile interval (1981), which matters for
-    statistics such as the calibration error that noise can only push up.
-    Raises ValueError with fewer than two sequences, or when the statistic is not finite."""
-    members = [torch.nonzero(sequence == s)[:, 0] for s in sequence.unique()]
-    if len(members) < 2:
-        raise ValueError(
-            f"an interval over sequences needs at least 2 sequences with scored tokens, got {len(members)}"
-        )
-    value = statistic(torch.arange(len(sequence)))
-    if not value.isfinite():
-        raise ValueError(f"the statistic of {len(sequence)} tokens is {value.item()}, not a finite number")
-    drawn = torch.randint(len(members), (n_resamples, len(members)), generator=generator)
-    resampled = torch.stack([statistic(torch.cat([members[s] for s in draw])) for draw in drawn.tolist()])
-    low, high = bias_corrected_interval(value, resampled)
-    return Estimate(value.item(), low, high, len(sequence), len(members))
-
-
 def mean(
     value: Float[Tensor, " token"],
     sequence: Int[Tensor, " token"],
@@ -65,8 +53,196 @@ def mean(
     generator: torch.Generator,
     n_resamples: int = N_RESAMPLES,
 ) -> Estimate:
-    """Mean over tokens, with an interval from resampled sequences."""
-    return estimate(lambda tokens: value[tokens].mean(), sequence, generator=generator, n_resamples=n_resamples)
+    """Mean over tokens, with its bootstrap-t interval over sequences. Raises ValueError as `ratio` does."""
+    return ratio(value, torch.ones_like(value), sequence, generator=generator, n_resamples=n_resamples)
+
+
+def ratio(
+    top: Float[Tensor, " token"],
+    bottom: Float[Tensor, " token"],
+    sequence: Int[Tensor, " token"],
+    *,
+    generator: torch.Generator,
+    n_resamples: int = N_RESAMPLES,
+) -> Estimate:
+    """Ratio of two means over tokens, with its bootstrap-t interval over sequences.
+
+    Raises ValueError with fewer than `FEWEST` sequences, or when the ratio is not finite."""
+    _, place = sequence.unique(return_inverse=True)
+    both = torch.stack([top, bottom], dim=1).double().cpu()
+    sums = both.new_zeros(int(place.max()) + 1, 2).index_add_(0, place.cpu(), both)
+    return of_means(lambda m: m[:, 0] / m[:, 1], sums, n=len(top), generator=generator, n_resamples=n_resamples)
+
+
+def of_means(
+    statistic: Callable[[Float[Tensor, "resample ..."]], Float[Tensor, " resample"]],
+    value: Float[Tensor, "sequence ..."],
+    *,
+    n: int,
+    generator: torch.Generator,
+    n_resamples: int = N_RESAMPLES,
+) -> Estimate:
+    """A statistic of the means of some columns over sequences, with its interval; `n` tokens are behind them.
+
+    `statistic` takes the means of many resamples at once and returns one number for each. Where torch can
+    differentiate it the interval is bootstrap-t; where it cannot (it counts or ranks), expanded percentile.
+    Raises ValueError with fewer than `FEWEST` sequences, or when the statistic is not finite."""
+    value = value.double().cpu()
+    weight = drawing.weights(len(value), generator=generator, n_resamples=n_resamples)
+    whole, error = _with_error(statistic, value, torch.full_like(weight[:1], 1 / len(value)))
+    if not whole.isfinite().all():
+        raise ValueError(f"the statistic of {n} tokens is {whole.item()}, not a finite number")
+    again, errors = _with_error(statistic, value, weight)
+    if error is None or errors is None:
+        low, high = expanded_percentiles(again[:, None], n_sequences=len(value))
+    else:
+        low, high = studentised(whole, error, again[:, None], errors[:, None])
+    return Estimate(whole.item(), low.item(), high.item(), n, len(value))
+
+
+def mean_of_sequences(value: Float[Tensor, " sequence"], *, n: int, generator: torch.Generator) -> Estimate:
+    """Mean over sequences of equal weight, with its bootstrap-t interval; `n` tokens are behind it. Errors as in
+    `of_means`."""
+    return of_means(lambda mean: mean, value, n=n, generator=generator)
+
+
+def _with_error(
+    statistic: Callable[[Tensor], Tensor], value: Float[Tensor, "sequence ..."], weight: Float[Tensor, "_ sequence"]
+) -> tuple[Float[Tensor, " _"], Float[Tensor, " _"] | None]:
+    """The statistic under some weights of the sequences and its standard error by the delta method: the gradient
+    says how far each sequence moves it. None where there is no gradient."""
+    with torch.enable_grad():
+        flat = value.reshape(len(value), -1)
+        means = (weight @ flat).requires_grad_()
+        found = statistic(means.view(len(weight), *value.shape[1:]))
+        if not found.requires_grad:
+            return found, None
+        (gradient,) = torch.autograd.grad(found.sum(), means)
+    moved = gradient @ flat.mT - (gradient * means.detach()).sum(1, keepdim=True)
+    return found.detach(), ((weight * moved.square()).sum(1) / (len(value) - 1)).sqrt()
+
+
+def estimate(
+    statistic: Callable[[Int[Tensor, " token"]], Float[Tensor, ""]],
+    sequence: Int[Tensor, " token"],
+    *,
+    generator: torch.Generator,
+    n_resamples: int = N_RESAMPLES,
+) -> Estimate:
+    """Any `statistic` of tokens, with its expanded percentile interval from resampled sequences.
+
+    `statistic` takes token positions (with repetitions) and returns one number; `sequence` gives each token's
+    sequence. Not for the largest of several numbers or for sums of absolute values: see `largest` and `calibration`.
+    Raises ValueError with fewer than `FEWEST` sequences, or when the statistic is not finite."""
+    members = [torch.nonzero(sequence == s)[:, 0] for s in sequence.unique()]
+    drawn = drawing.draws(len(members), generator=generator, n_resamples=n_resamples)
+    value = statistic(torch.arange(len(sequence)))
+    if not value.isfinite():
+        raise ValueError(f"the statistic of {len(sequence)} tokens is {value.item()}, not a finite number")
+    again = torch.stack([statistic(torch.cat([members[s] for s in draw])) for draw in drawn.tolist()])
+    low, high = expanded_percentiles(again[:, None].double().cpu(), n_sequences=len(members))
+    return Estimate(value.item(), low.item(), high.item(), len(sequence), len(members))
+
+
+def intervals(
+    top: Float[Tensor, "sequence column"],
+    bottom: Float[Tensor, "#sequence #column"] | None = None,
+    *,
+    generator: torch.Generator,
+    n_resamples: int = N_RESAMPLES,
+) -> tuple[Float[Tensor, " column"], Float[Tensor, " column"]]:
+    """Lower and upper ends of the bootstrap-t intervals of every column's mean over sequences, or of the ratio of its
+    mean to that of `bottom`; 0 where that is nought. Raises ValueError with fewer than `FEWEST` sequences."""
+    top = top.double().cpu()
+    bottom = torch.ones_like(top) if bottom is None else bottom.double().cpu().expand_as(top)
+    weight = drawing.weights(len(top), generator=generator, n_resamples=n_resamples)
+    evenly = torch.full_like(weight[:1], 1 / len(top))
+    ends = []
+    for some in torch.arange(top.shape[1]).split(COLUMNS):
+        whole, error = _ratios(top[:, some], bottom[:, some], evenly)
+        ends.append(studentised(whole[0], error[0], *_ratios(top[:, some], bottom[:, some], weight)))
+    low, high = (torch.cat(end) for end in zip(*ends, strict=True))
+    return low, high
+
+
+def _ratios(
+    x: Float[Tensor, "sequence column"], y: Float[Tensor, "sequence column"], weight: Float[Tensor, "_ sequence"]
+) -> tuple[Float[Tensor, "_ column"], Float[Tensor, "_ column"]]:
+    """Ratios of weighted means and their standard errors (Cochran 1977, section 6.4)."""
+    below = weight @ y
+    found = torch.where(below > 0, weight @ x / below.where(below > 0, 1), 0)
+    squares = weight @ x.square() - 2 * found * (weight @ (x * y)) + found.square() * (weight @ y.square())
+    return found, squares.clamp(min=0).div(len(x) - 1).sqrt() / below.where(below > 0, 1)
+
+
+def studentised(
+    whole: Float[Tensor, " column"],
+    error: Float[Tensor, " column"],
+    again: Float[Tensor, "resample column"],
+    errors: Float[Tensor, "resample column"],
+) -> tuple[Float[Tensor, " column"], Float[Tensor, " column"]]:
+    """Bootstrap-t intervals: `whole` less the quantiles of (again - whole) / errors times its own standard error.
+
+    A resample without any spread of its own says nothing about its error and is left out."""
+    floor = 1e-9 * error
+    t = torch.where(errors > floor, (again - whole) / errors.where(errors > floor, 1), torch.nan)
+    low, high = t.nanquantile(_tails(LEVEL), dim=0).nan_to_num(0.0)
+    return whole - high * error, whole - low * error
+
+
+def expanded_percentiles(
+    again: Float[Tensor, "resample column"], *, n_sequences: int
+) -> tuple[Float[Tensor, " column"], Float[Tensor, " column"]]:
+    """Percentiles of the resamples at the level that makes a normal mean of `n_sequences` values cover 95 %.
+
+    Resamples that are not finite are left out."""
+    from scipy.stats import norm
+
+    far = sqrt(n_sequences / (n_sequences - 1)) * widening(n_sequences) * norm.ppf((1 + LEVEL) / 2)
+    kept = again.where(again.isfinite(), torch.nan)
+    low, high = kept.nanquantile(_tails(1 - 2 * norm.cdf(-far)), dim=0)
+    return low, high
+
+
+def widening(n_sequences: int) -> float:
+    """How much farther out Student's t has its quantiles than a normal distribution."""
+    from scipy.stats import norm, t
+
+    return float(t.ppf((1 + LEVEL) / 2, n_sequences - 1) / norm.ppf((1 + LEVEL) / 2))
+
+
+def _tails(level: float) -> Float[Tensor, "2"]:
+    return torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
+
+
+def largest(value: Float[Tensor, "sequence column"], *, n: int, generator: torch.Generator) -> tuple[int, Estimate]:
+    """Which column has the largest mean, and how large that is: chosen on the sequences of even number, measured on
+    the others (Cox 1975), since the largest of many noisy means is too large by itself.
+
+    `n` tokens are behind the measured half. Raises ValueError when that holds fewer than `FEWEST` sequences."""
+    column = int(value[::2].mean(0).argmax())
+    return column, of_means(lambda m: m[:, 0], value[1::2, column, None], n=n, generator=generator)
+
+
+def percentile(value: float, again: Float[Tensor, " draw"], *, n: int, n_sequences: int = 1) -> Estimate:
+    """A number with the percentile interval of draws that were made elsewhere: halves of a vocabulary, shuffles, …
+
+    `n` is the number of things behind it."""
+    low, high = again.double().cpu().quantile(_tails(LEVEL)).tolist()
+    return Estimate(value, low, high, n, n_sequences)
+
+
+def share(hits: int, n: int) -> Estimate:
+    """A share of `n` independent cases with its exact interval (Clopper and Pearson 1934); cases that were asked
+    twice are not independent.
+
+    Raises ValueError unless 0 <= hits <= n and there is a case at all."""
+    from scipy.stats import binomtest
+
+    if not 0 <= hits <= n or n < 1:
+        raise ValueError(f"a share needs hits between 0 and the number of cases, got {hits} of {n}")
+    interval = binomtest(hits, n).proportion_ci(LEVEL, method="exact")
+    return Estimate(hits / n, float(interval.low), float(interval.high), n, n)
 
 
 def binned(
@@ -79,87 +255,15 @@ def binned(
 ) -> list[tuple[float, float, float, float]]:
     """Sorts tokens by `by` into bins of equal mass; for each the means of `by` and `value`, and the latter's interval.
 
-    Raises ValueError with fewer tokens than bins, and as `estimate` does."""
+    A bin with tokens of fewer than `FEWEST` sequences has no interval (NaN). Raises ValueError with fewer tokens than
+    bins."""
     if len(by) < n_bins:
         raise ValueError(f"{n_bins} bins of equal mass need at least {n_bins} tokens, got {len(by)}")
     bins = []
     for members in by.argsort(stable=True).tensor_split(n_bins):
-        found = mean(value[members], sequence[members], generator=generator)
-        bins.append((by[members].mean().item(), found.value, found.low, found.high))
+        low = high = float("nan")
+        if len(sequence[members].unique()) >= FEWEST:
+            found = mean(value[members], sequence[members], generator=generator)
+            low, high = found.low, found.high
+        bins.append((by[members].mean().item(), value[members].mean().item(), low, high))
     return bins
-
-
-def resampled_means(
-    value: Float[Tensor, "sequence ..."], *, generator: torch.Generator, n_resamples: int = N_RESAMPLES
-) -> Float[Tensor, "resample ..."]:
-    """Means over as many sequences as there are, drawn with replacement anew for each resample; float64.
-
-    Raises ValueError with fewer than two sequences."""
-    n_sequences = len(value)
-    if n_sequences < 2:
-        raise ValueError(f"an interval over sequences needs at least 2 sequences, got {n_sequences}")
-    drawn = torch.randint(n_sequences, (n_resamples, n_sequences), generator=generator)
-    weight = torch.zeros(n_resamples, n_sequences, dtype=torch.float64)
-    weight.scatter_add_(1, drawn, torch.full(drawn.shape, 1 / n_sequences, dtype=torch.float64))
-    return (weight @ value.reshape(n_sequences, -1).double().cpu()).view(n_resamples, *value.shape[1:])
-
-
-def of_means(
-    statistic: Callable[[Float[Tensor, "resample ..."]], Float[Tensor, " resample"]],
-    value: Float[Tensor, "sequence ..."],
-    *,
-    n: int,
-    generator: torch.Generator,
-) -> Estimate:
-    """A statistic of the means of some columns over sequences of equal weight, with its interval.
-
-    `statistic` takes the means of many resamples at once and returns one number for each; `n` tokens are behind them.
-    Raises ValueError with fewer than two sequences, or when the statistic is not finite."""
-    resampled = statistic(resampled_means(value, generator=generator))
-    whole = statistic(value.double().cpu().mean(0, keepdim=True))[0]
-    if not whole.isfinite():
-        raise ValueError(f"the statistic of {n} tokens is {whole.item()}, not a finite number")
-    return Estimate(whole.item(), *bias_corrected_interval(whole, resampled), n, len(value))
-
-
-def intervals(
-    value: Float[Tensor, "sequence column"], *, generator: torch.Generator
-) -> tuple[Float[Tensor, " column"], Float[Tensor, " column"]]:
-    """Lower and upper ends of the intervals of every column's mean over sequences of equal weight."""
-    means = zip(value.double().cpu().mean(0), resampled_means(value, generator=generator).mT, strict=True)
-    low, high = torch.tensor([bias_corrected_interval(mean, resampled) for mean, resampled in means]).unbind(1)
-    return low, high
-
-
-def percentile(value: float, resampled: Float[Tensor, " resample"], *, n: int, n_sequences: int = 1) -> Estimate:
-    """A number with the percentile interval of resamples that were drawn elsewhere: of a vocabulary, say, or of
-    control sets; `n` is the number of things behind it."""
-    tails = torch.tensor([(1 - LEVEL) / 2, (1 + LEVEL) / 2], dtype=torch.float64, device=resampled.device)
-    low, high = resampled.double().quantile(tails).tolist()
-    return Estimate(value, low, high, n, n_sequences)
-
-
-def bias_corrected_interval(
-    value: Float[Tensor, ""], resampled: Float[Tensor, " resample"], *, level: float = LEVEL
-) -> tuple[float, float]:
-    """Percentiles of the resamples, moved by twice the (normal) quantile at which `value` sits among them."""
-    resampled, normal = resampled[resampled.isfinite()], NormalDist()
-    below = (resampled < value).double().mean() + (resampled == value).double().mean() / 2
-    edge = 1 / (len(resampled) + 1)
-    shift = 2 * normal.inv_cdf(below.clamp(edge, 1 - edge).item())
-    tail = (1 - level) / 2
-    at = [normal.cdf(shift + normal.inv_cdf(p)) for p in (tail, 1 - tail)]
-    low, high = resampled.double().quantile(torch.tensor(at, dtype=torch.float64, device=resampled.device)).tolist()
-    return low, high
-
-
-def share(hits: int, n: int) -> Estimate:
-    """A share of `n` independent cases with its exact interval (Clopper and Pearson 1934).
-
-    Raises ValueError unless 0 <= hits <= n and there is a case at all."""
-    from scipy.stats import binomtest
-
-    if not 0 <= hits <= n or n < 1:
-        raise ValueError(f"a share needs hits between 0 and the number of cases, got {hits} of {n}")
-    interval = binomtest(hits, n).proportion_ci(LEVEL, method="exact")
-    return Estimate(hits / n, float(interval.low), float(interval.high), n, n)

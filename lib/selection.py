@@ -1,10 +1,9 @@
-"""Which neurons are the entropy neurons? Each paper's rule, by name, and the sets they are compared with.
+"""Which neurons are the entropy neurons? Each paper's rule, by name.
 
 A rule takes the weight statistics of one layer's neurons and returns a mask over them. The papers picked by
 eye or by hand; where they state no number, ours is a named argument. No rule is told what another found."""
 
 import math
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -85,7 +84,7 @@ NAMES = (*RULES, "causal")
 
 
 def by_name(rule: str, weights: NeuronWeights, *, count: int) -> Bool[Tensor, " neuron"]:
-    """What a rule of `RULES` chooses. Raises ValueError for an unknown rule, or when it chooses nobody."""
+    """What a rule of `RULES` chooses. Raises ValueError for an unknown rule, or when it chooses no neuron."""
     if rule not in RULES:
         raise ValueError(f"a rule that needs only weights is one of {', '.join(RULES)}; got {rule!r}")
     chosen = RULES[rule](weights, count=count)
@@ -108,70 +107,3 @@ def shared_by_chance(one: Bool[Tensor, " neuron"], other: Bool[Tensor, " neuron"
     shared = range(int((one & other).sum()), min(n_one, n_other) + 1)
     ways = sum(math.comb(n_one, k) * math.comb(n - n_one, n_other - k) for k in shared)
     return n_one * n_other / n, ways / math.comb(n, n_other)
-
-
-@dataclass(frozen=True)
-class Matched:
-    """Control neurons that are like the chosen ones in some respect, and how like."""
-
-    neuron: Bool[Tensor, "*set neuron"]
-    """As many as were chosen, none of them chosen; one mask, or one for each set."""
-    ratio: float
-    """Median ratio of control to chosen neuron; 1 is a perfect match."""
-
-    @property
-    def is_fair(self) -> bool:
-        """Whether the median ratio lies in 0.8 … 1.25; otherwise no matched control exists."""
-        return 0.8 <= self.ratio <= 1.25
-
-    @property
-    def caution(self) -> str:
-        """What a verdict that rests on these controls has to add; empty when the match is fair."""
-        return "" if self.is_fair else f"the controls are matched to a median ratio of {self.ratio:.2f} only"
-
-    def __repr__(self) -> str:
-        return f"median ratio {self.ratio:.2f}" + ("" if self.is_fair else ": no matched control exists")
-
-
-def matched(chosen: Bool[Tensor, " neuron"], value: Float[Tensor, " neuron"]) -> Matched:
-    """For each chosen neuron the nearest other neuron in log `value` (positive), without replacement.
-
-    The chosen of largest value are matched first, since they have the fewest neighbours.
-    Raises ValueError when fewer neurons are left than were chosen."""
-    control, ratio = _match(chosen, value, nearest=1, generator=torch.Generator())
-    return Matched(control, ratio.median().item())
-
-
-def matched_sets(
-    chosen: Bool[Tensor, " neuron"],
-    value: Float[Tensor, " neuron"],
-    *,
-    n_sets: int,
-    generator: torch.Generator,
-    nearest: int = 5,
-) -> Matched:
-    """Random control sets: each takes, for each chosen neuron, one of the `nearest` others still free at random.
-
-    Otherwise as `matched`. A wider choice makes more sets and worse matches: look at `ratio`."""
-    found = [_match(chosen, value, nearest=nearest, generator=generator) for _ in range(n_sets)]
-    return Matched(torch.stack([control for control, _ in found]), torch.cat([r for _, r in found]).median().item())
-
-
-def _match(
-    chosen: Bool[Tensor, " neuron"], value: Float[Tensor, " neuron"], *, nearest: int, generator: torch.Generator
-) -> tuple[Bool[Tensor, " neuron"], Float[Tensor, " chosen"]]:
-    """One control set, and the ratio of control to chosen neuron for each of its members."""
-    free, control = ~chosen, torch.zeros_like(chosen)
-    if int(free.sum()) < int(chosen.sum()):
-        raise ValueError(f"{int(chosen.sum())} neurons need as many others to match, but {int(free.sum())} are left")
-    if not chosen.any():
-        raise ValueError("no neuron is chosen, so there is nothing to match")
-    log = value.clamp(min=torch.finfo(value.dtype).tiny).log()
-    members, ratios = chosen.nonzero()[:, 0], []
-    for neuron in members[log[members].argsort(descending=True)].tolist():
-        distance = (log - log[neuron]).abs().masked_fill(~free, torch.inf)
-        candidates = distance.argsort(stable=True)[: min(nearest, int(free.sum()))]
-        picked = candidates[torch.randint(len(candidates), (1,), generator=generator)].item()
-        free[picked], control[picked] = False, True
-        ratios.append((log[picked] - log[neuron]).exp())
-    return control, torch.stack(ratios)

@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lib import measures
 from lib import text as text_module
 from lib.model import Model
 
@@ -187,10 +188,10 @@ def direction(log_unigram: Float[Tensor, " d_vocab"]) -> Float[Tensor, " d_vocab
 def lower_percentile(
     frequency_mediated: Float[Tensor, " neuron"], abs_kl_change: Float[Tensor, " neuron"]
 ) -> Float[Tensor, " neuron"]:
-    """The lower of a neuron's two percentile ranks, in (0, 1]: the share of neurons with a frequency-mediated share,
-    or a mean absolute KL change, no larger than its own. High only where both are."""
-    ranks = [value.argsort().argsort() + 1 for value in (frequency_mediated.nan_to_num(-torch.inf), abs_kl_change)]
-    return torch.minimum(*ranks) / len(abs_kl_change)
+    """The lower of a neuron's two percentile ranks, in (0, 1): by frequency-mediated share and by mean absolute KL
+    change. High only where both are. Neurons that tie share their mean rank; the middle of the layer is at 0.5."""
+    ranks = [measures.rank(value) for value in (frequency_mediated.nan_to_num(-torch.inf), abs_kl_change)]
+    return (torch.minimum(*ranks) - 0.5) / len(abs_kl_change)
 
 
 def top_on_both(

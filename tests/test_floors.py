@@ -10,13 +10,13 @@ import pytest
 
 LIB = Path(__file__).parents[1] / "lib"
 FLOORS = [
-    {"measures", "resampling"},
+    {"measures", "drawing", "resampling", "calibration"},
     {"final_layer", "null_space", "text", "source", "facts"},
     {"checkpoint"},  # what model reads through
     {"model", "neuron_weights"},
-    {"selection", "ablation", "token_frequency"},
+    {"selection", "controls", "ablation", "token_frequency"},
     {"effects"},
-    {"induction", "emergence"},  # the case studies
+    {"evidence", "induction", "emergence"},  # the case studies
     {"plots", "claims", "provenance", "book"},
     {"bench"},  # measures the library, and draws what it found
 ]

@@ -40,25 +40,6 @@ def test_kl_of_a_distribution_with_itself_is_zero_and_with_another_positive():
     assert_close(measures.kl_divergence(z, z.roll(1, -1)), (p * (p / q).log()).sum(-1))
 
 
-def test_calibration_error_is_zero_when_confidence_is_right_and_its_gap_when_it_is_not():
-    confidence = torch.full((100,), 0.75)
-    correct = (torch.arange(100) % 4) > 0
-    assert measures.reliability(confidence, correct, n_bins=5).calibration_error.item() == pytest.approx(0, abs=1e-6)
-    wrong = torch.zeros(100, dtype=torch.bool)
-    assert measures.reliability(confidence, wrong, n_bins=5).calibration_error.item() == pytest.approx(0.75)
-
-
-def test_bins_have_equal_mass_and_ascending_confidence():
-    found = measures.reliability(torch.rand(103), torch.rand(103) < 0.5, n_bins=15)
-    assert found.count.max() - found.count.min() <= 1 and found.count.sum() == 103
-    assert (found.confidence.diff() >= 0).all()
-
-
-def test_too_few_tokens_for_the_bins_are_refused_with_both_numbers():
-    with pytest.raises(ValueError, match="15 bins of equal mass need at least 15 tokens, got 3"):
-        measures.reliability(torch.rand(3), torch.rand(3) < 0.5, n_bins=15)
-
-
 def test_rank_correlation_sees_only_order_and_shares_tied_ranks():
     x = torch.tensor([1.0, 2.0, 3.0, 4.0])
     assert measures.rank_correlation(x, x.exp()).item() == pytest.approx(1)

@@ -1,17 +1,78 @@
 import pytest
 import torch
+from scipy.stats import binom
 
 from lib import resampling
 
+N_TRIALS = 600
 
-def test_the_interval_covers_the_true_mean_about_as_often_as_it_says(generator):
-    covered = 0
-    for _ in range(100):
-        effect = torch.randn(30, 1, generator=generator)
-        value = (effect + 0.5 * torch.randn(30, 20, generator=generator)).flatten()
-        found = resampling.mean(value, torch.arange(30).repeat_interleave(20), generator=generator, n_resamples=200)
+
+def skewed(n, generator):
+    return torch.empty(n).exponential_(generator=generator) - 1
+
+
+def normal(n, generator):
+    return torch.randn(n, generator=generator)
+
+
+def covers(hits, *, low=0.93, high=0.97):
+    """Whether a count of trials is one that a coverage between two bounds often gives (99.9 % of the time)."""
+    return binom.ppf(5e-4, N_TRIALS, low) <= hits <= binom.ppf(1 - 5e-4, N_TRIALS, high)
+
+
+@pytest.mark.parametrize("n", [8, 16, 64])
+@pytest.mark.parametrize("draw", [normal, skewed])
+def test_means_are_covered_as_often_as_they_say_also_of_few_and_of_skewed_sequences(n, draw, generator):
+    value = torch.stack([draw(n, generator) for _ in range(N_TRIALS)], dim=1)
+    low, high = resampling.intervals(value, generator=generator)
+    assert covers(int(((low <= 0) & (high >= 0)).sum()))
+
+
+@pytest.mark.parametrize("n", [8, 16, 64])
+@pytest.mark.parametrize("draw", [normal, skewed])
+def test_ratios_of_means_and_shares_are_covered_as_often_as_they_say(n, draw, generator):
+    def three(n):
+        common, *own = (draw(n, generator) for _ in range(3))
+        return (5 + common + own[0], 2.5 + 0.5 * common + 0.5 * own[1])
+
+    pairs = [three(n) for _ in range(N_TRIALS)]
+    total, left = (torch.stack(part, dim=1) for part in zip(*pairs, strict=True))
+    low, high = resampling.intervals(left, total, generator=generator)
+    assert covers(int(((low <= 0.5) & (high >= 0.5)).sum()))
+
+
+def test_a_percentile_interval_of_few_sequences_would_have_been_too_narrow(generator):
+    value = torch.stack([normal(8, generator) for _ in range(N_TRIALS)], dim=1).double()
+    again = torch.stack([value[torch.randint(8, (8,), generator=generator)].mean(0) for _ in range(500)])
+    low, high = again.quantile(torch.tensor([0.025, 0.975]).double(), dim=0)
+    assert not covers(int(((low <= 0) & (high >= 0)).sum()))
+    low, high = resampling.expanded_percentiles(again, n_sequences=8)
+    assert covers(int(((low <= 0) & (high >= 0)).sum()))
+
+
+def test_means_over_tokens_of_sequences_of_unequal_length_are_covered(generator):
+    hits = 0
+    for _ in range(N_TRIALS):
+        length = torch.randint(20, 60, (16,), generator=generator)
+        sequence = torch.arange(16).repeat_interleave(length)
+        value = (torch.randn(16, generator=generator))[sequence] + torch.randn(len(sequence), generator=generator)
+        found = resampling.mean(value, sequence, generator=generator, n_resamples=400)
+        hits += found.low <= 0 <= found.high
+    assert covers(hits)
+
+
+def test_the_largest_of_many_is_chosen_on_one_half_and_measured_on_the_other(generator):
+    covered, naive = 0, 0
+    for _ in range(200):
+        value = torch.randn(32, 40, generator=generator)  # the true largest is 0
+        _, found = resampling.largest(value, n=16, generator=generator)
         covered += found.low <= 0 <= found.high
-    assert 86 <= covered <= 99
+        assert found.low <= found.value <= found.high
+        low, high = resampling.intervals(value.mean(0).max() + value[:, :1] * 0, generator=generator)
+        naive += (low <= 0 <= high).item()
+    assert covered >= 180 and naive == 0
+    column, found = resampling.largest(torch.tensor([0.0, 2.0]).repeat(16, 1), n=8, generator=generator)
+    assert column == 1 and found.value == found.low == found.high == 2.0
 
 
 def test_sequences_and_not_tokens_are_resampled(generator):
@@ -23,56 +84,83 @@ def test_sequences_and_not_tokens_are_resampled(generator):
 
 
 def test_the_interval_is_the_same_for_the_same_generator():
-    value, sequence = torch.randn(50), torch.arange(50) % 5
+    value, sequence = torch.randn(50), torch.arange(50) % 10
     first, second = (resampling.mean(value, sequence, generator=torch.Generator().manual_seed(1)) for _ in range(2))
     assert first == second
 
 
-def test_one_sequence_gives_no_interval(generator):
-    with pytest.raises(ValueError, match="at least 2 sequences with scored tokens, got 1"):
-        resampling.mean(torch.randn(9), torch.zeros(9, dtype=torch.long), generator=generator)
+@pytest.mark.parametrize("n", [1, 7])
+def test_fewer_than_eight_sequences_give_no_interval(n, generator):
+    said = f"an interval over sequences needs at least 8 sequences, got {n}; ask for more"
+    value, sequence = torch.randn(3 * n), torch.arange(3 * n) % n
+    with pytest.raises(ValueError, match=said):
+        resampling.mean(value, sequence, generator=generator)
+    with pytest.raises(ValueError, match=said):
+        resampling.estimate(lambda t: value[t].mean(), sequence, generator=generator)
+    with pytest.raises(ValueError, match=said):
+        resampling.intervals(value.view(n, 3), generator=generator)
+    with pytest.raises(ValueError, match="got 7"):
+        resampling.largest(torch.randn(15, 3), n=3, generator=generator)
 
 
 def test_a_statistic_that_is_not_finite_is_refused(generator):
     with pytest.raises(ValueError, match="not a finite number"):
-        resampling.mean(torch.full((4,), torch.nan), torch.arange(4), generator=generator)
+        resampling.mean(torch.full((8,), torch.nan), torch.arange(8), generator=generator)
+    with pytest.raises(ValueError, match="not a finite number"):
+        resampling.estimate(lambda t: torch.tensor(torch.nan), torch.arange(8), generator=generator)
 
 
-def test_an_interval_of_means_is_that_of_resampled_tokens_when_sequences_are_as_long(generator):
-    value = (torch.randn(12, 5, generator=generator) + torch.randn(12, 1, generator=generator)).double()
+def test_an_interval_of_means_is_that_of_tokens_when_sequences_are_as_long(generator):
+    value = torch.randn(12, 5, generator=generator) + torch.randn(12, 1, generator=generator)
     sequence = torch.arange(12).repeat_interleave(5)
-    by_token = resampling.mean(value.flatten(), sequence, generator=torch.Generator().manual_seed(1))
-    by_mean = resampling.of_means(
-        lambda mean: mean[:, 0], value.mean(1, keepdim=True), n=60, generator=torch.Generator().manual_seed(1)
-    )
-    assert (by_mean.value, by_mean.low, by_mean.high) == pytest.approx((by_token.value, by_token.low, by_token.high))
+    draws = [torch.Generator().manual_seed(1) for _ in range(3)]
+    by_token = resampling.mean(value.flatten(), sequence, generator=draws[0])
+    by_mean = resampling.mean_of_sequences(value.mean(1), n=60, generator=draws[1])
+    low, high = resampling.intervals(value.mean(1, keepdim=True), generator=draws[2])
+    for found in ((by_mean.value, by_mean.low, by_mean.high), (by_mean.value, low.item(), high.item())):
+        assert found == pytest.approx((by_token.value, by_token.low, by_token.high))
     assert (by_mean.n, by_mean.n_sequences) == (60, 12)
-    low, high = resampling.intervals(value, generator=generator)
-    assert low.shape == (5,) and (low < value.mean(0)).all() and (value.mean(0) < high).all()
 
 
 def test_a_ratio_of_means_is_not_a_mean_of_ratios(generator):
-    value = torch.tensor([[1.0, 1.0], [1.0, 3.0]])
+    value = torch.tensor([[1.0, 1.0], [1.0, 3.0]]).repeat(4, 1)
     found = resampling.of_means(lambda mean: mean[:, 0] / mean[:, 1], value, n=2, generator=generator)
     assert found.value == 0.5
-    with pytest.raises(ValueError, match="at least 2 sequences, got 1"):
-        resampling.resampled_means(value[:1], generator=generator)
     with pytest.raises(ValueError, match="is inf, not a finite number"):
         resampling.of_means(lambda mean: mean[:, 0] / 0, value, n=2, generator=generator)
 
 
-def test_the_percentile_interval_holds_the_middle_of_the_resamples():
+def test_a_statistic_that_counts_gets_a_percentile_interval(generator):
+    value = torch.randn(16, 9, generator=generator)
+    found = resampling.of_means(lambda m: (m > 0).sum(1).double(), value, n=144, generator=generator)
+    assert found.value == (value.mean(0) > 0).sum() and 0 <= found.low <= found.value <= found.high <= 9
+
+
+def test_constant_values_have_an_interval_of_no_width(generator):
+    low, high = resampling.intervals(torch.ones(8, 2), generator=generator)
+    assert low.tolist() == high.tolist() == [1.0, 1.0]
+    low, high = resampling.intervals(torch.zeros(8, 1), torch.zeros(8, 1), generator=generator)
+    assert low.tolist() == high.tolist() == [0.0]
+
+
+def test_the_percentile_interval_holds_the_middle_of_the_draws():
     found = resampling.percentile(3.0, torch.arange(1001.0), n=7)
     assert (found.value, found.n) == (3.0, 7) and (found.low, found.high) == pytest.approx((25, 975))
 
 
 def test_bins_of_equal_mass_have_their_means_and_intervals(generator):
-    by, sequence = torch.arange(12.0), torch.arange(12) % 3
+    by, sequence = torch.arange(48.0), torch.arange(48) % 8
     bins = resampling.binned(by, 2 * by, sequence, n_bins=2, generator=generator)
-    assert [row[:2] for row in bins] == [(2.5, 5.0), (8.5, 17.0)]
+    assert [row[:2] for row in bins] == [(11.5, 23.0), (35.5, 71.0)]
     assert all(low <= value <= high for _, value, low, high in bins)
-    with pytest.raises(ValueError, match="20 bins of equal mass need at least 20 tokens, got 12"):
-        resampling.binned(by, by, sequence, n_bins=20, generator=generator)
+    with pytest.raises(ValueError, match="50 bins of equal mass need at least 50 tokens, got 48"):
+        resampling.binned(by, by, sequence, n_bins=50, generator=generator)
+
+
+def test_a_bin_of_too_few_sequences_has_no_interval(generator):
+    by, sequence = torch.arange(32.0), torch.arange(32) // 4
+    bins = resampling.binned(by, by, sequence, n_bins=2, generator=generator)
+    assert all(low != low and high != high for *_, low, high in bins)
 
 
 def test_a_share_has_the_exact_interval_of_clopper_and_pearson():

@@ -68,33 +68,6 @@ def test_overlap_is_the_jaccard_index():
     assert selection.overlap(mask(9), mask(9)) == 1.0
 
 
-def test_controls_are_nearest_others_and_none_is_used_twice():
-    value = torch.tensor([1.0, 1.1, 5.0, 5.2, 0.1, 5.3])
-    found = selection.matched(mask(6, 0, 2), value)
-    assert found.neuron.nonzero()[:, 0].tolist() == [1, 3] and found.is_fair
-    far = selection.matched(mask(6, 4), value)
-    assert not far.is_fair and far.ratio == pytest.approx(10)
-    with pytest.raises(ValueError, match="are left"):
-        selection.matched(mask(6, 0, 1, 2, 3), value)
-
-
-def test_random_control_sets_differ_and_each_is_matched_without_replacement(generator):
-    value = torch.linspace(1, 2, 60)
-    chosen = mask(60, 20, 21, 40)
-    found = selection.matched_sets(chosen, value, n_sets=30, nearest=4, generator=generator)
-    assert found.neuron.shape == (30, 60) and (found.neuron.sum(1) == 3).all()
-    assert not (found.neuron & chosen).any() and found.is_fair and len(found.neuron.unique(dim=0)) > 5
-    lonely = selection.matched_sets(mask(4, 0), torch.tensor([9.0, 1, 1, 1]), n_sets=5, generator=generator)
-    assert "no matched control exists" in repr(lonely)
-
-
-def test_a_neuron_without_any_effect_can_be_a_control():
-    found = selection.matched(mask(3, 0), torch.tensor([1e-30, 0.0, 1.0]))
-    assert found.neuron.tolist() == [False, True, False]
-    with pytest.raises(ValueError, match="nothing to match"):
-        selection.matched(mask(3), torch.ones(3))
-
-
 def test_chance_is_what_enumerating_all_sets_gives():
     one, other = mask(6, 0, 1, 2), mask(6, 1, 2)
     drawn = [len({0, 1, 2} & set(pair)) for pair in itertools.combinations(range(6), 2)]

@@ -19,15 +19,28 @@ for many, and keeps nothing but entropy and loss."""
 
 from lib.effects.by_token import TokenEffects, by_token
 from lib.effects.clean import Clean, clean_run
-from lib.effects.confidence import Confidence, confidence
-from lib.effects.measuring import measure, measure_sets
-from lib.effects.result import QUANTITIES, Effects, Report
+from lib.effects.confidence import (
+    Confidence,
+    Read,
+    Readings,
+    confidence,
+    read_correct,
+    read_entropy,
+    read_loss,
+    read_unigram_kl,
+    readings,
+)
+from lib.effects.measuring import Replacement, measure, measure_sets
+from lib.effects.result import QUANTITIES, Effects, Report, shares
 
 __all__ = [
     "QUANTITIES",
     "Clean",
     "Confidence",
     "Effects",
+    "Read",
+    "Readings",
+    "Replacement",
     "Report",
     "TokenEffects",
     "by_token",
@@ -35,4 +48,10 @@ __all__ = [
     "confidence",
     "measure",
     "measure_sets",
+    "read_correct",
+    "read_entropy",
+    "read_loss",
+    "read_unigram_kl",
+    "readings",
+    "shares",
 ]

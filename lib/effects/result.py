@@ -94,23 +94,14 @@ class Effects:
         """Lower and upper end of each neuron's 95 % interval, from resampled sequences.
 
         `name` is a quantity, or a mediated share, whose two means are then resampled together.
-        Raises ValueError with fewer than two sequences."""
-        n_sequences = len(self.n)
-        if n_sequences < 2:
-            raise ValueError(f"an interval over sequences needs at least 2 sequences, got {n_sequences}")
-        drawn = torch.randint(n_sequences, (n_resamples, n_sequences), generator=generator)
-        n = self.n.cpu().to(self.total.dtype)
-        weight = n.new_zeros(n_resamples, n_sequences).scatter_add_(1, drawn, n[drawn])
-        weight = torch.cat([n[None], weight])  # all sequences once, then the resamples: ties stay ties
-        weight = (weight / weight.sum(1, keepdim=True)).to(self.total.device)
-        if name in MEDIATED:
-            value, *resampled = mediated(weight @ getattr(self, MEDIATED[name]), weight @ self.total)
-        else:
-            value, *resampled = weight @ self._by_sequence(name)
-        resampled = torch.stack(resampled)
-        ends = [resampling.bias_corrected_interval(v, r) for v, r in zip(value, resampled.mT, strict=True)]
-        low, high = torch.tensor(ends, dtype=value.dtype).unbind(1)
-        return low, high
+        Raises ValueError with fewer than `drawing.FEWEST` sequences."""
+        n = self.n.to(self.total)[:, None]
+        if name not in MEDIATED:
+            return resampling.intervals(n * self._by_sequence(name), n, generator=generator, n_resamples=n_resamples)
+        left, total = n * getattr(self, MEDIATED[name]), n * self.total
+        low, high = resampling.intervals(left, total, generator=generator, n_resamples=n_resamples)
+        some = self.mean("total").cpu() > 0
+        return torch.where(some, 1 - high, 0), torch.where(some, 1 - low, 0)
 
     def estimate(self, name: str, column: int, *, generator: torch.Generator) -> Estimate:
         """One neuron's mean (or mediated share) with its interval; errors as in `interval`."""
@@ -174,3 +165,11 @@ QUANTITIES = tuple(f.name for f in fields(Effects) if f.name not in ("n", "repor
 def mediated(left: Float[Tensor, "*neuron"], total: Float[Tensor, "*neuron"]) -> Float[Tensor, "*neuron"]:
     """1 - left / total, and 0 where the total is nought."""
     return torch.where(total > 0, 1 - left / total.where(total > 0, 1), 0)
+
+
+def shares(effect: Effects, left: str) -> Callable[[Int[Tensor, " draw"]], Float[Tensor, "2 neuron"]]:
+    """Of some sequences (repetitions allowed), every neuron's summed effect that is `left` and summed total effect, in
+    nats; float64, on the CPU."""
+    n = effect.n.double().cpu()[:, None]
+    both = torch.stack([n * getattr(effect, name).double().cpu() for name in (left, "total")])
+    return lambda draw: both[:, draw].sum(1)

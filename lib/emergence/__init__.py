@@ -5,8 +5,9 @@ of the spectrum is, the rho of the final entropy neurons, the shares of effects 
 direction mediate. A statistic emerges at the first checkpoint from which on it stays beyond halfway between its first
 and its final value. Measures of other case studies are handed in as functions."""
 
-from lib.emergence.onsets import FINAL, drift, onsets, order, rise, trace
+from lib.emergence.onsets import FINAL, drift, onsets, order, trace
 from lib.emergence.points import Checkpoint, checkpoints, step_of
+from lib.emergence.rises import first_that_writes, rho_risen, share_risen
 from lib.emergence.statistics import Followed, effect_statistics, weight_statistics
 from lib.emergence.twins import named_twins, tail_ratio, tail_size
 
@@ -17,10 +18,12 @@ __all__ = [
     "checkpoints",
     "drift",
     "effect_statistics",
+    "first_that_writes",
     "named_twins",
     "onsets",
     "order",
-    "rise",
+    "rho_risen",
+    "share_risen",
     "step_of",
     "tail_ratio",
     "tail_size",

@@ -45,18 +45,6 @@ def _row(name: str, at: Checkpoint, statistic: str, found: Estimate) -> tuple[An
     return (name, at.tokens_seen, statistic, found.value, found.low, found.high, found.n, at.step)
 
 
-def rise(trace: Any, statistic: str, *, beyond: str = "") -> Estimate:
-    """How far the final value lies above the first, with the widest interval that the two intervals allow.
-
-    With `beyond`, the name of a control, how much farther the statistic rises than that; four intervals then."""
-    first, *_, final = _rows(trace, statistic)
-    value, low, high = final.value - first.value, final.low - first.high, final.high - first.low
-    if beyond:
-        control = rise(trace, beyond)
-        value, low, high = value - control.value, low - control.high, high - control.low
-    return Estimate(value, low, high, int(final.n), 1)
-
-
 def onsets(trace: Any) -> Any:
     """A pandas table, one row for each statistic: where it starts and ends, halfway, and the steps at which it emerges.
 

@@ -6,12 +6,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lib import effects, measures, null_space, resampling
+from lib import drawing, effects, measures, null_space, resampling
 from lib.model import Model
 from lib.resampling import Estimate
 
-N_BLOCKS = 50
-"""Random parts of the vocabulary that are resampled for intervals of weight statistics."""
 Statistics = dict[str, Estimate]
 
 
@@ -29,35 +27,23 @@ class Followed:
 
 def weight_statistics(model: Model, followed: Followed, *, n_resamples: int, generator: torch.Generator) -> Statistics:
     """`null space`: decades between the root mean square singular value of the `dim` least-read directions and that of
-    the others; `rho`: mean over the entropy neurons, and over their controls. Intervals resample the vocabulary."""
+    the others; `rho`: mean over the entropy neurons, and over their controls. Intervals are those of halves of the
+    vocabulary."""
     layer, masks = model.final_layer, (followed.entropy, followed.entropy_control)
-    blocks = grams(layer.weight_coordinates(), generator=generator)
-    drawn = resampled(blocks, n_resamples=n_resamples, generator=generator)
+    blocks = null_space.grams(layer.weight_coordinates(), generator=generator)
+    halves = drawing.halves(len(blocks), n_halves=n_resamples, generator=generator)
     found = []
-    for gram in (blocks.sum(0), *drawn):
+    for gram in (blocks.sum(0), *(blocks[half].sum(0) for half in halves)):
         eigenvalue, direction = torch.linalg.eigh(gram)  # ascending
         rho = null_space.rho(model.W_out.to(gram), direction[:, : followed.dim])
         depth = decades(eigenvalue, dim=followed.dim, n_zero=int(layer.centres))
         found.append(torch.stack([depth, *(rho[mask].mean() for mask in masks)]))
     names = ("null space", "rho", "rho, matched on norm")
-    return {name: _estimate(column, n=layer.d_vocab) for name, column in zip(names, torch.stack(found).mT, strict=True)}
-
-
-def grams(
-    W_U: Float[Tensor, "d_model d_vocab"], *, generator: torch.Generator
-) -> Float[Tensor, "block d_model d_model"]:
-    """W Wᵀ of random parts of the vocabulary, float64; they sum to that of the whole, and can be resampled cheaply."""
-    parts = torch.randperm(W_U.shape[1], generator=generator).to(W_U.device).tensor_split(N_BLOCKS)
-    return torch.stack([W_U[:, part].double() @ W_U[:, part].double().mT for part in parts]).cpu()
-
-
-def resampled(
-    blocks: Float[Tensor, "block d_model d_model"], *, n_resamples: int, generator: torch.Generator
-) -> Float[Tensor, "resample d_model d_model"]:
-    """W Wᵀ of resampled vocabularies: as many blocks as there are, drawn with replacement."""
-    drawn = torch.randint(len(blocks), (n_resamples, len(blocks)), generator=generator)
-    times = torch.zeros(drawn.shape, dtype=blocks.dtype).scatter_add_(1, drawn, torch.ones(drawn.shape).to(blocks))
-    return (times @ blocks.flatten(1)).view(n_resamples, *blocks.shape[1:])
+    return {
+        name: resampling.percentile(whole.item(), again, n=layer.d_vocab)
+        for name, (whole, *rest) in zip(names, torch.stack(found).mT, strict=True)
+        for again in [torch.stack(rest)]
+    }
 
 
 def decades(eigenvalue: Float[Tensor, " d_model"], *, dim: int, n_zero: int) -> Float[Tensor, ""]:
@@ -67,11 +53,6 @@ def decades(eigenvalue: Float[Tensor, " d_model"], *, dim: int, n_zero: int) -> 
     floor = eigenvalue[-1] * torch.finfo(eigenvalue.dtype).eps
     quiet, others = eigenvalue[n_zero:dim].clamp(min=floor), eigenvalue[dim:]
     return (others.mean() / quiet.mean()).log10() / 2
-
-
-def _estimate(column: Float[Tensor, " resample"], *, n: int) -> Estimate:
-    """The first of some values, with its interval from the others."""
-    return Estimate(column[0].item(), *resampling.bias_corrected_interval(column[0], column[1:]), n, 1)
 
 
 def effect_statistics(

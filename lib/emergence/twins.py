@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lib import null_space, resampling
-from lib.emergence.statistics import grams, resampled
+from lib import drawing, null_space, resampling
 from lib.model import Model
 from lib.resampling import Estimate
 from lib.source import Source
@@ -42,18 +41,17 @@ def tail_size(
 def tail_ratio(plain: Model, dropout: Model, *, tail: float, n_resamples: int, generator: torch.Generator) -> Estimate:
     """`tail_size` without dropout over that with dropout; above 1 when dropout makes the end quieter.
 
-    The interval resamples the vocabulary, the same tokens in both. Raises ValueError for vocabularies that differ."""
-    sizes = []
+    The interval is that of halves of the vocabulary, the same ones in both. Raises ValueError for vocabularies that
+    differ."""
     if plain.final_layer.d_vocab != dropout.final_layer.d_vocab:
         got = f"{plain.final_layer.d_vocab:,} and {dropout.final_layer.d_vocab:,} tokens"
         raise ValueError(f"twins share a vocabulary, but {plain.name} and {dropout.name} have {got}")
-    state = generator.get_state()
+    state, sizes = generator.get_state(), []
     for model in (plain, dropout):
         generator.set_state(state)  # the same tokens are drawn for both
-        blocks = grams(model.final_layer.weight_coordinates(), generator=generator)
-        drawn = resampled(blocks, n_resamples=n_resamples, generator=generator)
-        eigenvalue = torch.linalg.eigvalsh(torch.cat([blocks.sum(0, keepdim=True), drawn]))
+        blocks = null_space.grams(model.final_layer.weight_coordinates(), generator=generator)
+        halves = drawing.halves(len(blocks), n_halves=n_resamples, generator=generator)
+        eigenvalue = torch.linalg.eigvalsh(torch.stack([blocks.sum(0), *(blocks[half].sum(0) for half in halves)]))
         sizes.append(tail_size(eigenvalue, tail=tail, n_zero=int(model.final_layer.centres)))
     value, *again = sizes[0] / sizes[1]
-    low, high = resampling.bias_corrected_interval(value, torch.stack(again))
-    return Estimate(value.item(), low, high, plain.final_layer.d_vocab, 1)
+    return resampling.percentile(value.item(), torch.stack(again), n=plain.final_layer.d_vocab)

@@ -9,11 +9,13 @@ from lib.induction.bos_ablation import WHOLE, Rest, all_at_once, one_at_a_time, 
 from lib.induction.heads import (
     Head,
     best_score,
+    best_score_risen,
     finding,
     head_scores,
     induction_score,
     mask,
     matched_heads,
+    matched_sets,
     n_above,
     ranking,
     repeat_attention,
@@ -21,7 +23,15 @@ from lib.induction.heads import (
     subsets,
 )
 from lib.induction.natural import natural_finding, natural_repeats
-from lib.induction.reaction import EntropyRatio, entropy_ratio, follow, largest_reduction, standing
+from lib.induction.reaction import (
+    EntropyRatio,
+    entropy_ratio,
+    follow,
+    largest_reduction,
+    reaction_beyond,
+    standing,
+    standing_beyond,
+)
 from lib.induction.reading import Reading, read
 from lib.induction.repeats import Repeats, of_random_tokens, of_text, shuffled
 from lib.induction.tables import binned, head_table, ratio_by_position, ratio_table, reaction_table
@@ -35,6 +45,7 @@ __all__ = [
     "Rest",
     "all_at_once",
     "best_score",
+    "best_score_risen",
     "binned",
     "entropy_ratio",
     "finding",
@@ -45,6 +56,7 @@ __all__ = [
     "largest_reduction",
     "mask",
     "matched_heads",
+    "matched_sets",
     "n_above",
     "natural_finding",
     "natural_repeats",
@@ -54,12 +66,14 @@ __all__ = [
     "ranking",
     "ratio_by_position",
     "ratio_table",
+    "reaction_beyond",
     "reaction_table",
     "read",
     "repeat_attention",
     "rest",
     "shuffled",
     "standing",
+    "standing_beyond",
     "strongest",
     "subsets",
 ]

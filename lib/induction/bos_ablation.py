@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lib import resampling
+from lib import drawing, resampling
+from lib.controls import Against, beside
 from lib.induction.heads import Head, mask
 from lib.induction.repeats import Repeats
 from lib.model import Model
@@ -75,24 +76,43 @@ class Rest:
         one = {WHOLE: self.first} | self.at_rest
         fall = {name: vars(self._mean(self.repeat - value, generator)) for name, value in one.items()}
         every = [(self.repeat - value).mean().item() for value in (self.first, *self.all_at_once.values())]
+        fall = {name: fall[name] for name in (WHOLE, *self.all_at_once)}
         return pandas.DataFrame(fall).T.rename(columns={"value": "fall"}).assign(all_at_once=every)
 
-    def driven(self, heads: str, controls: list[str], *, generator: torch.Generator) -> Estimate:
-        """How far the neuron falls when one set rests, less the largest fall for any of the control sets."""
-        falls = torch.stack([(self.repeat - self.at_rest[name]).mean(1) for name in (heads, *controls)], dim=1)
-        n = self.repeat.numel()
-        return resampling.of_means(lambda m: m[:, 0] - m[:, 1:].amax(1), falls, n=n, generator=generator)
+    def driven(self, heads: str, controls: list[str], *, generator: torch.Generator) -> Against:
+        """How far the neuron falls when one set of heads rests, as a share of its whole reaction, beside control sets
+        of as many heads, of which each resample of the sequences meets another.
+
+        Raises ValueError without control sets, or with fewer than `drawing.FEWEST` sequences."""
+        falls = {name: (self.repeat - self.at_rest[name]).mean(1).double() for name in (heads, *controls)}
+        whole = (self.repeat - self.first).mean(1).double()
+        return beside(
+            lambda draw, name: falls[name][draw].mean() / whole[draw].mean(),
+            heads,
+            controls,
+            whole=torch.arange(len(whole)),
+            drawn=drawing.draws(len(whole), generator=generator),
+            n=self.repeat.numel(),
+            n_sequences=len(whole),
+        )
 
     def _mean(self, value: Float[Tensor, "sequence query"], generator: torch.Generator) -> Estimate:
-        return resampling.of_means(lambda mean: mean, value.mean(1), n=value.numel(), generator=generator)
+        return resampling.mean_of_sequences(value.mean(1), n=value.numel(), generator=generator)
 
 
 def rest(
-    model: Model, repeats: Repeats, *, unit: int, heads: dict[str, list[Head]], queries: Int[Tensor, " query"]
+    model: Model,
+    repeats: Repeats,
+    *,
+    unit: int,
+    heads: dict[str, list[Head]],
+    queries: Int[Tensor, " query"],
+    controls: dict[str, list[Head]] | None = None,
 ) -> Rest:
     """Puts sets of heads to rest, one after another, and reads a last-layer neuron at some positions of a repeat.
 
-    The repeat is synthetic: a query's first pass lies half a sequence before it."""
+    The repeat is synthetic: a query's first pass lies half a sequence before it. Further `controls` rest one position
+    at a time only."""
     length, nobody = repeats.tokens.shape[1] // 2, torch.zeros(model.n_layers, model.n_heads)
     clean = model.run(repeats.tokens, "activation").activation[..., unit].float().cpu()
     moved = (clean[:, queries] - clean[:, queries - length]).mean()
@@ -102,4 +122,7 @@ def rest(
         {name: weight * way(model, repeats.tokens, m, queries=queries)[..., unit] for name, m in masks.items()}
         for way in (one_at_a_time, all_at_once)
     )
+    for name, some in (controls or {}).items():
+        found = one_at_a_time(model, repeats.tokens, mask(some, like=nobody), queries=queries)
+        one |= {name: weight * found[..., unit]}
     return Rest(weight * clean[:, queries], weight * clean[:, queries - length], one, every)

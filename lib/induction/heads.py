@@ -59,9 +59,24 @@ def repeat_attention(
 def best_score(
     score: Float[Tensor, "sequence layer head"], *, length: int, generator: torch.Generator
 ) -> resampling.Estimate:
-    """The highest mean score of any head, with its interval; `length` tokens of each sequence are behind it."""
-    n = len(score) * length
-    return resampling.of_means(lambda mean: mean.flatten(1).amax(1), score, n=n, generator=generator)
+    """The highest mean score of any head, chosen on the sequences of even number and measured on the others
+    (`resampling.largest`, also for the errors); `length` tokens of each sequence are behind it."""
+    return resampling.largest(score.flatten(1), n=len(score) // 2 * length, generator=generator)[1]
+
+
+def best_score_risen(
+    first: Float[Tensor, "sequence layer head"],
+    final: Float[Tensor, "sequence layer head"],
+    *,
+    length: int,
+    generator: torch.Generator,
+) -> resampling.Estimate:
+    """The best head's score on final weights less that of the best head on earlier ones, on the same sequences: each
+    chosen on those of even number, both measured on the others. Errors as in `best_score`."""
+    best = [int(score[::2].flatten(1).mean(0).argmax()) for score in (first, final)]
+    pair = torch.stack([s[1::2].flatten(1)[:, at] for s, at in zip((first, final), best, strict=True)], dim=1)
+    n = len(pair) * length
+    return resampling.of_means(lambda mean: mean[:, 1] - mean[:, 0], pair, n=n, generator=generator)
 
 
 def n_above(
@@ -102,6 +117,23 @@ def matched_heads(
         controls.append(min(free, key=lambda other: abs(other.layer - head.layer)))
         free.remove(controls[-1])
     return controls
+
+
+def matched_sets(
+    score: Float[Tensor, "layer head"],
+    heads: list[Head],
+    *,
+    threshold: float,
+    n_sets: int,
+    generator: torch.Generator,
+) -> list[list[Head]]:
+    """Up to `n_sets` different draws of `matched_heads`; fewer where there are not so many."""
+    found: dict[frozenset[Head], list[Head]] = {}
+    for _ in range(10 * n_sets):
+        drawn = matched_heads(score, heads, threshold=threshold, generator=generator)
+        if len(drawn) == len(heads) and len(found) < n_sets:
+            found.setdefault(frozenset(drawn), drawn)
+    return list(found.values())
 
 
 def subsets(heads: list[Head]) -> dict[str, list[Head]]:

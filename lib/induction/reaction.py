@@ -10,9 +10,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lib import resampling
+from lib import controls, drawing, resampling
+from lib.controls import Against, Matched
 from lib.resampling import Estimate
 
+N_LIKE = 40
+"""Single neurons that one is held against: enough for an interval of 95 % to have two ends."""
 FLOOR = 1e-6
 """Nats: where the clean entropy is smaller still, a ratio to it says nothing, and this is put in its place."""
 
@@ -28,25 +31,64 @@ def follow(change: Float[Tensor, " neuron"], *, among: Bool[Tensor, " neuron"], 
 
 
 def standing(
-    change: Float[Tensor, "sequence neuron"],
-    chosen: Bool[Tensor, " neuron"],
-    *controls: Bool[Tensor, " neuron"],
-    n: int,
-    generator: torch.Generator,
+    change: Float[Tensor, "sequence neuron"], chosen: Bool[Tensor, " neuron"], *, n: int, generator: torch.Generator
 ) -> Estimate:
     """Share of the other neurons whose mean change is smaller than a chosen one's, mean over the chosen.
 
-    0.5 by chance, 1 where no other neuron changes as much. With control sets, that share less the largest of theirs.
-    `n` tokens are behind the changes."""
-
-    def share(size: Float[Tensor, "resample neuron"], some: Bool[Tensor, " neuron"]) -> Float[Tensor, " resample"]:
-        return (size[:, some, None] > size[:, None, ~some]).double().mean((1, 2))
+    0.5 by chance, 1 where no other neuron changes as much. `n` tokens are behind the changes."""
 
     def statistic(mean: Float[Tensor, "resample neuron"]) -> Float[Tensor, " resample"]:
-        own = share(mean.abs(), chosen)
-        return own - torch.stack([share(mean.abs(), c) for c in controls]).amax(0) if controls else own
+        return torch.stack([_standing(row.abs(), chosen) for row in mean])
 
     return resampling.of_means(statistic, change, n=n, generator=generator)
+
+
+def standing_beyond(
+    change: Float[Tensor, "sequence neuron"],
+    chosen: Bool[Tensor, " neuron"],
+    sets: Matched,
+    *,
+    n: int,
+    generator: torch.Generator,
+) -> Against:
+    """The standing of the chosen neurons beside that of control sets; errors as in `controls.against`."""
+    size = change.double()
+    return controls.against(
+        _standing,
+        chosen,
+        sets,
+        whole=size.mean(0).abs(),
+        drawn=[size[draw].mean(0).abs() for draw in drawing.draws(len(size), generator=generator)],
+        n=n,
+        n_sequences=len(size),
+    )
+
+
+def _standing(size: Float[Tensor, " neuron"], some: Bool[Tensor, " neuron"]) -> Float[Tensor, ""]:
+    return (size[some, None] > size[None, ~some]).double().mean()
+
+
+def reaction_beyond(
+    change: Float[Tensor, "sequence neuron"],
+    unit: int,
+    size: Float[Tensor, " neuron"],
+    *,
+    n: int,
+    generator: torch.Generator,
+) -> Against:
+    """Mean change of one neuron beside single neurons of like `size`, of which each resample meets another."""
+    one = torch.arange(len(size)) == unit
+    sets = controls.matched(one, size, n_sets=1000, generator=generator, nearest=N_LIKE)
+    draws = drawing.draws(len(change), generator=generator)
+    return controls.against(
+        lambda mean, mask: mean[mask].mean(),
+        one,
+        sets,
+        whole=change.double().mean(0),
+        drawn=[change[draw].double().mean(0) for draw in draws],
+        n=n,
+        n_sequences=len(change),
+    )
 
 
 @dataclass(frozen=True)
@@ -67,16 +109,24 @@ def entropy_ratio(
     means = torch.stack([ablated.mean(1), clean.mean(1).clamp(min=FLOOR)], dim=1)
     of_means = resampling.of_means(lambda mean: mean[:, 0] / mean[:, 1], means, n=n, generator=generator)
     ratio = (ablated / clean.clamp(min=FLOOR)).mean(1)
-    return EntropyRatio(of_means, resampling.of_means(lambda mean: mean, ratio, n=n, generator=generator))
+    return EntropyRatio(of_means, resampling.mean_of_sequences(ratio, n=n, generator=generator))
 
 
 def largest_reduction(
-    clean: Float[Tensor, "sequence pair"], ablated: Float[Tensor, "sequence pair"], *, generator: torch.Generator
-) -> Estimate:
-    """By how much an ablation lowers the entropy at the position where it lowers it most: 1 - mean ratio there.
+    clean: Float[Tensor, "sequence pair"],
+    ablated: Float[Tensor, "neuron sequence pair"],
+    unit: int,
+    size: Float[Tensor, " neuron"],
+    *,
+    generator: torch.Generator,
+) -> Against:
+    """By how much the ablation of one neuron lowers the entropy at the position where it lowers it most, 1 - mean
+    ratio there, beside single neurons of like `size`.
 
-    The position is chosen on the sequences of even number and the reduction measured on the others: the lowest of
-    many noisy ratios is below 1 even when nothing happens. Raises ValueError with fewer than four sequences."""
+    Each neuron's position is chosen on the sequences of even number and the reduction measured on the others: the
+    lowest of many noisy ratios is below 1 even when nothing happens. Raises ValueError when that half holds fewer
+    than `drawing.FEWEST` sequences."""
     ratio = ablated / clean.clamp(min=FLOOR)
-    position = ratio[::2].mean(0).argmin()
-    return resampling.of_means(lambda mean: 1 - mean, ratio[1::2, position], n=len(ratio[1::2]), generator=generator)
+    position = ratio[:, ::2].mean(1).argmin(1)
+    reduced = 1 - ratio[torch.arange(len(ratio)), 1::2, position].mT
+    return reaction_beyond(reduced, unit, size, n=len(reduced), generator=generator)

@@ -50,7 +50,7 @@ class Repeats:
 
     def changed(self, value: Float[Tensor, "sequence position"], *, generator: torch.Generator) -> Estimate:
         """That mean change over all sequences, with its interval."""
-        return resampling.of_means(lambda mean: mean, self.change(value), n=self.n_pairs, generator=generator)
+        return resampling.mean_of_sequences(self.change(value), n=self.n_pairs, generator=generator)
 
     @property
     def first_mask(self) -> Bool[Tensor, "sequence position"]:

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lib import resampling
-from lib.induction.reaction import FLOOR, entropy_ratio
+from lib.induction.reaction import FLOOR
 
 
 def head_table(
@@ -59,13 +59,13 @@ def ratio_table(
     """Every neuron's entropy ratio on the repeat: ratio of means with its interval, and mean of ratios."""
     import pandas
 
-    rows = []
-    for value in ablated:
-        ratio = entropy_ratio(clean, value, generator=generator)
-        of_means = ratio.ratio_of_means
-        rows.append((of_means.value, of_means.low, of_means.high, ratio.mean_of_ratios.value))
+    evenly = clean.mean(1).clamp(min=FLOOR)[:, None].expand(-1, len(ablated))
+    low, high = resampling.intervals(ablated.mean(2).mT, evenly, generator=generator)
+    of_means = ablated.mean((1, 2)) / evenly.mean(0)
+    ratio = (ablated / clean.clamp(min=FLOOR)).mean((1, 2))
     name = "entropy_ratio_at_repeat"
-    return pandas.DataFrame(rows, columns=[name, f"{name}_low", f"{name}_high", "mean_of_entropy_ratios"])
+    columns = {name: of_means, f"{name}_low": low, f"{name}_high": high, "mean_of_entropy_ratios": ratio}
+    return pandas.DataFrame({column: value.double().numpy() for column, value in columns.items()})
 
 
 def ratio_by_position(
@@ -103,8 +103,5 @@ def binned(
     """Mean loss and mean loss change, with its interval, of the tokens in bins of equal mass by loss."""
     import pandas
 
-    rows = []
-    for bin_ in loss.argsort(stable=True).tensor_split(n_bins):
-        mean = resampling.mean(loss_change[bin_], sequence[bin_], generator=generator, n_resamples=300)
-        rows.append({"loss": loss[bin_].mean().item(), "loss_change": mean.value, "low": mean.low, "high": mean.high})
-    return pandas.DataFrame(rows)
+    bins = resampling.binned(loss, loss_change, sequence, n_bins=n_bins, generator=generator)
+    return pandas.DataFrame(bins, columns=["loss", "loss_change", "low", "high"])

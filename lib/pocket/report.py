@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool
 
 from lib import (
+    calibration,
     effects,
     induction,
     measures,
@@ -116,7 +117,7 @@ def confidence(model: Model) -> dict[str, float]:
     scored = model.scored(tokens)
     logits, target = model.run(tokens, "logits").logits[scored], tokens.roll(-1, 1)[scored]
     correct = logits.argmax(-1) == target
-    bins = measures.reliability(measures.confidence(logits), correct, n_bins=N_BINS)
+    bins = calibration.reliability(measures.confidence(logits), correct, n_bins=N_BINS)
     sequence = torch.arange(len(tokens))[:, None].expand_as(tokens)[scored]
     loss = resampling.mean(measures.loss(logits, target), sequence, generator=torch.Generator().manual_seed(0))
     return {
@@ -124,7 +125,7 @@ def confidence(model: Model) -> dict[str, float]:
         "loss": loss.value,
         "loss_low": loss.low,
         "loss_high": loss.high,
-        "calibration_error": bins.calibration_error.item(),
+        "calibration_error": bins.error.item(),
         "n": len(target),
     }
 

@@ -1,0 +1,59 @@
+"""The command line of the Makefile and the Snakefile: `python -m lib.book make | execute | render`."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from lib import source
+from lib.book import BookError, build, chapters, execute, make, stage
+
+
+def main() -> None:
+    """Command line of the Makefile and the Snakefile."""
+    parser = argparse.ArgumentParser(prog="python -m lib.book", description=main.__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    everyday = commands.add_parser("make")
+    everyday.add_argument("target", choices=["book", "chapter"])
+    everyday.add_argument("--model", default="pocket")
+    everyday.add_argument("--chapter", default="")
+    everyday.add_argument("--parameters", default="")
+    everyday.add_argument("--jobs", type=int, default=os.cpu_count())
+    one = commands.add_parser("execute")
+    one.add_argument("chapter")
+    one.add_argument("--model", required=True)
+    one.add_argument("--parameters", default="{}", help="as JSON")
+    for place in ("--log", "--output", "--results"):
+        one.add_argument(place, type=lambda path: Path(path).resolve(), required=True)
+    rendered = commands.add_parser("render")
+    rendered.add_argument("run", type=lambda path: Path(path).resolve())
+    rendered.add_argument("site", type=lambda path: Path(path).resolve())
+    arguments = parser.parse_args()
+    try:
+        _dispatch(arguments)
+    except (BookError, source.SourceError) as error:
+        sys.exit(f"error: {error}")
+
+
+def _dispatch(arguments: argparse.Namespace) -> None:
+    if arguments.command == "make":
+        if arguments.target == "chapter" and not arguments.chapter:
+            raise BookError(f"say which chapter, as in: make chapter CHAPTER={chapters()[0].split('_')[0]}")
+        make(
+            arguments.target,
+            model=arguments.model,
+            chapter=arguments.chapter,
+            assignments=arguments.parameters,
+            jobs=arguments.jobs,
+        )
+    elif arguments.command == "execute":
+        given = {"model": arguments.model} | json.loads(arguments.parameters)
+        execute(arguments.chapter, log=arguments.log, output=arguments.output, results=arguments.results, given=given)
+    else:
+        stage(arguments.run, names=chapters())
+        build(arguments.run, site=arguments.site)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""A Sphinx extension that adds the library's source to the book, one highlighted page for each module.
+
+Every definition is an anchor, so that `source/lib.effects.measuring.html#measure` is the place of
+`measure`. Nothing is imported to make the pages and nothing in a docstring is interpreted."""
+
+import ast
+import html
+from collections.abc import Iterator
+from typing import Any
+
+from sphinx.application import Sphinx
+
+from lib.book import library
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Called by Sphinx, which asks for the pages once it has written its own."""
+    app.connect("html-collect-pages", _pages)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
+    for module, path in library.modules().items():
+        code = path.read_text(encoding="utf-8")
+        highlighted = app.builder.highlighter.highlight_block(code, "python", linenos=False)
+        yield library.page(module), {"title": module, "body": body(module, code, highlighted)}, "page.html"
+
+
+def body(module: str, code: str, highlighted: str) -> str:
+    """A module's page: its name, its idea in the first sentence, its source with an anchor before each definition."""
+    before, lines, after = _lines(highlighted)
+    for name, line in library.definitions(module).items():
+        lines[line - 1] = f'<span class="definition" id="{html.escape(name)}"></span>{lines[line - 1]}'
+    idea = html.escape((ast.get_docstring(ast.parse(code)) or "").partition("\n\n")[0])
+    head = f"<h1><code>{module}</code></h1>\n<p>{idea}</p>\n"
+    return (
+        head + '<div class="highlight-python notranslate source-page">' + before + "\n".join(lines) + after + "</div>"
+    )
+
+
+def _lines(highlighted: str) -> tuple[str, list[str], str]:
+    """What precedes the code, the code line by line, what follows it."""
+    before, opening, rest = highlighted.partition("<pre>")
+    inside, closing, after = rest.partition("</pre>")
+    return before + opening, inside.split("\n"), closing + after

@@ -1,0 +1,90 @@
+"""One page of the built site, from what Jupyter Book wrote to what a reader gets."""
+
+import html
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bs4 import BeautifulSoup, Tag
+
+from lib.book import icons, links, mend
+
+NOT_LOADED = re.compile(r"fontawesome\.js|sphinx-thebe|THEBE_JS_URL")
+TEXTS = Path("_static/page_texts.js")
+
+
+@dataclass(frozen=True)
+class Book:
+    """What the pages of one run have in common."""
+
+    built: Path
+    report: dict[str, Any]
+    """As in `run.json`."""
+    notebooks: dict[str, dict[str, Any]]
+    """The staged chapters, by name."""
+
+    @property
+    def chapters(self) -> dict[str, str]:
+        """The page of each chapter, by its number."""
+        return {name.split("_")[0]: f"notebooks/{name}.html" for name in self.notebooks}
+
+
+def finished(text: str, path: Path, book: Book) -> str:
+    """A page's HTML after all steps; what is right already stays as it is."""
+    page = BeautifulSoup(text, "html.parser")
+    notebook = book.notebooks.get(path.stem)
+    aliases = links.aliases(notebook) if notebook else {}
+    links.link(page, at=path.relative_to(book.built).as_posix(), aliases=aliases, chapters=book.chapters)
+    mend.mend(page)
+    icons.draw(page, script=book.built / "_static/scripts/fontawesome.js")
+    _unload(page)
+    for place in page.select("p.run-card"):
+        place.string = card(book.report, path.stem)
+    if page.title and page.title.string:
+        page.title.string = html.unescape(page.title.string)  # the theme escapes what we escaped for its logo
+    if path.name == "search.html":
+        for script in (TEXTS.as_posix(), "_static/search.js"):
+            page.body.append(page.new_tag("script", attrs={"src": script}))
+    return str(page)
+
+
+def _unload(page: BeautifulSoup) -> None:
+    """Takes out scripts and styles that the book has no use for."""
+    for element in page.find_all(["script", "link"]):
+        if NOT_LOADED.search(f"{element.get('src', '')} {element.get('href', '')} {element.string or ''}"):
+            element.decompose()
+
+
+def card(report: dict[str, Any], chapter: str) -> str:
+    """The line at the foot of a page: of its own run where it is a chapter, else of all chapters' runs."""
+    runs = [report["chapters"][chapter]] if chapter in report["chapters"] else list(report["chapters"].values())
+    given = (("model", [run["model"] for run in runs]), ("revision", [run["revision"] for run in runs]))
+    parts = [f"{label} {_each(found)}" for label, found in (*given, ("code", [run["code"] for run in runs]))]
+    parts.append(f"torch {_each([run['versions']['torch'] for run in runs])}")
+    if len(runs) == 1:
+        parts += [f"seed {runs[0]['parameters']['seed']}", f"{runs[0]['seconds']:.0f} s", runs[0]["date"]]
+    else:
+        parts.append(" to ".join(dict.fromkeys((min(run["date"] for run in runs), max(run["date"] for run in runs)))))
+    return f"Run card: {' · '.join(parts)}"
+
+
+def _each(values: list[str]) -> str:
+    return " and ".join(dict.fromkeys(values))
+
+
+def write_texts(built: Path) -> None:
+    """Writes the text of every page and section as a script, from which the search page takes its excerpts:
+    opened from the file system it may not fetch another page."""
+    texts = {}
+    for path in sorted([*built.glob("book/*.html"), *built.glob("notebooks/*.html"), *built.glob("index.html")]):
+        article = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser").find("article")
+        if isinstance(article, Tag):
+            parts = {f"#{part['id']}": _text(part) for part in article.find_all(["section", "div"], id=True)}
+            texts[path.relative_to(built).with_suffix("").as_posix()] = {"": _text(article)} | parts
+    (built / TEXTS).write_text(f"const PAGE_TEXTS = {json.dumps(texts, ensure_ascii=False)};\n", encoding="utf-8")
+
+
+def _text(part: Tag) -> str:
+    return " ".join(part.get_text().split())

@@ -1,0 +1,52 @@
+"""Keeps the machine that ran a book out of the book.
+
+A path on a page tells a reader nothing, names the owner of the machine, and sends a notebook that is run
+again elsewhere to write where nobody asked. So whatever a run left is told over: a path inside the
+repository from its root, any other by its last part, the folder of results as the empty default."""
+
+import os
+import re
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from lib.book.request import REPOSITORY
+
+REST = r"(?:/[^\s\"'<>:;,|()\[\]\\]*)?(?![\w-])"  # what follows a known folder, up to the end of a path
+
+
+def places() -> list[str]:
+    """The folders that only this machine has, longest first: repository, environment, home, scratch, caches."""
+    known = [REPOSITORY, Path.cwd(), Path(sys.prefix), Path.home(), Path(tempfile.gettempdir())]
+    known += [Path(sysconfig.get_paths()["stdlib"]), Path(os.environ.get("HF_HOME", Path.home()))]
+    both = {str(path) for given in known for path in (given.absolute(), given.resolve())}
+    return sorted((path for path in both if len(Path(path).parts) > 1), key=len, reverse=True)
+
+
+def without_paths(value: Any, *, given: dict[str, Any]) -> Any:
+    """A value as JSON has it, its texts without paths of this machine.
+
+    `given` are the parameters of the run: `results` becomes empty wherever it stands, and a parameter that is
+    a path, such as a directory with a model, becomes its last part."""
+    if isinstance(value, dict):
+        return {without_paths(key, given=given): without_paths(entry, given=given) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [without_paths(entry, given=given) for entry in value]
+    return _plain(value, given) if isinstance(value, str) else value
+
+
+def _plain(text: str, given: dict[str, Any]) -> str:
+    results = str(given.get("results", ""))
+    if results:
+        text = text.replace(f", results={results}", "").replace(results, "")
+    for path in (entry for entry in given.values() if isinstance(entry, str) and os.path.isabs(entry)):
+        text = text.replace(path, Path(path).name)
+    return re.sub(f"(?:{'|'.join(map(re.escape, places()))}){REST}", _told_over, text)
+
+
+def _told_over(found: re.Match[str]) -> str:
+    path, root = found[0], f"{REPOSITORY}/"
+    inside = path.startswith(root) and not path.startswith(f"{root}.venv/")
+    return path.removeprefix(root) if inside else Path(path).name

@@ -1,0 +1,58 @@
+"""Renders a staged run into the site.
+
+Jupyter Book makes the pages; then each is taken through the same few steps, by a real parser: what its
+machine cannot read is mended, names become links, icons are drawn in place, scripts that nobody asked for
+are left out, and its own run card stands at its foot."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from lib.book.request import REPOSITORY, BookError
+
+NOT_SHIPPED = ("**/*.map", "_static/scripts/fontawesome.js*", "_static/sphinx-thebe.*", "_static/locales", ".buildinfo")
+
+
+def build(run: Path, *, site: Path) -> None:
+    """Renders a staged run into `site`, which is replaced only by a complete book.
+
+    Raises BookError when Jupyter Book warns or fails, its messages on the error stream."""
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(run / "book")]
+    command += ["--config", str(run / "_config.yml"), "--toc", str(REPOSITORY / "_toc.yml"), "--path-output", str(run)]
+    shutil.rmtree(run / "_build", ignore_errors=True)
+    searched = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))  # finds our extension
+    done = subprocess.run(
+        [*command, "--all", "-W", "-n", "--keep-going", "-q"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": searched},
+    )
+    if done.returncode:
+        print(done.stdout[-4000:], done.stderr[-4000:], sep="\n", file=sys.stderr)
+        raise BookError(f"Jupyter Book could not build {run / 'book'}; its messages are above")
+    finish(run / "_build" / "html", run)
+    shutil.rmtree(site, ignore_errors=True)
+    site.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(run / "_build" / "html", site)
+
+
+def finish(built: Path, run: Path) -> None:
+    """Takes every page that Jupyter Book built through the steps above, and adds the run's tables."""
+    from lib.book import pages  # a parser, which no chapter needs
+
+    report = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    names = sorted(report["chapters"])
+    notebooks = {name: json.loads((run / "book/notebooks" / f"{name}.ipynb").read_text("utf-8")) for name in names}
+    book = pages.Book(built, report, notebooks)
+    for path in sorted(built.rglob("*.html")):
+        if "_static" not in path.parts:
+            path.write_text(pages.finished(path.read_text(encoding="utf-8"), path, book), encoding="utf-8")
+    pages.write_texts(built)
+    if (run / "book" / "tables").exists():
+        shutil.copytree(run / "book" / "tables", built / "tables")
+    for pattern in NOT_SHIPPED:
+        for path in built.glob(pattern):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,0 +1,58 @@
+"""Lays out a run as Jupyter Book wants it: prose and executed chapters mirrored, tables, one configuration."""
+
+import html
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lib.book.paths import without_paths
+from lib.book.request import REPOSITORY
+from lib.book.shown import shown
+
+
+def stage(run: Path, *, names: list[str]) -> None:
+    """Lays out the chapters `names` of a run in `run/book`, and writes `run/_config.yml` and `run/run.json`."""
+    staged = run / "book"
+    shutil.rmtree(staged, ignore_errors=True)
+    shutil.copytree(REPOSITORY / "book", staged / "book")
+    (staged / "notebooks").mkdir()
+    cards = {}
+    for name in names:
+        notebook = json.loads((run / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
+        given = notebook["metadata"]["papermill"]["parameters"]
+        seconds = round(notebook["metadata"]["papermill"]["duration"], 1)
+        results = run / "results" / name
+        card = json.loads((results / "card.json").read_text(encoding="utf-8"))
+        cards[name] = without_paths(card, given=given) | {"seconds": seconds}
+        _tables(results, staged / "tables" / name, given=given)
+        page = shown(notebook, chapter=name, results=results)
+        (staged / "notebooks" / f"{name}.ipynb").write_text(json.dumps(page), encoding="utf-8")
+    report = _report(cards)
+    (run / "run.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (run / "_config.yml").write_text(yaml.safe_dump(_config(report), allow_unicode=True), encoding="utf-8")
+
+
+def _tables(results: Path, tables: Path, *, given: dict[str, Any]) -> None:
+    """Copies a chapter's CSV files to where its page links to them."""
+    for table in sorted(results.glob("*.csv")):
+        tables.mkdir(parents=True, exist_ok=True)
+        text = without_paths(table.read_text(encoding="utf-8"), given=given)
+        (tables / table.name).write_text(text, encoding="utf-8")
+
+
+def _report(cards: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What was run: what the first chapter's card shares with the others, and every chapter's card."""
+    first = next(iter(cards.values()))
+    shared = {key: first[key] for key in ("model", "source", "revision", "architecture", "device", "versions", "code")}
+    return shared | {"date": first["date"], "chapters": cards}
+
+
+def _config(report: dict[str, Any]) -> dict[str, Any]:
+    """The root `_config.yml` for one run: the model in its title, a place for run cards at the foot of every page."""
+    config = yaml.safe_load((REPOSITORY / "_config.yml").read_text(encoding="utf-8"))
+    config["title"] = html.escape(f"{config['title']} · {report['model']}", quote=False)
+    config["html"] = config.get("html", {}) | {"extra_footer": '<p class="run-card"></p>'}
+    return config

@@ -1,0 +1,74 @@
+"""Claims about output weights alone (chapter 03): long and hardly read, and written into the null space."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from lib import controls, resampling, selection
+from lib.controls import Against, Matched
+from lib.neuron_weights import NeuronWeights
+from lib.resampling import Estimate
+
+Rule = Callable[[NeuronWeights], Bool[Tensor, " neuron"]]
+
+
+def outlying(weights: NeuronWeights, rule: Rule, *, n_shuffles: int, generator: torch.Generator) -> Estimate:
+    """LogitVar of what a rule chooses once norms are shuffled among the neurons, over that of what it chooses.
+
+    Geometric means; above 1 when the *same* neurons are long and hardly read. The value is the median, the interval
+    holds 95 % of the shuffles: a permutation test."""
+    n = len(weights.norm)
+    orders = [torch.randperm(n, generator=generator) for _ in range(n_shuffles)]
+    shuffled = torch.stack([_quietness(replace(weights, norm=weights.norm[order]), rule) for order in orders])
+    ratio = (shuffled - _quietness(weights, rule)).exp()
+    return resampling.percentile(ratio.median().item(), ratio, n=n)
+
+
+def _quietness(weights: NeuronWeights, rule: Rule) -> Float[Tensor, ""]:
+    chosen = weights.logit_variance[rule(weights)]
+    return chosen.clamp(min=torch.finfo(chosen.dtype).tiny).log().mean()
+
+
+def inside(
+    weights: NeuronWeights, halves: list[NeuronWeights], chosen: Bool[Tensor, " neuron"], sets: Matched, *, n: int
+) -> Against:
+    """Mean rho of the chosen neurons beside that of control sets, over halves of a vocabulary of `n` tokens."""
+    return controls.against(lambda some, mask: some.rho[mask].mean(), chosen, sets, whole=weights, drawn=halves, n=n)
+
+
+def chosen_again(
+    weights: NeuronWeights, halves: list[NeuronWeights], rule: Rule, named: list[int], *, n: int
+) -> Estimate:
+    """How many of some named neurons a rule chooses; the interval is that of halves of the vocabulary."""
+    counts = torch.stack([rule(some)[named].sum() for some in (weights, *halves)]).double()
+    return resampling.percentile(counts[0].item(), counts[1:], n=n)
+
+
+def of_named(
+    weights: NeuronWeights,
+    halves: list[NeuronWeights],
+    halving: functools.partial[list[NeuronWeights]],
+    named: list[int],
+    *,
+    rule: Rule,
+    draw: Callable[[str], torch.Generator],
+) -> dict[str, Estimate]:
+    """The claims about neurons that a paper names (C1.set, X1, C4.rho40): how many of them `rule` chooses, how many are
+    among as many of largest rho in a null space of 1 % of the directions, and their mean rho in one of 40.
+
+    `halving` gives the weight statistics under halves of the vocabulary for a `dim`; intervals are theirs, and the
+    numbers about other null spaces are means over them."""
+    n, d_model = len(weights.norm), halving.args[0].shape[1]
+    narrow = halving(dim=round(0.01 * d_model), generator=draw("halves at 1 %"))
+    wide = halving(dim=40, generator=draw("halves at 40"))
+    top = functools.partial(selection.rho_top, count=len(named))
+    rho = torch.stack([some.rho[named].mean() for some in wide]).double()
+    return {
+        "C1.set": chosen_again(weights, halves, rule, named, n=n),
+        "X1": chosen_again(narrow[0], narrow, top, named, n=n),
+        "C4.rho40": resampling.percentile(rho.mean().item(), rho, n=n),
+    }
