@@ -188,7 +188,8 @@ def test_what_nobody_asked_for_is_not_loaded(tmp_path):
 def test_excerpts_are_the_text_of_pages_and_of_their_sections(tmp_path):
     (tmp_path / "book").mkdir()
     (tmp_path / "_static").mkdir()
-    text = "<nav>no</nav><article><section id='a'><h1>One<a class='headerlink'>#</a></h1><section id='b'>Two</section></section></article>"
+    text = "<nav>no</nav><article><section id='a'><h1>One<a class='headerlink'>#</a></h1>"
+    text += "<section id='b'>Two</section></section></article>"
     (tmp_path / "book/x.html").write_text(text)
     pages.write_texts(tmp_path)
     written = (tmp_path / pages.TEXTS).read_text().removeprefix("const PAGE_TEXTS = ").rstrip(";\n")
