@@ -1,9 +1,10 @@
-"""Models without any training, of the embedded model's size, and what the chapters say about them."""
+"""Models without any training, neurons drawn at random, and what the chapters say about them."""
 
 import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
@@ -17,17 +18,41 @@ SMALL: dict[str, dict[str, Any]] = {
     "04": {"n_controls": 100},
     "05": {"n_controls": 100, "tokens_per_entry": 20},
     "06": {"n_controls": 100, "n_repeated": 16, "length": 20, "n_queries": 3},
-    "12": {"n_sequences": 8, "n_resamples": 40, "tokens_per_step": 1},
+    "12": {"n_sequences": 8, "n_resamples": 40},
 }
 """Parameters that make a chapter quick: fewer draws, shorter texts."""
-SUPPORT = ("supported", "in part", "reproduced")
+RANDOM_SIX = "torch.zeros(len({like}), dtype=torch.bool).index_fill(0, torch.randperm(len({like}), generator=draw('at random'))[:6], True)"
+RANDOM: dict[str, dict[str, str]] = {
+    "04": {
+        "chosen = select.by_name(rule, weights, count=count)": f"chosen = {RANDOM_SIX.format(like='W_out')}",
+        "star = (named or [by_effect])[0]": "star = int(torch.randint(len(W_out), (1,), generator=draw('star')))",
+        "top = select.rho_top(weights, count=count)": f"top = {RANDOM_SIX.format(like='W_out').replace('at random', 'top')}",
+    },
+    "05": {
+        "followed, why = frequency.to_follow(": f"found = {RANDOM_SIX.format(like='found')}\nfollowed, why = frequency.to_follow(",
+        "entropy = selection.stolfo(weights, count=count).cpu()": f"entropy = {RANDOM_SIX.format(like='found').replace('at random', 'other')}",
+    },
+    "06": {
+        "entropy = selection.causal(total, direct, count=6)": f"entropy = {RANDOM_SIX.format(like='norm')}",
+        "frequent = frequency.top_on_both(*shares, top=0.1, min_share=0.2) & ~entropy": f"frequent = {RANDOM_SIX.format(like='norm').replace('at random', 'other')} & ~entropy",
+    },
+}
+"""What is replaced in a chapter so that neurons are drawn at random and not chosen."""
+ABOUT_NEURONS = tuple(
+    f"stolfo2024.{claim}"
+    for claim in (
+        *("C2", "C7.entropy", "C7.loss", "C8", "C16.slope", "C16.correct", "C12", "C13", "C14"),
+        *("C17.entropy", "C17.kl", "C17.opposed", "C18.activation", "C19", "C22.synthetic", "C22.natural", "C23"),
+    )
+)
+"""Claims that stand or fall with which neurons are looked at."""
 
 
 def untrained(folder: Path, *, seed: int) -> Path:
     """A random model of `pocket`'s shape with its tokenizer, and two random checkpoints beside it."""
-    pocket = Path(source.resolve("pocket", revision="").location)
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    pocket = Path(source.resolve("pocket", revision="").location)
     config = AutoConfig.from_pretrained(pocket)
     torch.manual_seed(seed)
     for name in ("null", "null-step-0", "null-step-100"):
@@ -37,17 +62,35 @@ def untrained(folder: Path, *, seed: int) -> Path:
     return folder / "null"
 
 
-def verdicts(model: str, *, chapters: tuple[str, ...], seed: int, **more: Any) -> dict[str, str]:
-    """The verdict on every claim that the chapters tested."""
+def verdicts(model: str, *, chapters: tuple[str, ...], seed: int, **replace: dict[str, str]) -> dict[str, bool]:
+    """Whether every claim that the chapters tested was supported, of one in two halves whether its first half was."""
     found = {}
     for chapter in chapters:
         given = {"model": model, "seed": seed, "sequence_length": 48} | SMALL[chapter]
-        ledger = in_process.run(chapter, **given, **more.get(chapter, {}))["ledger"]
-        found |= {entry["claim"]: entry["verdict"] for entry in ledger.entries if entry["verdict"] != "not tested"}
+        with patch("lib.effects.temperature.best", _no_temperature):  # no claim rests on it, and it takes long
+            ledger = in_process.run(chapter, replace=replace.get(f"in_{chapter}"), **given)["ledger"]
+        tested = [entry for entry in ledger.entries if entry["verdict"] != "not tested"]
+        found |= {entry["claim"]: is_supported(entry) for entry in tested}
     return found
 
 
-def supported(all_verdicts: list[dict[str, str]]) -> tuple[Counter[str], Counter[str]]:
-    """How often each claim was supported, at least in part, and how often it was tested."""
-    yes = Counter(claim for found in all_verdicts for claim, verdict in found.items() if verdict in SUPPORT)
-    return yes, Counter(claim for found in all_verdicts for claim in found)
+def _no_temperature(clean: torch.Tensor, ablated: torch.Tensor) -> torch.Tensor:
+    return torch.ones(len(clean))
+
+
+def is_supported(entry: dict[str, Any]) -> bool:
+    """Whether an entry's own statistic supports its claim; that others do not may well be true of random neurons."""
+    if entry["verdict"] == "in part":
+        return entry["reason"].startswith("first half supported")
+    return entry["verdict"] in ("supported", "reproduced")
+
+
+def with_random_neurons(*, seed: int) -> dict[str, bool]:
+    """The verdicts about neurons drawn at random from the embedded model."""
+    return verdicts("pocket", chapters=tuple(RANDOM), seed=seed, **{f"in_{k}": v for k, v in RANDOM.items()})
+
+
+def supported(found: list[dict[str, bool]]) -> tuple[Counter[str], Counter[str]]:
+    """How often each claim was supported, and how often it was tested."""
+    yes = Counter(claim for one in found for claim, is_so in one.items() if is_so)
+    return yes, Counter(claim for one in found for claim in one)
