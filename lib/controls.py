@@ -73,7 +73,8 @@ def matched(
     for control in sets:
         picked: list[int] = []
         for order in by_distance:
-            free = [unit for unit in order[: nearest + len(picked)] if unit not in picked][: min(nearest, n_free)]
+            within = order[: min(nearest + len(picked), n_free)]  # beyond them are the chosen themselves
+            free = [unit for unit in within if unit not in picked][:nearest]
             picked.append(free[int(torch.randint(len(free), (1,), generator=generator))])
         control[picked] = True
         ratios.append((log[picked] - log[members]).exp())

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from lib import ablation, effects, measures, null_space, token_frequency
+from lib import ablation, drawing, effects, measures, null_space, resampling, token_frequency
 from lib import model as door
 from tests.conftest import tolerance
 
@@ -241,32 +241,34 @@ def test_a_mean_is_over_tokens_not_over_sequences(gpt2_folder, tokens, log_unigr
     assert_close(found.mean("total"), 0.2 * found.total[0] + 0.8 * found.total[1])
 
 
-def made_up(generator, *, n_sequences=6, n_neurons=3):
+def made_up(generator, *, n_sequences=12, n_neurons=3):
     value = {name: torch.rand(n_sequences, n_neurons, generator=generator).double() for name in effects.QUANTITIES}
     return effects.Effects(**value, n=torch.arange(1, n_sequences + 1))
 
 
 def test_an_interval_is_that_of_resampling_tokens_by_sequence(generator):
-    from lib import resampling
-
     found = made_up(generator)
-    sequence = torch.repeat_interleave(torch.arange(6), found.n)
+    sequence = torch.repeat_interleave(torch.arange(12), found.n)
     draws = [torch.Generator().manual_seed(3) for _ in range(4)]
     low, high = found.interval("total", generator=draws[0])
     expected = resampling.mean(found.total[sequence, 1], sequence, generator=draws[1])
     # a resample that ties with the mean in exact arithmetic may not tie after rounding, and that moves the ends
-    assert_close(
-        torch.stack([low[1], high[1]]), torch.tensor([expected.low, expected.high]).double(), atol=0.02, rtol=0
-    )
+    assert (low[1].item(), high[1].item()) == pytest.approx((expected.low, expected.high), abs=0.02)
     share = found.estimate("norm_mediated", 2, generator=draws[2])
-    by_hand = resampling.estimate(
-        lambda tokens: 1 - found.direct[sequence[tokens], 2].mean() / found.total[sequence[tokens], 2].mean(),
-        sequence,
-        generator=draws[3],
-    )
-    assert share.value == pytest.approx(by_hand.value, abs=1e-6)
-    assert (share.low, share.high) == pytest.approx((by_hand.low, by_hand.high), abs=0.02)
-    assert (share.n, share.n_sequences) == (21, 6)
+    left = resampling.ratio(found.direct[sequence, 2], found.total[sequence, 2], sequence, generator=draws[3])
+    assert share.value == pytest.approx(1 - left.value, abs=1e-6)
+    assert (share.low, share.high) == pytest.approx((1 - left.high, 1 - left.low), abs=0.02)
+    assert (share.n, share.n_sequences) == (78, 12)
+
+
+def test_the_shares_of_a_draw_are_the_sums_over_its_tokens(generator):
+    found, draw = made_up(generator), torch.tensor([3, 3, 0])
+    left, total = effects.shares(found, "direct")(draw)
+    sequence = torch.cat([torch.full((int(found.n[s]),), s) for s in draw.tolist()])
+    assert_close(left, found.direct[sequence].sum(0))
+    assert_close(total, found.total[sequence].sum(0))
+    whole = effects.shares(found, "direct_frequency")(torch.arange(12))
+    assert_close(1 - whole[0] / whole[1], found.frequency_mediated)
 
 
 def test_pooling_is_the_mean_over_columns_and_needs_one(generator):
@@ -279,8 +281,8 @@ def test_pooling_is_the_mean_over_columns_and_needs_one(generator):
 def test_a_question_without_an_answer_is_refused(generator):
     with pytest.raises(ValueError, match="not 'totl'"):
         made_up(generator).mean("totl")
-    with pytest.raises(ValueError, match="at least 2 sequences, got 1"):
-        made_up(generator, n_sequences=1).interval("total", generator=generator)
+    with pytest.raises(ValueError, match="at least 8 sequences, got 7; ask for more"):
+        made_up(generator, n_sequences=7).interval("total", generator=generator)
 
 
 def test_nothing_to_score_is_said(gpt2_folder, tokens, log_unigram):
@@ -310,22 +312,24 @@ def test_a_tensor_that_is_not_finite_is_named(gpt2_folder, tokens, log_unigram, 
         measured(model, tokens, log_unigram)
 
 
-def test_any_statistic_of_effects_is_resampled_over_sequences(gpt2_folder, tokens, log_unigram, generator):
-    found = measured(door.load(str(gpt2_folder)), tokens, log_unigram)
+def test_any_statistic_of_effects_is_resampled_over_sequences(generator):
+    found = made_up(generator, n_sequences=9)
     twice = found.part(torch.tensor([1, 1]))
     assert_close(twice.mean("total"), found.total[1])
-    gap = found.bootstrap(lambda e: e.mean("total")[0] - e.mean("total")[5], generator=generator)
-    ends = (found.total[:, 0] - found.total[:, 5]).sort().values
-    assert_close(torch.tensor([gap.low, gap.high], dtype=ends.dtype), ends)  # two sequences: the ends are each alone
-    assert gap.n == int(found.n.sum()) and gap.n_sequences == 2
+    draws = [torch.Generator().manual_seed(3) for _ in range(2)]
+    gap = found.bootstrap(lambda e: e.mean("total")[0] - e.mean("total")[2], generator=draws[0])
+    drawn = torch.stack([found.part(draw).mean("total") for draw in drawing.draws(9, generator=draws[1])])
+    low, high = resampling.expanded_percentiles((drawn[:, 0] - drawn[:, 2])[:, None], n_sequences=9)
+    assert (gap.low, gap.high) == pytest.approx((low.item(), high.item()))
+    assert gap.n == int(found.n.sum()) and gap.n_sequences == 9
 
 
-def test_a_table_has_each_neurons_means_with_their_intervals(gpt2_folder, tokens, log_unigram, generator):
-    found = measured(door.load(str(gpt2_folder)), tokens, log_unigram)
+def test_a_table_has_each_neurons_means_with_their_intervals(generator):
+    found = made_up(generator, n_neurons=48)
     table = found.table("total", "norm_mediated", generator=generator)
     assert list(table) == [name + end for name in ("total", "norm_mediated") for end in ("", "_low", "_high")]
     assert_close(torch.from_numpy(table.norm_mediated.to_numpy()), found.norm_mediated)
-    assert len(table) == 48 and (table.total_low <= table.total_high).all()
+    assert len(table) == 48 and (table.total_low < table.total).all() and (table.total < table.total_high).all()
 
 
 def test_a_frequency_direction_without_some_tokens_gives_finite_effects(gpt2_folder, tokens, log_unigram):
