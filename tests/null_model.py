@@ -21,20 +21,31 @@ SMALL: dict[str, dict[str, Any]] = {
     "12": {"n_sequences": 8, "n_resamples": 40},
 }
 """Parameters that make a chapter quick: fewer draws, shorter texts."""
-RANDOM_SIX = "torch.zeros(len({like}), dtype=torch.bool).index_fill(0, torch.randperm(len({like}), generator=draw('at random'))[:6], True)"
+
+
+def six(like: str, name: str) -> str:
+    """Code for six neurons drawn at random."""
+    order = f"torch.randperm(len({like}), generator=draw('{name}'))"
+    return f"torch.zeros(len({like}), dtype=torch.bool).index_fill(0, {order}[:6], True)"
+
+
 RANDOM: dict[str, dict[str, str]] = {
     "04": {
-        "chosen = select.by_name(rule, weights, count=count)": f"chosen = {RANDOM_SIX.format(like='W_out')}",
+        "chosen = select.by_name(rule, weights, count=count)": f"chosen = {six('W_out', 'at random')}",
         "star = (named or [by_effect])[0]": "star = int(torch.randint(len(W_out), (1,), generator=draw('star')))",
-        "top = select.rho_top(weights, count=count)": f"top = {RANDOM_SIX.format(like='W_out').replace('at random', 'top')}",
+        "top = select.rho_top(weights, count=count)": f"top = {six('W_out', 'others')}",
     },
     "05": {
-        "followed, why = frequency.to_follow(": f"found = {RANDOM_SIX.format(like='found')}\nfollowed, why = frequency.to_follow(",
-        "entropy = selection.stolfo(weights, count=count).cpu()": f"entropy = {RANDOM_SIX.format(like='found').replace('at random', 'other')}",
+        "followed, why = frequency.to_follow(": (
+            f"found = {six('found', 'at random')}\nfollowed, why = frequency.to_follow("
+        ),
+        "entropy = selection.stolfo(weights, count=count).cpu()": f"entropy = {six('found', 'others')}",
     },
     "06": {
-        "entropy = selection.causal(total, direct, count=6)": f"entropy = {RANDOM_SIX.format(like='norm')}",
-        "frequent = frequency.top_on_both(*shares, top=0.1, min_share=0.2) & ~entropy": f"frequent = {RANDOM_SIX.format(like='norm').replace('at random', 'other')} & ~entropy",
+        "entropy = selection.causal(total, direct, count=6)": f"entropy = {six('norm', 'at random')}",
+        "frequent = frequency.top_on_both(*shares, top=0.1, min_share=0.2) & ~entropy": (
+            f"frequent = {six('norm', 'others')} & ~entropy"
+        ),
     },
 }
 """What is replaced in a chapter so that neurons are drawn at random and not chosen."""

@@ -1,4 +1,4 @@
-"""No claim is supported by chance more often than its level allows: models without training, neurons drawn at random."""
+"""No claim is supported by chance more often than its level allows: by models without training, by random neurons."""
 
 import pytest
 from scipy.stats import binom
