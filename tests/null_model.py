@@ -73,16 +73,12 @@ def untrained(folder: Path, *, seed: int) -> Path:
     return folder / "null"
 
 
-def verdicts(model: str, *, chapters: tuple[str, ...], seed: int, **replace: dict[str, str]) -> dict[str, bool]:
-    """Whether every claim that the chapters tested was supported, of one in two halves whether its first half was."""
-    found = {}
-    for chapter in chapters:
-        given = {"model": model, "seed": seed, "sequence_length": 48} | SMALL[chapter]
-        with patch("lib.effects.temperature.best", _no_temperature):  # no claim rests on it, and it takes long
-            ledger = in_process.run(chapter, replace=replace.get(f"in_{chapter}"), **given)["ledger"]
-        tested = [entry for entry in ledger.entries if entry["verdict"] != "not tested"]
-        found |= {entry["claim"]: is_supported(entry) for entry in tested}
-    return found
+def verdicts(model: str, *, chapter: str, seed: int, replace: dict[str, str] | None = None) -> dict[str, bool]:
+    """Whether every claim that a chapter tested was supported, of one in two halves whether its first half was."""
+    given = {"model": model, "seed": seed, "sequence_length": 48} | SMALL[chapter]
+    with patch("lib.effects.temperature.best", _no_temperature):  # no claim rests on it, and it takes long
+        ledger = in_process.run(chapter, replace=replace, **given)["ledger"]
+    return {entry["claim"]: is_supported(entry) for entry in ledger.entries if entry["verdict"] != "not tested"}
 
 
 def _no_temperature(clean: torch.Tensor, ablated: torch.Tensor) -> torch.Tensor:
@@ -94,11 +90,6 @@ def is_supported(entry: dict[str, Any]) -> bool:
     if entry["verdict"] == "in part":
         return entry["reason"].startswith("first half supported")
     return entry["verdict"] in ("supported", "reproduced")
-
-
-def with_random_neurons(*, seed: int) -> dict[str, bool]:
-    """The verdicts about neurons drawn at random from the embedded model."""
-    return verdicts("pocket", chapters=tuple(RANDOM), seed=seed, **{f"in_{k}": v for k, v in RANDOM.items()})
 
 
 def supported(found: list[dict[str, bool]]) -> tuple[Counter[str], Counter[str]]:

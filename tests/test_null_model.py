@@ -14,29 +14,34 @@ MOST = int(binom.ppf(0.9999, N_DRAWS, LEVEL))
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def of_untrained(tmp_path_factory):
-    """Verdicts of every chapter on models without any training."""
+def too_often(found, *, about):
+    """The claims that were supported more often than chance allows, with their counts."""
+    yes, tested = null_model.supported(found)
+    print({claim: f"{yes[claim]} of {tested[claim]}" for claim in tested})
+    return {claim: f"{yes[claim]} of {tested[claim]}" for claim in about(tested) if yes[claim] > MOST}
+
+
+@pytest.mark.parametrize("chapter", null_model.SMALL)
+def test_models_without_training_support_no_claim_more_often_than_chance_allows(chapter, tmp_path):
     found = []
     for seed in range(N_DRAWS):
-        model = null_model.untrained(tmp_path_factory.mktemp(f"null-{seed}"), seed=seed)
-        found.append(null_model.verdicts(str(model), chapters=tuple(null_model.SMALL), seed=seed))
-    return null_model.supported(found)
+        model = null_model.untrained(tmp_path / str(seed), seed=seed)
+        found.append(null_model.verdicts(str(model), chapter=chapter, seed=seed))
+    assert any(found), "no claim was tested"
+    assert too_often(found, about=lambda tested: tested) == {}
 
 
-def test_no_claim_is_supported_by_models_without_training_more_often_than_chance_allows(of_untrained):
-    yes, tested = of_untrained
-    assert tested and all(count <= N_DRAWS for count in tested.values())
-    assert {claim: (yes[claim], tested[claim]) for claim in tested if yes[claim] > MOST} == {}
+@pytest.mark.parametrize("chapter", null_model.RANDOM)
+def test_neurons_drawn_at_random_support_no_claim_more_often_than_chance_allows(chapter):
+    replace = null_model.RANDOM[chapter]
+    found = [null_model.verdicts("pocket", chapter=chapter, seed=seed, replace=replace) for seed in range(N_DRAWS)]
+    about = [claim for claim in null_model.ABOUT_NEURONS if any(claim in one for one in found)]
+    assert about, "no claim about neurons was tested"
+    assert too_often(found, about=lambda tested: about) == {}
 
 
-@pytest.fixture(scope="module")
-def of_random_neurons():
-    """Verdicts on the embedded model with neurons drawn at random in the place of those that rules choose."""
-    return null_model.supported([null_model.with_random_neurons(seed=seed) for seed in range(N_DRAWS)])
-
-
-def test_no_claim_is_supported_by_neurons_drawn_at_random_more_often_than_chance_allows(of_random_neurons):
-    yes, tested = of_random_neurons
-    assert set(null_model.ABOUT_NEURONS) <= set(tested)
-    assert {claim: (yes[claim], tested[claim]) for claim in null_model.ABOUT_NEURONS if yes[claim] > MOST} == {}
+def test_every_claim_about_neurons_is_tested_on_neurons_drawn_at_random():
+    tested = set()
+    for chapter, replace in null_model.RANDOM.items():
+        tested |= set(null_model.verdicts("pocket", chapter=chapter, seed=0, replace=replace))
+    assert set(null_model.ABOUT_NEURONS) <= tested
