@@ -64,9 +64,9 @@ def error(
     no larger than a calibrated model's usually is.
 
     Which true error would make the observed one an ordinary outcome depends on how it is spread over the bins: the more
-    evenly, the more of it noise can hide. Both extremes are tried, gaps like the observed ones and gaps of one size.
-    The estimate is the error under which the observed one is the mean outcome, halfway between the two spreads; the
-    interval reaches from the smallest error under which the observed one is not above the 97.5th percentile to the
+    evenly, the more of it noise can hide. Three spreads are tried: like the observed gaps, of one size, and nought in the
+    bins whose gap is within its noise. The estimate is the error under which the observed one is the mean outcome,
+    halfway between the lowest and the highest of the three; the interval reaches from the smallest error under which the observed one is not above the 97.5th percentile to the
     largest under which it is not below the 2.5th. Outcomes scatter as the gaps of resampled sequences do.
     Raises ValueError with fewer tokens than bins, and with fewer than `drawing.FEWEST` sequences."""
     _, place = sequence.unique(return_inverse=True)
@@ -81,8 +81,10 @@ def error(
     gap = whole[:-1] / whole[-1]
     noise = (n_sequences / (n_sequences - 1)) ** 0.5 * (again[:, :-1] / again[:, -1:] - gap)
     wider = resampling.widening(n_sequences)
-    uneven, even = (_inverted(gap, s, noise, wider) for s in (gap, gap.sign() * gap.abs().mean()))
-    value, low, high = (uneven[0] + even[0]) / 2, min(uneven[1], even[1]), max(uneven[2], even[2])
+    few = gap.where(gap.abs() > 2 * noise.std(0), 0)
+    spreads = (gap, gap.sign() * gap.abs().mean(), few if few.any() else gap)
+    values, lows, highs = zip(*(_inverted(gap, spread, noise, wider) for spread in spreads), strict=True)
+    value, low, high = (min(values) + max(values)) / 2, min(lows), max(highs)
     return Estimate(value, low, high, len(confidence), n_sequences)
 
 
@@ -91,7 +93,7 @@ def _inverted(
 ) -> tuple[float, float, float]:
     """The errors, spread over bins as `spread` is, under which the observed one is the mean outcome, and at the upper
     and the lower end of the outcomes."""
-    observed = gap.abs().sum()
+    observed, spread = gap.abs().sum(), spread * (gap.abs().sum() / spread.abs().sum().clamp(min=1e-300))
     mean, outcome = (
         torch.stack([(factor * spread + by * noise).abs().sum(1) for factor in FACTORS]) for by in (1.0, wider)
     )
