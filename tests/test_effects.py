@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -241,9 +241,9 @@ def test_a_mean_is_over_tokens_not_over_sequences(gpt2_folder, tokens, log_unigr
     assert_close(found.mean("total"), 0.2 * found.total[0] + 0.8 * found.total[1])
 
 
-def made_up(generator, *, n_sequences=12, n_neurons=3):
-    value = {name: torch.rand(n_sequences, n_neurons, generator=generator).double() for name in effects.QUANTITIES}
-    return effects.Effects(**value, n=torch.arange(1, n_sequences + 1))
+def made_up(generator, *, n_sequences=12, n_neurons=3, kind=effects.FrequencyEffects):
+    value = {name: torch.rand(n_sequences, n_neurons, generator=generator).double() for name in kind.quantities()}
+    return kind(**value, n=torch.arange(1, n_sequences + 1))
 
 
 def test_an_interval_is_that_of_resampling_tokens_by_sequence(generator):
@@ -283,6 +283,41 @@ def test_a_question_without_an_answer_is_refused(generator):
         made_up(generator).mean("totl")
     with pytest.raises(ValueError, match="at least 8 sequences, got 7; ask for more"):
         made_up(generator, n_sequences=7).interval("total", generator=generator)
+
+
+def test_without_a_unigram_distribution_sets_and_tokens_lack_frequency_and_nothing_else(
+    tiny_folder, tokens, log_unigram
+):
+    model = door.load(str(tiny_folder))  # among them one whose last layer is recomputed
+    sets, scored = torch.rand(3, 48, generator=torch.Generator().manual_seed(1)) < 0.2, model.scored(tokens)
+    for measure in (effects.measure, effects.measure_sets, effects.by_token):
+        chosen = {"scored": scored} | ({} if measure is effects.measure else {"sets": sets})
+        without = measure(model, tokens, **chosen)
+        whole = measure(model, tokens, **chosen, log_unigram=unigram(model, log_unigram))
+        lacking = {field.name for field in fields(whole)} - {field.name for field in fields(without)}
+        assert lacking and not any(hasattr(without, name) for name in lacking)
+        for field in fields(without):
+            if field.name != "report":
+                assert torch.equal(getattr(without, field.name), getattr(whole, field.name)), field.name
+
+
+def test_what_needs_a_unigram_distribution_is_refused_in_one_sentence_without_one(gpt2_folder, tokens, generator):
+    model = door.load(str(gpt2_folder))
+    found = made_up(generator, kind=type(effects.measure(model, tokens, scored=model.scored(tokens))))
+    said = "these effects were measured without a unigram distribution; to have '{}', pass log_unigram"
+    for name in ("direct_frequency", "frequency_mediated", "kl_change"):
+        with pytest.raises(AttributeError, match=said.format(name)):
+            getattr(found, name)
+        with pytest.raises((AttributeError, ValueError), match="pass log_unigram"):
+            found.table("total", name, generator=generator)
+    with pytest.raises(ValueError, match=said.format("abs_kl_change")):
+        found.mean("abs_kl_change")
+    told = effects.by_token(model, tokens, sets=torch.eye(48, dtype=torch.bool)[:2], scored=model.scored(tokens))
+    with pytest.raises(AttributeError, match=said.format("kl")):
+        _ = told.kl
+    for one in (found, told):
+        with pytest.raises(AttributeError, match="has no 'totl'"):
+            _ = one.totl
 
 
 def test_nothing_to_score_is_said(gpt2_folder, tokens, log_unigram):

@@ -10,7 +10,7 @@ from torch import Tensor
 from lib import measures
 from lib import model as door
 from lib.bench.case import Case
-from lib.effects import QUANTITIES, Report, exact, gears
+from lib.effects import Effects, FrequencyEffects, Report, exact, gears
 
 TOLERANCE = 1e-4
 CHUNK = 20
@@ -72,19 +72,20 @@ def _hooked(case: Case, neuron: int, delta: Float[Tensor, " token"]) -> tuple[Te
 
 
 def gear(name: str, *, frequency: bool = False) -> Callable[[Case], Means]:
-    """One of the gears; with `frequency` the frequency-frozen effect is computed too."""
+    """One of the gears; with `frequency` what needs a unigram distribution is computed too."""
 
     def measured(case: Case) -> Means:
         """Means over the tokens of a case; how they came about is kept in `measured.report`."""
         n_sequences, n_neurons = len(case.tokens), len(case.model.W_out)
-        sums = torch.zeros(len(QUANTITIES), n_sequences, n_neurons, dtype=torch.float64)
+        names = (FrequencyEffects if frequency else Effects).quantities()
+        sums = torch.zeros(len(names), n_sequences, n_neurons, dtype=torch.float64)
         large = name == "cumulant" and exact.compiler_works("cpu")  # as in a run over all neurons and more tokens
         measured.report = Report(name, "fused" if large else "eager")
         gears.add(
-            sums, case.model, case.clean, case.delta, case.log_unigram,
-            report=measured.report, tolerance=TOLERANCE, frequency=frequency,
+            sums, case.model, case.clean, case.delta, case.log_unigram if frequency else None,
+            report=measured.report, tolerance=TOLERANCE,
         )  # fmt: skip
-        return sums.sum(1)[[QUANTITIES.index(name) for name in MEANS]] / len(case.delta)
+        return sums.sum(1)[[names.index(name) for name in MEANS]] / len(case.delta)
 
     return measured
 

@@ -15,9 +15,10 @@ neurons \(\delta w\) is the sum over its members.
 
 `measure` takes one neuron at a time, in one of three gears that give the same numbers (`gears`); `measure_sets`
 takes whole sets. Both keep means by sequence. `by_token` keeps every token of a few sets; `confidence` does so
-for many, and keeps nothing but entropy and loss."""
+for many, and keeps nothing but entropy and loss. What is about token frequency is measured only where a
+`log_unigram` is given, and costs as much again as the rest."""
 
-from lib.effects.by_token import TokenEffects, by_token
+from lib.effects.by_token import FrequencyTokenEffects, TokenEffects, by_token
 from lib.effects.clean import Clean, clean_run
 from lib.effects.confidence import (
     Confidence,
@@ -31,13 +32,15 @@ from lib.effects.confidence import (
     readings,
 )
 from lib.effects.measuring import Replacement, measure, measure_sets
-from lib.effects.result import QUANTITIES, Effects, Report, shares
+from lib.effects.result import QUANTITIES, Effects, FrequencyEffects, Report, shares
 
 __all__ = [
     "QUANTITIES",
     "Clean",
     "Confidence",
     "Effects",
+    "FrequencyEffects",
+    "FrequencyTokenEffects",
     "Read",
     "Readings",
     "Replacement",

@@ -11,20 +11,21 @@ from lib.effects import ablated, temperature
 from lib.effects.clean import clean_run, difference
 from lib.effects.distributions import Distributions
 from lib.effects.measuring import Replacement, mean_activation
+from lib.effects.result import Unmeasured
 from lib.model import Model
 
 CELLS = 2**22
 """Logits that a block of tokens may hold."""
 
 
-@dataclass(frozen=True)
-class TokenEffects:
-    """The clean run at every scored token, and what ablating each set changes there; nats throughout."""
+@dataclass(frozen=True, kw_only=True)
+class TokenEffects(Unmeasured):
+    """The clean run at every scored token, and what ablating each set changes there; nats throughout.
+
+    What needs a unigram distribution is in `FrequencyTokenEffects`."""
 
     loss: Float[Tensor, " token"]
     entropy: Float[Tensor, " token"]
-    kl: Float[Tensor, " token"]
-    """KL(unigram || model)."""
     reciprocal_rank: Float[Tensor, " token"]
     """1 / rank of the true next token; 1 where the model's best guess is right."""
     scale: Float[Tensor, " token"]
@@ -36,10 +37,7 @@ class TokenEffects:
     loss_change: Float[Tensor, "set token"]
     direct_loss_change: Float[Tensor, "set token"]
     """With the norm frozen."""
-    frequency_loss_change: Float[Tensor, "set token"]
-    """With the token-frequency projection frozen, the norm free."""
     entropy_change: Float[Tensor, "set token"]
-    kl_change: Float[Tensor, "set token"]
     reciprocal_rank_change: Float[Tensor, "set token"]
     prediction_change: Bool[Tensor, "set token"]
     """Whether the most likely next token is another one."""
@@ -51,22 +49,34 @@ class TokenEffects:
     """KL(ablated || clean at that temperature): what no temperature explains."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class FrequencyTokenEffects(TokenEffects):
+    """The same beside a unigram distribution."""
+
+    kl: Float[Tensor, " token"]
+    """KL(unigram || model)."""
+    kl_change: Float[Tensor, "set token"]
+    frequency_loss_change: Float[Tensor, "set token"]
+    """With the token-frequency projection frozen, the norm free."""
+
+
 def by_token(
     model: Model,
     tokens: Int[Tensor, "sequence position"],
     *,
     sets: Bool[Tensor, "set d_mlp"],
     scored: Bool[Tensor, "sequence position"],
-    log_unigram: Float[Tensor, " d_vocab"],
+    log_unigram: Float[Tensor, " d_vocab"] | None = None,
     replacement: Replacement | None = None,
 ) -> TokenEffects:
-    """Ablates all neurons of a set together, by the mean over all positions unless `replacement` is given.
+    """Ablates all neurons of a set together, by the mean over all positions unless `replacement` is given; without
+    `log_unigram` nothing is measured that needs it.
 
     Raises ValueError as `clean_run` does."""
     clean = clean_run(model, tokens, scored)
     if replacement is None:
         replacement = mean_activation(model, tokens)
-    parts = []
+    parts, kind = [], TokenEffects if log_unigram is None else FrequencyTokenEffects
     for block in torch.arange(len(clean.target)).split(max(1, CELLS // model.final_layer.d_vocab)):
         part = clean.part(block)
         before = Distributions(model.final_layer, part, log_unigram)
@@ -74,10 +84,10 @@ def by_token(
         changes = [_changes(before, free, frozen) for free, frozen in pairs]
         parts.append({name: torch.stack([change[name] for change in changes]) for name in changes[0]})
         own = {"loss", "entropy", "kl", "reciprocal_rank"}
-        parts[-1] |= {name: getattr(before, name) for name in own}
+        parts[-1] |= {name: getattr(before, name) for name in own & {field.name for field in fields(kind)}}
     joined = {name: torch.cat([part[name] for part in parts], -1) for name in parts[0]}
-    kept = {field.name: getattr(clean, field.name) for field in fields(TokenEffects) if hasattr(clean, field.name)}
-    return TokenEffects(**kept, **joined)
+    kept = {field.name: getattr(clean, field.name) for field in fields(kind) if hasattr(clean, field.name)}
+    return kind(**kept, **joined)
 
 
 def _changes(

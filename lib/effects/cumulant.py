@@ -41,7 +41,7 @@ class Series:
     error: Float[Tensor, "token neuron"]
 
 
-def series(block: Block, write: Writes, reach: Float[Tensor, "token neuron"], *, frequency: bool = True) -> Series:
+def series(block: Block, write: Writes, reach: Float[Tensor, "token neuron"]) -> Series:
     """Log-sum-exps and entropy of every pair by the series."""
     raw, mean_z = moments.raw(Sources(block.log_p, block.z, write.U))
     own = moments.central(raw)
@@ -54,9 +54,9 @@ def series(block: Block, write: Writes, reach: Float[Tensor, "token neuron"], *,
         "frozen": frozen + write.frozen * mu,
         "entropy": block.entropy[:, None] + of_entropy,
     }
-    found["frequency"], frequency_error = (
-        _frequency(block, write, reach) if frequency else (torch.zeros_like(free), error)
-    )
+    if not (block.frequency and write.frequency):
+        return Series(found | {"frequency": torch.zeros_like(free)}, error)
+    found["frequency"], frequency_error = _frequency(block, write, reach)
     return Series(found, torch.maximum(error, frequency_error))
 
 
@@ -110,8 +110,9 @@ def _rounding(raw: Moments, write: Writes) -> Float[Tensor, "token neuron"]:
 
 def _frequency(block: Block, write: Writes, reach: Tensor) -> tuple[Tensor, Tensor]:
     """With the token-frequency projection frozen: the same series once z and U are rid of their projection."""
-    z = block.z - torch.outer(block.z_direction, block.direction)
-    U = write.U - torch.outer(write.U_direction[0], block.direction)
+    direction = block.frequency.direction
+    z = block.z - torch.outer(block.frequency.z_direction, direction)
+    U = write.U - torch.outer(write.frequency.U_direction[0], direction)
     raw, mean_z = moments.raw(Sources(block.log_p, z, U))
     grown, error = _log_sum_exp(moments.central(raw), write.shrink, write.free, reach)
     error = error + _rounding(raw, write)
@@ -158,24 +159,23 @@ def every_pair(
     *,
     tolerance: float,
     report: Report,
-    frequency: bool = True,
 ) -> dict[str, Float[Tensor, "token neuron"]]:
     """What `PER_PAIR` names, by the series where its error is under `tolerance`, else exactly; `report` grows."""
     reach = _reach(block, write)
-    cut = series(block, write, reach, frequency=frequency)
+    cut = series(block, write, reach)
     reciprocal_rank, changes, crossed = predictions(block, write, reach)
     by_name = {**cut.found, "reciprocal_rank": reciprocal_rank, "prediction_change": changes}
     found = torch.stack([by_name[name] for name in PER_PAIR])
     pairs = _to_check(delta, max(MIN_CHECKED, N_CHECKED - report.checked // 2))
     fused = report.exact == "fused"
-    truth = exact.some_pairs(block, write, pairs, fused=fused, frequency=frequency)
+    truth = exact.some_pairs(block, write, pairs, fused=fused)
     wrong = (truth[:4] - found[:4, pairs[:, 0], pairs[:, 1]]).abs().amax(0).nan_to_num(nan=math.inf)
     over, report.safety, worst = _over(cut.error, pairs, wrong, tolerance, report.safety)
     found[:, pairs[:, 0], pairs[:, 1]] = truth
     over |= crossed
     over[pairs[:, 0], pairs[:, 1]] = False
     routed = over.nonzero()
-    found[:, routed[:, 0], routed[:, 1]] = exact.some_pairs(block, write, routed, fused=fused, frequency=frequency)
+    found[:, routed[:, 0], routed[:, 1]] = exact.some_pairs(block, write, routed, fused=fused)
     report.pairs, report.routed = report.pairs + over.numel(), report.routed + len(routed)
     report.checked, report.largest_error = report.checked + len(pairs), max(report.largest_error, worst)
     return dict(zip(PER_PAIR, found, strict=True))

@@ -12,14 +12,16 @@ from lib.final_layer import FinalLayer
 class Distributions:
     """The clean distributions of some tokens, all of them held at once."""
 
-    def __init__(self, layer: FinalLayer, clean: Clean, log_unigram: Float[Tensor, " d_vocab"]) -> None:
-        log_unigram = log_unigram.to(layer.W_U)
-        self.target, self.log_unigram = clean.target, log_unigram
-        self.direction = token_frequency.direction(log_unigram)
+    def __init__(self, layer: FinalLayer, clean: Clean, log_unigram: Float[Tensor, " d_vocab"] | None) -> None:
+        self.target = clean.target
         self.logits = layer.logits(clean.resid, scale=clean.scale)
         self.loss, self.entropy = measures.loss(self.logits, clean.target), measures.entropy(self.logits)
-        self.kl, self.reciprocal_rank = self.unigram_kl(self.logits), self.one_over_rank(self.logits)
-        self.best, self.projection = self.logits.argmax(-1), self.logits @ self.direction
+        self.best, self.reciprocal_rank = self.logits.argmax(-1), self.one_over_rank(self.logits)
+        self.has_unigram = log_unigram is not None
+        if log_unigram is not None:
+            self.log_unigram = log_unigram.to(layer.W_U)
+            self.direction = token_frequency.direction(self.log_unigram)
+            self.kl, self.projection = self.unigram_kl(self.logits), self.logits @ self.direction
 
     def unigram_kl(self, logits: Float[Tensor, "token d_vocab"]) -> Float[Tensor, " token"]:
         """KL(unigram || model), in nats."""
@@ -38,31 +40,34 @@ class Distributions:
     def changes(
         self, free: Float[Tensor, "token d_vocab"], frozen: Float[Tensor, "token d_vocab"]
     ) -> dict[str, Float[Tensor, " token"]]:
-        """Ablated less clean, from the logits with the norm free and with the norm frozen."""
-        return {
+        """Ablated less clean, from the logits with the norm free and with the norm frozen; what is about the unigram
+        distribution only where there is one."""
+        change = {
             "loss_change": measures.loss(free, self.target) - self.loss,
             "direct_loss_change": measures.loss(frozen, self.target) - self.loss,
-            "frequency_loss_change": measures.loss(self.frequency_frozen(free), self.target) - self.loss,
             "entropy_change": measures.entropy(free) - self.entropy,
-            "kl_change": self.unigram_kl(free) - self.kl,
             "reciprocal_rank_change": self.one_over_rank(free) - self.reciprocal_rank,
             "prediction_change": (free.argmax(-1) != self.best).to(free.dtype),
         }
+        if self.has_unigram:
+            change["frequency_loss_change"] = measures.loss(self.frequency_frozen(free), self.target) - self.loss
+            change["kl_change"] = self.unigram_kl(free) - self.kl
+        return change
 
 
-def stacked(change: dict[str, Float[Tensor, "..."]]) -> Float[Tensor, "10 ..."]:
-    """Signed changes as the quantities of `Effects`, in their order."""
-    return torch.stack(
-        [
-            change["loss_change"].abs(),
-            change["direct_loss_change"].abs(),
-            change["frequency_loss_change"].abs(),
-            change["loss_change"],
-            change["entropy_change"],
-            change["entropy_change"].abs(),
-            change["prediction_change"],
-            change["kl_change"],
-            change["kl_change"].abs(),
-            change["reciprocal_rank_change"],
-        ]
-    )
+def stacked(change: dict[str, Float[Tensor, "..."]]) -> Float[Tensor, "quantity ..."]:
+    """Signed changes as quantities of effects (see `result`), in their order; those whose change is there."""
+    quantity = {
+        "total": ("loss_change", True),
+        "direct": ("direct_loss_change", True),
+        "direct_frequency": ("frequency_loss_change", True),
+        "loss_change": ("loss_change", False),
+        "entropy_change": ("entropy_change", False),
+        "abs_entropy_change": ("entropy_change", True),
+        "prediction_change": ("prediction_change", False),
+        "kl_change": ("kl_change", False),
+        "abs_kl_change": ("kl_change", True),
+        "reciprocal_rank_change": ("reciprocal_rank_change", False),
+    }
+    kept = [(change[of], absolute) for of, absolute in quantity.values() if of in change]
+    return torch.stack([value.abs() if absolute else value for value, absolute in kept])

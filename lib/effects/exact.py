@@ -31,19 +31,19 @@ def empty(block: Block, n_neurons: int) -> Float[Tensor, "quantity token neuron"
     return block.z.new_zeros(len(PER_PAIR), block.n_tokens, n_neurons)
 
 
-def every_pair(block: Block, write: Writes, *, fused: bool, frequency: bool = True) -> Found:
+def every_pair(block: Block, write: Writes, *, fused: bool) -> Found:
     """What `PER_PAIR` names, for every token of the block and every neuron."""
     found, tile = empty(block, len(write.U)), _tile(fused)
     rows = max(1, CELLS // block.z.shape[1])
     for tokens in torch.arange(block.n_tokens, device=block.z.device).split(rows):
         some = slice(int(tokens[0]), int(tokens[-1]) + 1)  # a view: the tile's rows are not copied
         for neuron in range(len(write.U)):
-            found[:, some, neuron] = tile(block, write, some, neuron, frequency)
+            found[:, some, neuron] = tile(block, write, some, neuron)
     return dict(zip(PER_PAIR, found, strict=True))
 
 
 def some_pairs(
-    block: Block, write: Writes, pairs: Int[Tensor, "pair 2"], *, fused: bool, frequency: bool = True
+    block: Block, write: Writes, pairs: Int[Tensor, "pair 2"], *, fused: bool
 ) -> Float[Tensor, "quantity pair"]:
     """The same for some pairs of a token and a neuron."""
     found, tile = empty(block, 0).new_zeros(len(PER_PAIR), len(pairs)), _tile(fused)
@@ -52,25 +52,26 @@ def some_pairs(
     rows = max(1, CELLS // block.z.shape[1])
     for neuron, group in zip(neurons.tolist(), order.split(counts.tolist()), strict=True):
         for some in group.split(rows):
-            found[:, some] = tile(block, write, pairs[some, 0], neuron, frequency)
+            found[:, some] = tile(block, write, pairs[some, 0], neuron)
     return found
 
 
 def eager(
-    block: Block, write: Writes, tokens: slice | Int[Tensor, " token"], neuron: int, frequency: bool
+    block: Block, write: Writes, tokens: slice | Int[Tensor, " token"], neuron: int
 ) -> Float[Tensor, "quantity token"]:
     """One neuron at some tokens: each step in place on a tile of tokens times vocabulary."""
-    return _eager_rows(block, write.U[neuron], tokens, _coefficients(write, tokens, neuron), frequency)
+    return _eager_rows(block, write.U[neuron], tokens, _coefficients(write, tokens, neuron))
 
 
 def set_of_neurons(block: Block, write: Writes) -> Float[Tensor, "quantity token"]:
     """A set of neurons whose write has another direction at each token, at all tokens of a small block."""
     everywhere = slice(0, block.n_tokens)
-    return _eager_rows(block, write.U, everywhere, _coefficients(write, everywhere, 0), True)
+    return _eager_rows(block, write.U, everywhere, _coefficients(write, everywhere, 0))
 
 
 def _coefficients(write: Writes, tokens: slice | Int[Tensor, " token"], neuron: int) -> Float[Tensor, "4 token"]:
-    return torch.stack([c[tokens, neuron] for c in (write.shrink, write.free, write.frozen, write.back)])
+    back = write.frequency.back if write.frequency else torch.zeros_like(write.free)
+    return torch.stack([c[tokens, neuron] for c in (write.shrink, write.free, write.frozen, back)])
 
 
 def _eager_rows(
@@ -78,15 +79,14 @@ def _eager_rows(
     U: Float[Tensor, "*#token d_vocab"],
     tokens: slice | Int[Tensor, " token"],
     coefficient: Float[Tensor, "4 token"],
-    frequency: bool,
 ) -> Float[Tensor, "quantity token"]:
     z, log_p, total = block.z[tokens], block.log_p[tokens], block.log_total[tokens]
     shrink, free, frozen, back = coefficient[:, :, None]
     x = torch.mul(z, shrink).addcmul_(free, U).add_(log_p)
     e, at_best = torch.empty_like(x), x.gather(-1, block.best[tokens][:, None])[:, 0]
     of_frequency = total
-    if frequency:
-        of_frequency = _log_sum_exp(torch.addcmul(x, back, block.direction, out=e))
+    if block.frequency:
+        of_frequency = _log_sum_exp(torch.addcmul(x, back, block.frequency.direction, out=e))
     above = torch.gt(x, x.gather(-1, block.clean.target[tokens][:, None]), out=e).sum(-1)
     largest = x.amax(-1)
     shift = _shift(x, largest)
@@ -137,23 +137,23 @@ def one_pass(
 
 
 def fused(
-    block: Block, write: Writes, tokens: slice | Int[Tensor, " token"], neuron: int, frequency: bool
+    block: Block, write: Writes, tokens: slice | Int[Tensor, " token"], neuron: int
 ) -> Float[Tensor, "quantity token"]:
     """One neuron at some tokens, in one compiled pass; a row out of the range of floats is left to `eager`, and so
     is a single token, for which the compiler would make another kernel."""
     if isinstance(tokens, Tensor) and len(tokens) == 1:
-        return eager(block, write, tokens, neuron, frequency)
+        return eager(block, write, tokens, neuron)
     rows = block.z[tokens], block.log_p[tokens], write.U[neuron]
     coefficient = _coefficients(write, tokens, neuron)
-    direction = block.direction if frequency else None
+    direction = block.frequency.direction if block.frequency else None
     free, frozen, of_frequency, ex, above_target, changes = compiled()(
         *rows, direction, coefficient, block.clean.target[tokens], block.best[tokens]
     )
     sums = torch.stack([free, frozen, of_frequency])
     if not ((sums > 1e-30) & (sums < 1e30)).all():
-        return eager(block, write, tokens, neuron, frequency)
+        return eager(block, write, tokens, neuron)
     grown = sums.log() - block.log_total[tokens]
-    if not frequency:
+    if not block.frequency:
         grown[2] = 0
     return torch.stack([*grown, free.log() - ex / free, 1 / (1 + above_target), changes.to(free.dtype)])
 

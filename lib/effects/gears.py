@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lib.effects import cumulant, exact
 from lib.effects.ablated import ablated_scale
-from lib.effects.block import PER_PAIR, Block, Writes, quantities, writes
+from lib.effects.block import PER_PAIR, Block, FrequencyWrites, Writes, quantities, writes
 from lib.effects.clean import Clean
 from lib.effects.result import Report
 from lib.model import Model
@@ -39,15 +39,16 @@ RELATIVE_COST = {"eager": 1.7, "fused": 0.9, "cumulant": 0.2, "recomputed": 15.0
 Sums = Float[Tensor, "quantity sequence column"]
 
 
-def choose(model: Model, n_tokens: int, n_neurons: int, *, gear: str, tolerance: float) -> Report:
-    """The gear of a run: the one that was asked for, or under "auto" the fastest whose error stays under tolerance.
+def choose(model: Model, n_pairs: int, *, gear: str, tolerance: float, exponentials: int) -> Report:
+    """The gear of a run over `n_pairs` of a token and a neuron: the one that was asked for, or under "auto" the fastest
+    whose error stays under tolerance. `exponentials` is how many distributions each pair asks for.
 
     Raises ValueError for an unknown gear and a negative tolerance."""
     if gear not in GEARS:
         raise ValueError(f"gear must be one of {', '.join(GEARS)}, got {gear!r}")
     if not tolerance >= 0:
         raise ValueError(f"tolerance must be 0 (exact) or more, in nats, got {tolerance}")
-    n_logits = n_tokens * n_neurons * model.final_layer.d_vocab
+    n_logits = n_pairs * model.final_layer.d_vocab
     large, chosen = n_logits > WORTH_COMPILING, gear
     if model.not_exact:
         chosen = "recomputed"
@@ -57,7 +58,7 @@ def choose(model: Model, n_tokens: int, n_neurons: int, *, gear: str, tolerance:
         chosen = "fused" if large else "eager"
     if chosen == "fused" and not exact.compiler_works(model.W_out.device.type):
         chosen = "eager"
-    _say_how_long(3 * n_logits, chosen, model)
+    _say_how_long(exponentials * n_logits, chosen, model)
     behind = chosen == "cumulant" and ROUTED * n_logits > WORTH_COMPILING
     return Report(chosen, "fused" if behind and exact.compiler_works(model.W_out.device.type) else "eager")
 
@@ -83,21 +84,18 @@ def add(
     model: Model,
     clean: Clean,
     delta: Float[Tensor, "token d_mlp"],
-    log_unigram: Float[Tensor, " d_vocab"],
+    log_unigram: Float[Tensor, " d_vocab"] | None,
     *,
     report: Report,
     tolerance: float,
-    frequency: bool = True,
 ) -> None:
-    """Adds what adding `delta` to each neuron alone changes, summed over the tokens of each sequence.
-
-    Without `frequency` the token-frequency projection is left out and that one quantity means nothing."""
+    """Adds what adding `delta` to each neuron alone changes, summed over the tokens of each sequence."""
     for at in torch.arange(len(delta), device=delta.device).split(block_size(model)):
         block = Block(model.final_layer, clean.part(at), log_unigram)
         n_neurons = max(1, min(block_size(model), PAIRS // len(at)))
         for neurons in torch.arange(delta.shape[1], device=delta.device).split(n_neurons):
             write = writes(model, block, delta[at], neurons)
-            found = found_by(report, block, write, delta[at][:, neurons], tolerance, frequency)
+            found = found_by(report, block, write, delta[at][:, neurons], tolerance)
             value = quantities(block, write, found).to(sums.dtype)
             for quantity, total in zip(value, sums, strict=True):
                 total[:, neurons] = total[:, neurons].index_add(0, block.clean.sequence, quantity)
@@ -109,16 +107,15 @@ def found_by(
     write: Writes,
     delta: Float[Tensor, "token neuron"],
     tolerance: float,
-    frequency: bool,
 ) -> dict[str, Float[Tensor, "token neuron"]]:
     """What `PER_PAIR` names, by the gear of the report; by the exact one once the cumulant gear has been sending it too
     many pairs."""
     if report.gear == "cumulant" and report.routed_share > TOO_MANY:
         report.pairs, report.routed = report.pairs + delta.numel(), report.routed + delta.numel()
-        return exact.every_pair(block, write, fused=report.exact == "fused", frequency=frequency)
+        return exact.every_pair(block, write, fused=report.exact == "fused")
     if report.gear == "cumulant":
-        return cumulant.every_pair(block, write, delta, tolerance=tolerance, report=report, frequency=frequency)
-    return exact.every_pair(block, write, fused=report.gear == "fused", frequency=frequency)
+        return cumulant.every_pair(block, write, delta, tolerance=tolerance, report=report)
+    return exact.every_pair(block, write, fused=report.gear == "fused")
 
 
 def add_sets(
@@ -127,7 +124,7 @@ def add_sets(
     clean: Clean,
     delta: Float[Tensor, "token d_mlp"],
     sets: Bool[Tensor, "set d_mlp"],
-    log_unigram: Float[Tensor, " d_vocab"],
+    log_unigram: Float[Tensor, " d_vocab"] | None,
 ) -> None:
     """The same for whole sets: many sets' writes meet the unembedding in one product, the rest is on tiles."""
     layer, d_vocab = model.final_layer, model.final_layer.d_vocab
@@ -146,16 +143,18 @@ def _set_quantities(
     scale, ablated = block.clean.scale, ablated_scale(block.clean, write)
     shrink = scale / ablated - 1
     still = (write == 0).all(-1)
-    U_direction = (U @ block.direction)[:, None]
+    along = None
+    if block.frequency:
+        U_direction = (U @ block.frequency.direction)[:, None]
+        back = -(shrink * block.frequency.z_direction)[:, None] - U_direction / ablated[:, None]
+        along = FrequencyWrites(back, (U @ block.frequency.unigram)[:, None], U_direction)
     edit = Writes(
         U=U,
         shrink=shrink[:, None],
         free=ablated.reciprocal()[:, None],
         frozen=scale.reciprocal().masked_fill(still, 0)[:, None],
-        back=-(shrink * block.z_direction)[:, None] - U_direction / ablated[:, None],
         U_target=U.gather(-1, block.clean.target[:, None]),
-        U_unigram=(U @ block.unigram)[:, None],
-        U_direction=U_direction,
+        frequency=along,
     )
     found = exact.set_of_neurons(block, edit)
     return quantities(block, edit, dict(zip(PER_PAIR, found[:, :, None], strict=True)))[:, :, 0]

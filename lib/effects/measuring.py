@@ -1,12 +1,9 @@
 """Effects of every neuron, or of whole sets, averaged over the scored tokens of each sequence.
 
 Memory does not grow with the text: a batch of sequences is run, its tokens are taken in blocks, the neurons in
-chunks, and only sums by sequence are kept. With `state` they are kept on disk too, so that a run that was cut off
-goes on where it was."""
+chunks, and only sums by sequence are kept."""
 
-import hashlib
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -15,8 +12,7 @@ from torch import Tensor
 from lib.effects import ablated, exact, gears
 from lib.effects.clean import Clean, check_finite, clean_run, difference
 from lib.effects.distributions import Distributions, stacked
-from lib.effects.result import QUANTITIES, Effects, Report
-from lib.effects.state import State
+from lib.effects.result import Effects, FrequencyEffects, Report
 from lib.model import Model
 
 Replacement = Float[Tensor, " d_mlp"] | Float[Tensor, "sequence position d_mlp"]
@@ -28,21 +24,21 @@ def measure(
     tokens: Int[Tensor, "sequence position"],
     *,
     scored: Bool[Tensor, "sequence position"],
-    log_unigram: Float[Tensor, " d_vocab"],
+    log_unigram: Float[Tensor, " d_vocab"] | None = None,
     replacement: Replacement | None = None,
     gear: str = "auto",
     tolerance: float = 1e-4,
-    state: Path | None = None,
 ) -> Effects:
     """Ablates every last-layer neuron, one at a time.
 
-    `replacement` holds values of `ablation`; without it the mean over all positions is put in. `gear` is chosen by
-    `gears.choose`; an error of `tolerance` nats is allowed to a token and neuron, and none at all where it is 0.
-    `state` names a file for the running sums. Raises ValueError as `clean_run` does, when a sequence has no scored
-    position, and when the file belongs to another run."""
+    `replacement` holds values of `ablation`; without it the mean over all positions is put in. With `log_unigram` the
+    result is `FrequencyEffects`; without it nothing is measured that needs it, which takes about half the time. `gear`
+    is chosen by `gears.choose`; an error of `tolerance` nats is allowed to a token and neuron, and none at all where it
+    is 0. Raises ValueError as `clean_run` does, and when a sequence has no scored position."""
     text = Text(model, tokens, scored, replacement, log_unigram)
     n_neurons = model.W_out.shape[0]
-    report = gears.choose(model, int(scored.sum()), n_neurons, gear=gear, tolerance=tolerance)
+    n_pairs, distributions = int(scored.sum()) * n_neurons, 2 if log_unigram is None else 3
+    report = gears.choose(model, n_pairs, gear=gear, tolerance=tolerance, exponentials=distributions)
     single = torch.eye(n_neurons, dtype=torch.bool, device=model.W_out.device)
 
     def add(sums: Sums, clean: Clean, delta: Float[Tensor, "token d_mlp"]) -> None:
@@ -51,7 +47,7 @@ def measure(
         else:
             gears.add(sums, model, clean, delta, log_unigram, report=report, tolerance=tolerance)
 
-    return text.effects(add, n_neurons, report, state=state and State(state, text.fingerprint(report.gear, tolerance)))
+    return text.effects(add, n_neurons, report)
 
 
 def measure_sets(
@@ -60,7 +56,7 @@ def measure_sets(
     *,
     sets: Bool[Tensor, "set d_mlp"],
     scored: Bool[Tensor, "sequence position"],
-    log_unigram: Float[Tensor, " d_vocab"],
+    log_unigram: Float[Tensor, " d_vocab"] | None = None,
     replacement: Replacement | None = None,
 ) -> Effects:
     """Ablates all neurons of a set together, one set after another, exactly; errors as in `measure`."""
@@ -70,7 +66,7 @@ def measure_sets(
         road = _add_recomputed if model.not_exact else gears.add_sets
         road(sums, model, clean, delta, sets, log_unigram)
 
-    return text.effects(add, len(sets), Report("recomputed" if model.not_exact else "eager"), state=None)
+    return text.effects(add, len(sets), Report("recomputed" if model.not_exact else "eager"))
 
 
 class Text:
@@ -82,7 +78,7 @@ class Text:
         tokens: Int[Tensor, "sequence position"],
         scored: Bool[Tensor, "sequence position"],
         replacement: Replacement | None,
-        log_unigram: Float[Tensor, " d_vocab"],
+        log_unigram: Float[Tensor, " d_vocab"] | None,
     ) -> None:
         if not scored.any():
             raise ValueError("no position is scored, so there is nothing to average over")
@@ -90,34 +86,23 @@ class Text:
             raise ValueError(f"sequence {int((~scored.any(1)).nonzero()[0])} has no scored position; drop it")
         self.model, self.tokens, self.scored = model, tokens, scored
         self.replacement = mean_activation(model, tokens) if replacement is None else replacement
-        self.log_unigram = log_unigram
-        check_finite({"replacement": self.replacement, "log_unigram": log_unigram.exp()})  # minus infinity is allowed
+        self.kind = Effects if log_unigram is None else FrequencyEffects
+        check_finite({"replacement": self.replacement})
+        if log_unigram is not None:
+            check_finite({"log_unigram": log_unigram.exp()})  # minus infinity is allowed
 
-    def effects(self, add: Callable[..., None], n_columns: int, report: Report, *, state: State | None) -> Effects:
+    def effects(self, add: Callable[..., None], n_columns: int, report: Report) -> Effects:
         """What `add` adds up, batch after batch, as means by sequence."""
         device, n = self.model.W_out.device, self.scored.sum(1)
-        sums = torch.zeros(len(QUANTITIES), len(n), n_columns, dtype=torch.float64, device=device)
-        done = state.resume(sums, report) if state else 0
-        for batch in torch.arange(done, len(n)).split(max(1, gears.block_size(self.model) // self.tokens.shape[1])):
+        names = self.kind.quantities()
+        sums = torch.zeros(len(names), len(n), n_columns, dtype=torch.float64, device=device)
+        for batch in torch.arange(len(n)).split(max(1, gears.block_size(self.model) // self.tokens.shape[1])):
             some = slice(int(batch[0]), int(batch[-1]) + 1)
             clean = clean_run(self.model, self.tokens[some], self.scored[some])
             value = self.replacement if self.replacement.ndim == 1 else self.replacement[some]
             add(sums[:, some], clean, difference(clean, value))
-            if state:
-                state.keep(sums, report, done=some.stop)
-        if state:
-            state.path.unlink(missing_ok=True)
         check_finite({"the sum of effects": sums})
-        return Effects(*(sums / n.to(device)[:, None]), n=n, report=report)
-
-    def fingerprint(self, *settings: object) -> str:
-        """A digest of everything that the sums depend on."""
-        layer, digest = self.model.final_layer, hashlib.sha256(repr((self.model.source, settings)).encode())
-        weights = (layer.W_U, layer.b_U, self.model.W_out)
-        for tensor in (self.tokens, self.scored, self.replacement, self.log_unigram, *weights):
-            digest.update(repr((tensor.dtype, tensor.shape)).encode())
-            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
-        return digest.hexdigest()
+        return self.kind(**dict(zip(names, sums / n.to(device)[:, None], strict=True)), n=n, report=report)
 
 
 def mean_activation(model: Model, tokens: Int[Tensor, "sequence position"]) -> Float[Tensor, " d_mlp"]:
@@ -132,7 +117,7 @@ def _add_recomputed(
     clean: Clean,
     delta: Float[Tensor, "token d_mlp"],
     sets: Bool[Tensor, "set d_mlp"],
-    log_unigram: Float[Tensor, " d_vocab"],
+    log_unigram: Float[Tensor, " d_vocab"] | None,
 ) -> None:
     """The slow exact road: a product with the unembedding for every set."""
     for at in torch.arange(len(delta), device=delta.device).split(max(1, exact.CELLS // model.final_layer.d_vocab)):

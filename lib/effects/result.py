@@ -11,6 +11,21 @@ from torch import Tensor
 from lib import resampling
 from lib.resampling import Estimate
 
+QUANTITIES = (
+    "total",
+    "direct",
+    "direct_frequency",
+    "loss_change",
+    "entropy_change",
+    "abs_entropy_change",
+    "prediction_change",
+    "kl_change",
+    "abs_kl_change",
+    "reciprocal_rank_change",
+)
+"""The names of what can be measured, in order."""
+OF_FREQUENCY = ("direct_frequency", "frequency_mediated", "kl_change", "abs_kl_change", "kl", "frequency_loss_change")
+"""What needs a unigram distribution, of means by sequence and of single tokens."""
 MEDIATED = {"norm_mediated": "direct", "frequency_mediated": "direct_frequency"}
 """The effect that is left once the named road is closed."""
 
@@ -40,18 +55,28 @@ class Report:
         return self.routed / max(self.pairs, 1)
 
 
-@dataclass(frozen=True)
-class Effects:
+class Unmeasured:
+    """Says, of what needs a unigram distribution, that none was given."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(without(name) if name in OF_FREQUENCY else f"{type(self).__name__} has no {name!r}")
+
+
+def without(name: str) -> str:
+    """One sentence for who asks for what was not measured."""
+    return f"these effects were measured without a unigram distribution; to have {name!r}, pass log_unigram"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effects(Unmeasured):
     """Mean effects by sequence and neuron (or set); the mean over `n` tokens is the estimand, a sequence its unit.
 
-    A change is ablated less clean."""
+    A change is ablated less clean. What needs a unigram distribution is in `FrequencyEffects`."""
 
     total: Float[Tensor, "sequence neuron"]
     """Absolute loss change with the norm free, in nats."""
     direct: Float[Tensor, "sequence neuron"]
     """Absolute loss change with the norm frozen, in nats."""
-    direct_frequency: Float[Tensor, "sequence neuron"]
-    """Absolute loss change with the token-frequency projection frozen, the norm free, in nats."""
     loss_change: Float[Tensor, "sequence neuron"]
     """Signed loss change with the norm free, in nats."""
     entropy_change: Float[Tensor, "sequence neuron"]
@@ -60,16 +85,18 @@ class Effects:
     """Absolute entropy change, in nats."""
     prediction_change: Float[Tensor, "sequence neuron"]
     """Share of tokens whose most likely next token changes."""
-    kl_change: Float[Tensor, "sequence neuron"]
-    """Signed change of KL(unigram || model), in nats."""
-    abs_kl_change: Float[Tensor, "sequence neuron"]
-    """Absolute change of KL(unigram || model), in nats."""
     reciprocal_rank_change: Float[Tensor, "sequence neuron"]
     """Signed change of 1 / rank of the true next token, rank 1 being the most likely."""
     n: Int[Tensor, " sequence"]
     """Scored tokens of each sequence."""
     report: Report = field(default_factory=lambda: Report("eager"), compare=False)
     """How the numbers came about."""
+
+    @classmethod
+    def quantities(cls) -> tuple[str, ...]:
+        """The names of what is measured, in order."""
+        own = {field.name for field in fields(cls)}
+        return tuple(name for name in QUANTITIES if name in own)
 
     def mean(self, name: str) -> Float[Tensor, " neuron"]:
         """Mean of one quantity over all scored tokens."""
@@ -82,11 +109,6 @@ class Effects:
 
         0 for a neuron without any effect."""
         return mediated(self.mean("direct"), self.mean("total"))
-
-    @property
-    def frequency_mediated(self) -> Float[Tensor, " neuron"]:
-        """1 - mean frequency-frozen / mean total effect; at most 1, and 0 for a neuron without any effect."""
-        return mediated(self.mean("direct_frequency"), self.mean("total"))
 
     def interval(
         self, name: str, *, generator: torch.Generator, n_resamples: int = resampling.N_RESAMPLES
@@ -115,8 +137,8 @@ class Effects:
         """The mean over some neurons, as effects of one column. Raises ValueError when there are none."""
         if not mask.any():
             raise ValueError("effects are pooled over at least one neuron, but the mask holds none")
-        values = {name: getattr(self, name)[:, mask].mean(1, keepdim=True) for name in QUANTITIES}
-        return Effects(**values, n=self.n, report=self.report)
+        values = {name: getattr(self, name)[:, mask].mean(1, keepdim=True) for name in self.quantities()}
+        return type(self)(**values, n=self.n, report=self.report)
 
     def table(self, *names: str, generator: torch.Generator) -> Any:
         """A pandas table with a row for each neuron: every named quantity or share, and its interval in columns
@@ -132,7 +154,8 @@ class Effects:
 
     def part(self, sequence: Int[Tensor, " some"] | Bool[Tensor, " sequence"]) -> "Effects":
         """Some of the sequences, by position (repetitions allowed) or by mask."""
-        return Effects(*(getattr(self, name)[sequence] for name in QUANTITIES), n=self.n[sequence], report=self.report)
+        values = {name: getattr(self, name)[sequence] for name in self.quantities()}
+        return type(self)(**values, n=self.n[sequence], report=self.report)
 
     def bootstrap(
         self,
@@ -153,13 +176,27 @@ class Effects:
         return replace(found, n=int(self.n.sum()))
 
     def _by_sequence(self, name: str) -> Float[Tensor, "sequence neuron"]:
-        if name not in QUANTITIES:
-            raise ValueError(f"effects hold {', '.join(QUANTITIES)}, not {name!r}")
+        if name not in self.quantities():
+            known = f"effects hold {', '.join(self.quantities())}, not {name!r}"
+            raise ValueError(without(name) if name in OF_FREQUENCY else known)
         return getattr(self, name)
 
 
-QUANTITIES = tuple(f.name for f in fields(Effects) if f.name not in ("n", "report"))
-"""The names of what is measured, in order."""
+@dataclass(frozen=True, kw_only=True)
+class FrequencyEffects(Effects):
+    """Effects measured beside a unigram distribution."""
+
+    direct_frequency: Float[Tensor, "sequence neuron"]
+    """Absolute loss change with the token-frequency projection frozen, the norm free, in nats."""
+    kl_change: Float[Tensor, "sequence neuron"]
+    """Signed change of KL(unigram || model), in nats."""
+    abs_kl_change: Float[Tensor, "sequence neuron"]
+    """Absolute change of KL(unigram || model), in nats."""
+
+    @property
+    def frequency_mediated(self) -> Float[Tensor, " neuron"]:
+        """1 - mean frequency-frozen / mean total effect; at most 1, and 0 for a neuron without any effect."""
+        return mediated(self.mean("direct_frequency"), self.mean("total"))
 
 
 def mediated(left: Float[Tensor, "*neuron"], total: Float[Tensor, "*neuron"]) -> Float[Tensor, "*neuron"]:
