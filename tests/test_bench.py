@@ -61,16 +61,33 @@ def test_a_case_is_cut_along_each_of_its_axes(case):
     assert ways.gear("eager")(small).shape == (3, 5)
 
 
-def test_processes_take_turns_and_leave_one_entry_each(monkeypatch):
+def test_processes_take_turns_and_leave_one_entry_each_about_the_neurons_that_there_are(monkeypatch):
+    ask, asked = bench.Process.ask, []
+
+    def remembered(self, **order):
+        asked.append(order)
+        return ask(self, **order)
+
     monkeypatch.setattr(bench, "ORDER", ("published", "hooks", "eager"))
+    monkeypatch.setattr(bench.Process, "ask", remembered)
     entries, growth = bench.side_by_side(
-        "gpt2-small-shape", n_tokens=20, n_neurons=12, n_hooked=3, rounds=2, threads=1, grow=False, **SMALL
+        "gpt2-small-shape", n_tokens=20, n_neurons=500, n_hooked=2, rounds=3, threads=1, grow=False, **SMALL
     )
-    assert [(entry["name"], entry["neurons"]) for entry in entries] == [("published", 12), ("hooks", 3), ("eager", 12)]
+    assert [(entry["name"], entry["neurons"]) for entry in entries] == [("published", 96), ("hooks", 2), ("eager", 96)]
+    assert all(0 <= order["first"] < order["last"] <= 96 for order in asked if "first" in order)  # none is empty
     for entry in entries:
         assert entry["seconds"] > 0 and entry["peak_mib"] > 100 and entry["max_abs_error"] < 1e-4
-    assert entries[0]["ratio"] == 1 and entries[2]["frequency_seconds"] > 0 and growth == []
+        assert entry["tokens"] == 20
+        assert entry["ratio"] == (entries[0]["seconds"] / 96) / (entry["seconds"] / entry["neurons"])
+    assert entries[2]["frequency_seconds"] > 0 and growth == []
     assert json.loads(json.dumps(entries)) == entries
+
+
+@pytest.mark.parametrize(("n", "rounds"), [(12, 3), (8, 3), (2, 3), (128, 3), (1, 1)])
+def test_shares_hold_every_neuron_once(n, rounds):
+    found = bench.shares(n, rounds)
+    assert len(found) == rounds and [at for first, last in found for at in range(first, last)] == list(range(n))
+    assert max(last - first for first, last in found) - min(last - first for first, last in found) <= 1
 
 
 def test_gathering_the_last_layer_does_not_run_the_unembedding(case):
@@ -81,8 +98,21 @@ def test_gathering_the_last_layer_does_not_run_the_unembedding(case):
     finally:
         handle.remove()
     assert set(run) == {"resid", "scale", "activation"}
-    taken = gather.overhead(n_sequences=1, sequence_length=16, rounds=1, **SMALL)
+
+
+def test_gathering_is_set_beside_a_pass_of_its_own_kind(case, monkeypatch):
+    runs, plain = [], case.whole.bridge.original_model
+    monkeypatch.setattr(gather, "random_model", lambda **shape: case.whole)
+    handles = [plain.lm_head.register_forward_hook(lambda *_: runs.append("head"))]
+    handles += [plain.transformer.register_forward_hook(lambda *_: runs.append("body"))]
+    try:
+        taken = gather.overhead(n_sequences=1, sequence_length=16, rounds=1, **SMALL)
+    finally:
+        [handle.remove() for handle in handles]
+    assert runs == 2 * ["body", "body", "body", "head", "body", "head"]
     assert taken["plain_seconds"] > 0 and taken["overhead"] == taken["gather_seconds"] / taken["plain_seconds"] - 1
+    with_logits = taken["gather_logits_seconds"] / taken["plain_logits_seconds"] - 1
+    assert taken["overhead_logits"] == with_logits
 
 
 @pytest.fixture
@@ -99,7 +129,8 @@ def result():
         for axis, sizes in bench.SIZES.items()
         for size in sizes
     ]
-    taken = {"sequences": 4, "sequence_length": 256, "plain_seconds": 2.0, "gather_seconds": 1.5, "overhead": -0.25}
+    taken = {"sequences": 4, "sequence_length": 256, "plain_seconds": 2.0, "gather_seconds": 2.1, "overhead": 0.05}
+    taken |= {"plain_logits_seconds": 3.0, "gather_logits_seconds": 3.3, "overhead_logits": 0.1}
     machine = {"cpu": "a processor", "cores": 2, "threads": 2}
     stamp = {"date": "2026-01-01", "commit": "abc1234"}
     return {"effects": entries, "patching": [], "growth": growth, "gather": taken, "machine": machine} | stamp
@@ -119,8 +150,18 @@ def test_the_page_is_written_anew_between_its_marks(result, tmp_path):
         page.write(result, tmp_path)
     text = page_file.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
-    assert text.count("published procedure |") == 2 and "4.0% of its pairs" in text and "(-25%)" in text
+    assert text.count("published procedure |") == 2 and "4.0% of its pairs" in text and "(+5%); with the logits" in text
+    assert "3.00 s (eager gear), 3.00 s (fused gear), 3.00 s (cumulant gear)." in text
     assert "</svg>" in (tmp_path / "_static" / "how_fast.svg").read_text()
+
+
+def test_what_a_result_does_not_hold_the_page_does_not_tell(result):
+    del result["gather"]
+    for entry in result["effects"]:
+        if entry["name"] != "eager":
+            del entry["frequency_seconds"]
+    said = page.notes(result)
+    assert "Gathering" not in said and said.endswith("on top: 3.00 s (eager gear).")
 
 
 def test_growth_is_drawn_for_every_gear_beside_its_proportional_line(result):

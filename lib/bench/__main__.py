@@ -26,7 +26,7 @@ def machine(threads: int) -> dict[str, Any]:
 def measured(arguments: argparse.Namespace) -> dict[str, Any]:
     """The whole result, as it is written."""
     result: dict[str, Any] = {"effects": [], "patching": [], "growth": []}
-    for name in MODELS:
+    for name in arguments.models:
         entries, growth = side_by_side(
             name,
             n_tokens=arguments.tokens,
@@ -49,9 +49,12 @@ def main() -> None:
     parser.add_argument("--hooked", type=int, default=8, help="neurons that the hooks are timed on")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS, help="without both, nothing is saved")
     parser.add_argument("--save", action="store_true", help="keep the result in the book, with date and commit")
     parser.add_argument("--page", action="store_true", help="only write the book's page anew from book/bench.json")
     arguments = parser.parse_args()
+    if arguments.save and {*arguments.models} != {*MODELS}:
+        parser.error("a result that the book keeps is about all models: leave out --models, or --save")
     kept = REPOSITORY / "book" / "bench.json"
     if not arguments.page:
         result = measured(arguments)

@@ -1,4 +1,7 @@
-"""What it costs to gather the last layer's activations and residual stream, beside the plain forward pass."""
+"""What it costs to gather the last layer's activations and residual stream, beside the plain forward pass.
+
+Gathering needs no unembedding, so the pass that it is set beside ends before it too. What a reader of logits pays is
+told by a second pair, both with the unembedding."""
 
 import statistics
 import time
@@ -11,14 +14,19 @@ from lib.bench.case import random_model
 
 
 def overhead(*, n_sequences: int = 4, sequence_length: int = 256, rounds: int = 5, **shape: int) -> dict[str, Any]:
-    """Seconds of the plain Hugging Face forward and of `Model.run`, in turns; medians over rounds."""
+    """Seconds of plain Hugging Face passes and of `Model.run`, in turns; medians over rounds.
+
+    `plain` and `gather` end before the unembedding, `plain_logits` and `gather_logits` run it; `overhead` and
+    `overhead_logits` are what gathering adds to the plain pass of its own kind, as a share of it."""
     model = random_model(**shape)
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(model.final_layer.d_vocab, (n_sequences, sequence_length), generator=generator)
-    plain = model.bridge.original_model
+    plain, names = model.bridge.original_model, ("resid", "scale", "activation")
     ways: dict[str, Callable[[], Any]] = {
-        "plain": lambda: plain(input_ids=tokens, use_cache=False),
-        "gather": lambda: model.run(tokens, "resid", "scale", "activation"),
+        "plain": lambda: plain.base_model(input_ids=tokens, use_cache=False),
+        "gather": lambda: model.run(tokens, *names),
+        "plain_logits": lambda: plain(input_ids=tokens, use_cache=False),
+        "gather_logits": lambda: model.run(tokens, *names, "logits"),
     }
     spent: dict[str, list[float]] = {name: [] for name in ways}
     with torch.inference_mode():
@@ -31,7 +39,7 @@ def overhead(*, n_sequences: int = 4, sequence_length: int = 256, rounds: int = 
     return {
         "sequences": n_sequences,
         "sequence_length": sequence_length,
-        "plain_seconds": took["plain"],
-        "gather_seconds": took["gather"],
+        **{f"{name}_seconds": seconds for name, seconds in took.items()},
         "overhead": took["gather"] / took["plain"] - 1,
+        "overhead_logits": took["gather_logits"] / took["plain_logits"] - 1,
     }

@@ -55,20 +55,31 @@ def _duration(seconds: float) -> str:
 
 
 def notes(result: dict[str, Any]) -> str:
-    """What the table leaves out, in sentences."""
-    machine, gather = result["machine"], result["gather"]
-    large = {entry["name"]: entry for entry in result["effects"] if entry["model"] == "gpt2-small-shape"}
-    with_frequency = ", ".join(
-        f"{large[name]['frequency_seconds']:.2f} s ({NAMES[name]})" for name in ("eager", "fused", "cumulant")
-    )
-    return (
+    """What the table leaves out, in sentences; what a result was not asked for is left out here too."""
+    machine, large = result["machine"], {e["name"]: e for e in result["effects"] if e["model"] == "gpt2-small-shape"}
+    told = [
         f"Measured on {result['date']} at commit {result['commit']}: {machine['cpu']}, {machine['threads']} threads "
-        f"of {machine['cores']}, {large['eager']['tokens']} tokens. The cumulant gear sent "
-        f"{large['cumulant']['routed_share']:.1%} of its pairs through the exact one. With the frequency-frozen "
-        f"variant on top: {with_frequency}. Gathering the last layer's activations and residual stream takes "
-        f"{gather['gather_seconds']:.2f} s for {gather['sequences']} × {gather['sequence_length']} tokens, where the "
-        f"plain forward pass takes {gather['plain_seconds']:.2f} s ({gather['overhead']:+.0%})."
-    )
+        f"of {machine['cores']}, {large['eager']['tokens']} tokens.",
+        f"The cumulant gear sent {large['cumulant']['routed_share']:.1%} of its pairs through the exact one.",
+    ]
+    frequency = [f"{e['frequency_seconds']:.2f} s ({NAMES[n]})" for n, e in large.items() if "frequency_seconds" in e]
+    if frequency:
+        told.append(f"With the frequency-frozen variant on top: {', '.join(frequency)}.")
+    return " ".join([*told, *_gathering(result)])
+
+
+def _gathering(result: dict[str, Any]) -> list[str]:
+    """What gathering costs beside a plain pass of its own kind."""
+    if "gather" not in result:
+        return []
+    taken = result["gather"]
+    return [
+        f"Gathering the last layer's activations and residual stream takes {taken['gather_seconds']:.2f} s for "
+        f"{taken['sequences']} × {taken['sequence_length']} tokens, where the plain forward pass up to the unembedding "
+        f"takes {taken['plain_seconds']:.2f} s ({taken['overhead']:+.0%}); with the logits it is "
+        f"{taken['gather_logits_seconds']:.2f} s beside {taken['plain_logits_seconds']:.2f} s "
+        f"({taken['overhead_logits']:+.0%})."
+    ]
 
 
 def write(result: dict[str, Any], book: Path) -> None:

@@ -28,8 +28,7 @@ class Process:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
-        self.way = way
-        self._line()
+        self.way, self.size = way, json.loads(self._line())
 
     def ask(self, **order: Any) -> dict[str, Any]:
         """The worker's answer to an order."""
@@ -57,44 +56,56 @@ def side_by_side(
     """All ways on one model: an entry for each, and how the gears' cost grows.
 
     In every round the published procedure and the hooks take a share of their neurons, and each gear takes all:
-    theirs is the median over rounds, where the other two add up to one computation."""
+    theirs is the median over rounds, where the other two add up to one computation. As many tokens and neurons as
+    asked for, or as many as there are: what an entry says, and what is divided by, is how many were computed."""
     case = {"name": name, "n_tokens": n_tokens, "n_neurons": n_neurons} | shape
-    reference = _reference(case, n_neurons, threads)
+    reference = Process("reference", case, threads=threads)
+    there = reference.size["neurons"]
+    reference.ask(first=0, last=there)
+    truth = torch.tensor(reference.finish()["means"])
     workers = {way: Process(way, case, threads=threads) for way in ORDER}
-    asked = {way: min(n_hooked, n_neurons) if way == "hooks" else n_neurons for way in ORDER}
-    spent: dict[str, list[float]] = {way: [] for way in ORDER}
-    for turn in range(rounds):
-        for way, worker in workers.items():
-            first, last = (asked[way] * (turn + i) // rounds if way in SHARED else asked[way] * i for i in (0, 1))
-            spent[way].append(worker.ask(first=first, last=last)["seconds"])
-    gears = [way for way in ORDER if way not in SHARED]
-    frequency = {way: workers[way].ask(frequency=True)["seconds"] for way in gears}
-    growth = [entry for way in gears for entry in _growth(workers[way])] if grow else []
-    answers = {way: worker.finish() for way, worker in workers.items()}
-    took = {way: sum(s) if way in SHARED else statistics.median(s) for way, s in spent.items()}
-    per_neuron = {way: took[way] / asked[way] for way in ORDER}
+    asked = {way: min(n_hooked, there) if way == "hooks" else there for way in ORDER}
+    spent = _in_turns(workers, asked, rounds)
+    frequency = _with_frequency(workers, rounds)
+    growth = [entry for way in frequency for entry in _growth(workers[way])] if grow else []
     entries = [
-        {
-            "name": way,
-            "model": name,
-            "tokens": n_tokens,
-            "neurons": asked[way],
-            "seconds": took[way],
-            "ratio": per_neuron["published"] / per_neuron[way],
-            "peak_mib": answers[way]["peak_mib"],
-            "max_abs_error": _error(answers[way]["means"], reference),
-        }
+        {"name": way, "model": name, "tokens": worker.size["tokens"], "neurons": asked[way], "seconds": spent[way]}
+        | {"ratio": (spent["published"] / there) / (spent[way] / asked[way])}
+        | _told(worker.finish(), truth)
         | ({"frequency_seconds": frequency[way]} if way in frequency else {})
-        | ({"routed_share": answers[way]["routed_share"]} if way == "cumulant" else {})
-        for way in ORDER
+        for way, worker in workers.items()
     ]
     return entries, growth
 
 
-def _reference(case: dict[str, Any], n_neurons: int, threads: int) -> torch.Tensor:
-    worker = Process("reference", case, threads=threads)
-    worker.ask(first=0, last=n_neurons)
-    return torch.tensor(worker.finish()["means"])
+def shares(n: int, rounds: int) -> list[tuple[int, int]]:
+    """`n` neurons shared out over the rounds as evenly as may be, each share from one place to another; with fewer
+    neurons than rounds some rounds have none."""
+    return [(n * turn // rounds, n * (turn + 1) // rounds) for turn in range(rounds)]
+
+
+def _in_turns(workers: dict[str, Process], asked: dict[str, int], rounds: int) -> dict[str, float]:
+    """Seconds of every way: one computation shared out over the rounds, or the median over whole ones."""
+    spent: dict[str, list[float]] = {way: [] for way in workers}
+    for turn in range(rounds):
+        for way, worker in workers.items():
+            first, last = shares(asked[way], rounds)[turn] if way in SHARED else (0, asked[way])
+            if first < last:
+                spent[way].append(worker.ask(first=first, last=last)["seconds"])
+    return {way: sum(took) if way in SHARED else statistics.median(took) for way, took in spent.items()}
+
+
+def _with_frequency(workers: dict[str, Process], rounds: int) -> dict[str, float]:
+    """Seconds of every gear with the frequency-frozen variant on top, the median over rounds as without it."""
+    gears = [way for way in workers if way not in SHARED]
+    spent = [{way: workers[way].ask(frequency=True)["seconds"] for way in gears} for _ in range(rounds)]
+    return {way: statistics.median(took[way] for took in spent) for way in gears}
+
+
+def _told(answer: dict[str, Any], truth: torch.Tensor) -> dict[str, Any]:
+    """What a worker's last answer adds to its entry."""
+    routed = {name: answer[name] for name in ("routed_share",) if name in answer}
+    return {"peak_mib": answer["peak_mib"], "max_abs_error": _error(answer["means"], truth)} | routed
 
 
 def _error(means: list[list[float]], reference: torch.Tensor) -> float:

@@ -2,8 +2,9 @@
 
     python -m lib.bench.worker cumulant '{"name": "gpt2-small-shape", "n_tokens": 256, "n_neurons": 512}' 2
 
-Orders: {"first": a, "last": b} computes neurons a to b and answers with seconds; {"frequency": true} does so with the
-frequency-frozen variant; {"grow": …} as in `grown`; {"finish": true} answers with peak memory and the means."""
+Its first line says how many tokens and neurons its case has. Orders: {"first": a, "last": b} computes neurons a to b
+and answers with seconds; {"frequency": true} does so with the frequency-frozen variant; {"grow": …} as in `grown`;
+{"finish": true} answers with the means, and with peak memory as it was when neurons were last computed."""
 
 import json
 import sys
@@ -18,6 +19,8 @@ from lib.bench import case as cases
 from lib.bench import ways
 from lib.bench.case import Case
 
+GEARS = ("eager", "fused", "cumulant")
+
 
 class Worker:
     """A case, one way of computing on it, and what came out so far."""
@@ -26,15 +29,19 @@ class Worker:
         self.way, self.case = way, case
         self.means = torch.full((len(ways.MEANS), len(case.neurons)), torch.nan, dtype=torch.float64)
         self.run = ways.reference if way == "reference" else ways.WAYS[way]
-        self.run(case.some(0, min(2, len(case.neurons))))  # compiles, and warms the caches
+        few = case.some(0, min(2, len(case.neurons)))
+        if way in GEARS:
+            ways.gear(way, frequency=True)(few)  # compiles, as the next line does, and warms the caches
+        self.run(few)
         forget_peak()
+        self.peak_mib = 0.0
 
     def answer(self, order: dict[str, Any]) -> dict[str, Any]:
         """Does what an order says."""
         if "finish" in order:
             report = getattr(self.run, "report", None)
             routed = {} if report is None else {"routed_share": report.routed_share}
-            return {"peak_mib": peak_mib(), "means": self.means.tolist()} | routed
+            return {"peak_mib": self.peak_mib, "means": self.means.tolist()} | routed
         if "grow" in order:
             return {"seconds": seconds(self.run, grown(self.case, **order["grow"]))}
         if "frequency" in order:
@@ -42,7 +49,8 @@ class Worker:
         first, last = order["first"], order["last"]
         start = time.perf_counter()
         self.means[:, first:last] = self.run(self.case.some(first, last)).double()
-        return {"seconds": time.perf_counter() - start}
+        taken, self.peak_mib = time.perf_counter() - start, peak_mib()
+        return {"seconds": taken}
 
 
 def seconds(run: Any, case: Case) -> float:
@@ -83,7 +91,7 @@ def main() -> None:
     torch.set_num_threads(int(threads))
     with torch.inference_mode():
         worker = Worker(way, cases.build(**json.loads(case)))
-        print("ready", flush=True)
+        print(json.dumps({"tokens": len(worker.case.delta), "neurons": len(worker.case.neurons)}), flush=True)
         for line in sys.stdin:
             print(json.dumps(worker.answer(json.loads(line))), flush=True)
 

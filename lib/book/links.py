@@ -1,4 +1,4 @@
-"""Names become links: a function to its source, "chapter 03" to the chapter.
+"""Names become links: a function to its source, a table to its file, "chapter 03" to the chapter.
 
 Authors write plain text and plain code. What a chapter's imports call a module (`door` for `model`) is what
 its cells and its sentences are read with."""
@@ -6,6 +6,7 @@ its cells and its sentences are read with."""
 import ast
 import os
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from bs4 import BeautifulSoup, NavigableString, Tag
@@ -24,20 +25,38 @@ def aliases(notebook: dict[str, Any]) -> dict[str, str]:
     return {name.asname or name.name: name.name for node in nodes if node.module == "lib" for name in node.names}
 
 
-def link(page: BeautifulSoup, *, at: str, aliases: dict[str, str], chapters: dict[str, str]) -> None:
-    """Makes links of a page's names; `at` is where the page is, from the site's root.
+@dataclass(frozen=True)
+class Names:
+    """What the names on a page stand for."""
 
-    `chapters` maps numbers to pages: `{"03": "notebooks/03_entropy_neurons.html"}`."""
+    at: str
+    """Where the page is, from the site's root."""
+    aliases: dict[str, str]
+    """As `aliases` gives them."""
+    tables: dict[str, str]
+    """The tables of a chapter, by file name."""
+    chapters: dict[str, str]
+    """The page of each chapter, by number: `{"03": "notebooks/03_entropy_neurons.html"}`."""
+
+    def link(self, target: str, kind: str, **attributes: str) -> Tag:
+        """An empty link to a place of the site."""
+        href = os.path.relpath(target, start=os.path.dirname(self.at) or ".")
+        return BeautifulSoup().new_tag("a", attrs={"class": kind, "href": href} | attributes)
+
+
+def link(page: BeautifulSoup, names: Names) -> None:
+    """Makes links of the names in a page's article."""
     article = page.find("article")
     if not isinstance(article, Tag):
         return
-    _link_chapters(page, article, {number: target for number, target in chapters.items() if target != at}, at)
+    _link_chapters(article, names)
     for block in article.select("div.cell_input pre"):
-        _link_calls(page, block, aliases, at)
+        _link_calls(block, names)
     for code in article.find_all("code"):
-        target = _address(code.get_text().removesuffix("()"), aliases)
+        name = code.get_text()
+        target = names.tables.get(name) or _address(name.removesuffix("()"), names.aliases)
         if target and not code.find_parent(QUIET):
-            code.wrap(page.new_tag("a", attrs={"class": "source", "href": _from(at, target)}))
+            code.wrap(names.link(target, "source"))
 
 
 def _address(name: str, aliases: dict[str, str]) -> str | None:
@@ -45,17 +64,19 @@ def _address(name: str, aliases: dict[str, str]) -> str | None:
     if name.startswith(("lib.", "lib/")):
         return library.addresses().get(name.removesuffix(".py")[4:].replace("/", "."))
     module, dot, rest = name.partition(".")
-    return library.addresses().get(f"{aliases[module]}{dot}{rest}") if module in aliases else None
+    known = {module: module} | aliases if dot else aliases  # alone, `text` or `model` may be a parameter
+    return library.addresses().get(f"{known[module]}{dot}{rest}") if module in known else None
 
 
-def _link_calls(page: BeautifulSoup, block: Tag, aliases: dict[str, str], at: str) -> None:
+def _link_calls(block: Tag, names: Names) -> None:
     """Links `name` in the highlighted `module.name` of a cell."""
-    for module in block.find_all("span", class_="n", string=list(aliases)):
+    for module in block.find_all("span", class_="n", string=list(names.aliases)):
         dot = module.next_sibling
         name = dot.next_sibling if isinstance(dot, Tag) and dot.get_text() == "." else None
-        target = _address(f"{module.get_text()}.{name.get_text()}", aliases) if isinstance(name, Tag) else None
-        if target and isinstance(name, Tag) and not _is_attribute(module):
-            name.wrap(page.new_tag("a", attrs={"class": "source", "href": _from(at, target)}))
+        if isinstance(name, Tag) and not _is_attribute(module):
+            target = _address(f"{module.get_text()}.{name.get_text()}", names.aliases)
+            if target:
+                name.wrap(names.link(target, "source"))
 
 
 def _is_attribute(name: Tag) -> bool:
@@ -64,20 +85,23 @@ def _is_attribute(name: Tag) -> bool:
     return isinstance(before, Tag) and before.get_text() == "."
 
 
-def _link_chapters(page: BeautifulSoup, article: Tag, chapters: dict[str, str], at: str) -> None:
+def _link_chapters(article: Tag, names: Names) -> None:
     for text in [found for found in article.find_all(string=MENTION) if not found.find_parent(QUIET)]:
         parts: list[NavigableString | Tag] = []
-        for piece in re.split(rf"({MENTION.pattern})", str(text)):
-            numbered = re.split(r"(\d\d)", piece) if MENTION.fullmatch(piece) else [piece]
-            parts += [_chapter(page, part, chapters, at) for part in numbered if part]
+        for piece in re.split(f"({MENTION.pattern})", str(text)):
+            numbers = re.findall(r"\d\d", piece) if MENTION.fullmatch(piece) else []
+            told = [piece] if len(numbers) < 2 else re.split(r"(\d\d)", piece)
+            parts += [_chapter(part, numbers, names) for part in told if part]
         text.replace_with(*parts)
 
 
-def _chapter(page: BeautifulSoup, part: str, chapters: dict[str, str], at: str) -> NavigableString | Tag:
-    if part not in chapters:
+def _chapter(part: str, numbers: list[str], names: Names) -> NavigableString | Tag:
+    """A mention of one chapter as a link, or one number of several; text where there is none or the page is its own."""
+    number = next((number for number in numbers if part.endswith(number)), "")
+    target = names.chapters.get(number, names.at)
+    if target == names.at:
         return NavigableString(part)
-    return page.new_tag("a", attrs={"class": "reference internal", "href": _from(at, chapters[part])}, string=part)
-
-
-def _from(at: str, target: str) -> str:
-    return os.path.relpath(target, start=os.path.dirname(at) or ".")
+    spoken = {"aria-label": f"chapter {number}"} if part == number else {}
+    found = names.link(target, "reference internal", **spoken)
+    found.string = part
+    return found

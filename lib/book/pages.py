@@ -11,7 +11,7 @@ from bs4 import BeautifulSoup, Tag
 
 from lib.book import icons, links, mend
 
-NOT_LOADED = re.compile(r"fontawesome\.js|sphinx-thebe|THEBE_JS_URL")
+NOT_LOADED = re.compile(r"fontawesome\.js|thebe", flags=re.IGNORECASE)
 TEXTS = Path("_static/page_texts.js")
 
 
@@ -19,6 +19,7 @@ TEXTS = Path("_static/page_texts.js")
 class Book:
     """What the pages of one run have in common."""
 
+    title: str
     built: Path
     report: dict[str, Any]
     """As in `run.json`."""
@@ -30,13 +31,22 @@ class Book:
         """The page of each chapter, by its number."""
         return {name.split("_")[0]: f"notebooks/{name}.html" for name in self.notebooks}
 
+    def names(self, path: Path) -> links.Names:
+        """What the names on a page stand for."""
+        notebook = self.notebooks.get(path.stem)
+        tables = {
+            table.name: f"tables/{path.stem}/{table.name}" for table in self.built.glob(f"tables/{path.stem}/*.csv")
+        }
+        at = path.relative_to(self.built).as_posix()
+        return links.Names(at, links.aliases(notebook) if notebook else {}, tables, self.chapters)
+
 
 def finished(text: str, path: Path, book: Book) -> str:
     """A page's HTML after all steps; what is right already stays as it is."""
     page = BeautifulSoup(text, "html.parser")
-    notebook = book.notebooks.get(path.stem)
-    aliases = links.aliases(notebook) if notebook else {}
-    links.link(page, at=path.relative_to(book.built).as_posix(), aliases=aliases, chapters=book.chapters)
+    if page.body is None:
+        return _forwarding(page, book)
+    links.link(page, book.names(path))
     mend.mend(page)
     icons.draw(page, script=book.built / "_static/scripts/fontawesome.js")
     _unload(page)
@@ -50,10 +60,20 @@ def finished(text: str, path: Path, book: Book) -> str:
     return str(page)
 
 
+def _forwarding(page: BeautifulSoup, book: Book) -> str:
+    """The bare line by which Jupyter Book leads on to the first page, as a page that a reader can also read."""
+    first = str(page.meta["content"]).partition("url=")[2] if page.meta else ""
+    title, target = html.escape(book.title, quote=False), html.escape(first)
+    return f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"/><title>{title}</title>{page}</head>
+<body><main><h1>{title}</h1><p><a href="{target}">Open the book</a></p></main></body></html>
+"""
+
+
 def _unload(page: BeautifulSoup) -> None:
     """Takes out scripts and styles that the book has no use for."""
     for element in page.find_all(["script", "link"]):
-        if NOT_LOADED.search(f"{element.get('src', '')} {element.get('href', '')} {element.string or ''}"):
+        if NOT_LOADED.search(str(element)):
             element.decompose()
 
 
@@ -79,7 +99,10 @@ def write_texts(built: Path) -> None:
     opened from the file system it may not fetch another page."""
     texts = {}
     for path in sorted([*built.glob("book/*.html"), *built.glob("notebooks/*.html"), *built.glob("index.html")]):
-        article = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser").find("article")
+        page = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        for sign in page.select("a.headerlink"):
+            sign.replace_with(" ")
+        article = page.find("article")
         if isinstance(article, Tag):
             parts = {f"#{part['id']}": _text(part) for part in article.find_all(["section", "div"], id=True)}
             texts[path.relative_to(built).with_suffix("").as_posix()] = {"": _text(article)} | parts

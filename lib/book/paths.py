@@ -9,6 +9,7 @@ import re
 import sys
 import sysconfig
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,17 @@ def without_paths(value: Any, *, given: dict[str, Any]) -> Any:
 def _plain(text: str, given: dict[str, Any]) -> str:
     results = str(given.get("results", ""))
     if results:
-        text = text.replace(f", results={results}", "").replace(results, "")
-    for path in (entry for entry in given.values() if isinstance(entry, str) and os.path.isabs(entry)):
+        text = re.sub(rf"(, results=)?{re.escape(results)}(?![\w/-])", "", text)
+    others = [entry for name, entry in given.items() if name != "results" and isinstance(entry, str)]
+    for path in filter(os.path.isabs, others):
         text = text.replace(path, Path(path).name)
-    return re.sub(f"(?:{'|'.join(map(re.escape, places()))}){REST}", _told_over, text)
+    return _known().sub(_told_over, text)
+
+
+@cache
+def _known() -> re.Pattern[str]:
+    """A path that begins with one of the places."""
+    return re.compile(rf"(?<![\w.-])(?:{'|'.join(map(re.escape, places()))}){REST}")
 
 
 def _told_over(found: re.Match[str]) -> str:

@@ -4,12 +4,15 @@ Jupyter Book makes the pages; then each is taken through the same few steps, by 
 machine cannot read is mended, names become links, icons are drawn in place, scripts that nobody asked for
 are left out, and its own run card stands at its foot."""
 
+import html
 import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import yaml
 
 from lib.book.request import REPOSITORY, BookError
 
@@ -46,13 +49,14 @@ def finish(built: Path, run: Path) -> None:
     report = json.loads((run / "run.json").read_text(encoding="utf-8"))
     names = sorted(report["chapters"])
     notebooks = {name: json.loads((run / "book/notebooks" / f"{name}.ipynb").read_text("utf-8")) for name in names}
-    book = pages.Book(built, report, notebooks)
+    if (run / "book" / "tables").exists():
+        shutil.copytree(run / "book" / "tables", built / "tables")
+    title = html.unescape(yaml.safe_load((run / "_config.yml").read_text(encoding="utf-8"))["title"])
+    book = pages.Book(title, built, report, notebooks)
     for path in sorted(built.rglob("*.html")):
         if "_static" not in path.parts:
             path.write_text(pages.finished(path.read_text(encoding="utf-8"), path, book), encoding="utf-8")
     pages.write_texts(built)
-    if (run / "book" / "tables").exists():
-        shutil.copytree(run / "book" / "tables", built / "tables")
     for pattern in NOT_SHIPPED:
         for path in built.glob(pattern):
             shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,0 +1,136 @@
+"""An executed chapter as its readers get it: this run's parameters, no path of this machine, its tables listed."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lib import book
+from lib.book import paths, shown
+from lib.book.request import REPOSITORY
+
+DEFAULTS = """model: str = "pocket"  # a model
+seed: int = 0  # of every draw
+share: float = 0.5  # of tokens
+results: str = ""  # folder; empty: nothing is written"""
+
+
+def cell(kind, source, *tags, **more):
+    return {
+        "cell_type": kind,
+        "id": "x",
+        "metadata": {"tags": list(tags), "papermill": {"duration": 1}},
+        "source": source,
+    } | more
+
+
+def executed(results, model="pocket", **given):
+    """What papermill leaves of a chapter of five cells."""
+    at = {"model": model, "results": str(results)} | given
+    injected = "".join(f"{name} = {value!r}\n" for name, value in at.items())
+    table = {
+        "text/html": ['<table border="1">\n', "<tr><td>1</td></tr></table>"],
+        "text/plain": f"seed=0, results={results}",
+    }
+    warning = (
+        f"{tempfile.gettempdir()}/ipykernel_1/2.py:3: UserWarning: {REPOSITORY}/lib/text.py is {Path.home()}/a/b.txt"
+    )
+    cells = [
+        cell("markdown", ["# Weigh it\n", "\n", "As chapter 01 says."]),
+        cell("code", DEFAULTS, "parameters", outputs=[], execution_count=1),
+        cell("code", injected, "injected-parameters", outputs=[], execution_count=2),
+        cell("code", "table", outputs=[{"output_type": "execute_result", "data": table}], execution_count=3),
+        cell(
+            "code", "warn", outputs=[{"output_type": "stream", "name": "stderr", "text": [warning]}], execution_count=4
+        ),
+    ]
+    papermill = {"parameters": at, "duration": 3.0, "input_path": f"{REPOSITORY}/notebooks/x.ipynb"}
+    return {"cells": cells, "metadata": {"papermill": papermill, "kernelspec": {}}, "nbformat": 4, "nbformat_minor": 5}
+
+
+@pytest.fixture
+def results(tmp_path):
+    folder = tmp_path / "results" / "03_weigh"
+    folder.mkdir(parents=True)
+    (folder / "b.csv").write_text("unit,total,total_low,total_high\n1,2,1,3\n2,3,2,4\n")
+    (folder / "a.csv").write_text("model,low\nm,1\n")
+    return folder
+
+
+def page(results, **given):
+    return shown.shown(executed(results, **given), chapter="03_weigh", results=results)
+
+
+def parameters(notebook):
+    return [one["source"] for one in notebook["cells"] if "parameters" in "".join(one["metadata"].get("tags", ()))]
+
+
+def test_one_cell_shows_the_runs_parameters_with_the_defaults_that_differ_and_no_folder(results):
+    assert parameters(page(results, model="gpt2", share=0.25)) == [
+        'model: str = "gpt2"  # a model; default: "pocket"\n'
+        "seed: int = 0  # of every draw\n"
+        "share: float = 0.25  # of tokens; default: 0.5\n"
+        'results: str = ""  # folder; empty: nothing is written'
+    ]
+
+
+def test_the_title_carries_the_number_once(results):
+    assert page(results)["cells"][0]["source"].startswith("# 03 · Weigh it\n\nAs chapter 01")
+    already = executed(results)
+    already["cells"][0]["source"] = "# 03 · Weigh it"
+    assert shown.shown(already, chapter="03_weigh", results=results)["cells"][0]["source"] == "# 03 · Weigh it"
+
+
+def test_no_text_of_a_page_is_a_path_of_this_machine(results):
+    model = str(results.parent / "my model")
+    text = json.dumps(page(results, model=model))
+    assert not [place for place in paths.places() if place in text] and "papermill" not in text
+    assert 'model: str = \\"my model\\"' in text and '"seed=0"' in text
+    assert "2.py:3: UserWarning: lib/text.py is b.txt" in text
+
+
+def test_paths_are_told_over_and_what_only_looks_like_one_is_left():
+    kept = ["a / b", "1/2", "https://x.org/tmp/a", "/tmpfs", "~", "lib/x.py"]
+    assert paths.without_paths({"a": [*kept, 1, None]}, given={}) == {"a": [*kept, 1, None]}
+    told = paths.without_paths(f"({REPOSITORY}/lib/x.py, {Path.home()}/m/n): {REPOSITORY}", given={})
+    assert told == f"(lib/x.py, n): {REPOSITORY.name}"
+
+
+def test_tables_are_listed_with_their_rows_and_columns_and_a_chapter_without_any_has_no_list(results, tmp_path):
+    last = page(results)["cells"][-1]["source"]
+    assert last == (
+        "## Tables of this chapter\n\n"
+        "- [a.csv](table:03_weigh/a.csv): 1 row of `model`, `low`\n"
+        "- [b.csv](table:03_weigh/b.csv): 2 rows of `unit`, `total` with its interval"
+    )
+    assert shown.columns(tmp_path / "results/03_weigh/b.csv").startswith("2 rows of `unit`")
+    (tmp_path / "none").mkdir()
+    without = shown.shown(executed(tmp_path / "none"), chapter="03_weigh", results=tmp_path / "none")
+    assert without["cells"][-1]["source"] == "warn"
+
+
+def test_a_caption_in_a_cells_metadata_is_the_tables_as_text(results):
+    notebook = executed(results)
+    notebook["cells"][3]["metadata"]["mystnb"] = {"table": {"caption": "Rho < 1"}}
+    data = shown.shown(notebook, chapter="03_weigh", results=results)["cells"][2]["outputs"][0]["data"]
+    assert "".join(data["text/html"]).startswith('<table border="1"><caption>Rho &lt; 1</caption>\n<tr>')
+
+
+def test_staging_leaves_tables_cards_and_an_escaped_title_without_a_path(results, tmp_path):
+    run, name = tmp_path, "03_weigh"
+    (run / "notebooks").mkdir()
+    (run / "notebooks" / f"{name}.ipynb").write_text(json.dumps(executed(results)))
+    card = dict.fromkeys(("source", "revision", "architecture", "device", "code", "date"), "x") | {
+        "versions": {"torch": "2"}
+    }
+    card |= {"model": "a<b>", "parameters": {"seed": 0, "results": str(results)}}
+    (results / "card.json").write_text(json.dumps(card))
+    (results / "b.csv").write_text(f"checkpoint\n{results}/step1\n")
+    book.stage(run, names=[name])
+    report = json.loads((run / "run.json").read_text())
+    assert report["chapters"][name]["parameters"] == {"seed": 0, "results": ""}
+    assert report["chapters"][name]["seconds"] == 3.0
+    assert (run / f"book/tables/{name}/b.csv").read_text() == "checkpoint\nstep1\n"
+    assert yaml.safe_load((run / "_config.yml").read_text())["title"].endswith(" · a&lt;b&gt;")
