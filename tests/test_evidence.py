@@ -139,9 +139,8 @@ def test_the_largest_share_is_chosen_on_one_half_of_the_sequences_and_measured_o
     def largest(units):
         return max(units, key=lambda unit: share(choosing, [unit]))
 
-    unit, found = evidence.largest_share(effect, among, sets, generator=generator)
-    assert unit == largest([1, 5, 9, 30])
-    assert found.chosen.value == pytest.approx(share(testing, [unit]))
+    found = evidence.largest_share(effect, among, sets, generator=generator)
+    assert found.chosen.value == pytest.approx(share(testing, [largest([1, 5, 9, 30])]))
     assert found.controls.value == pytest.approx(usual(lambda units: share(testing, [largest(units)]), sets))
     assert found.difference.n == int(testing.n.sum()) and found.difference.n_sequences == N // 2
 
@@ -149,12 +148,11 @@ def test_the_largest_share_is_chosen_on_one_half_of_the_sequences_and_measured_o
 def test_a_planted_largest_share_stands_out_and_that_of_random_neurons_seldom(generator):
     among, by_chance = mask(1, 5, 9, 30), 0
     planted = made_up(generator, mediated={"direct": 0.1 + 0.7 * mask(9).double()})
-    unit, found = evidence.largest_share(planted, among, matched(among, generator), generator=generator)
-    assert unit == 9 and stands_out(found)
+    assert stands_out(evidence.largest_share(planted, among, matched(among, generator), generator=generator))
     for _ in range(N_TRIALS):
         among = some(generator)
         sets = matched(among, generator)
-        by_chance += stands_out(evidence.largest_share(made_up(generator), among, sets, generator=generator)[1])
+        by_chance += stands_out(evidence.largest_share(made_up(generator), among, sets, generator=generator))
     assert seldom(by_chance)
 
 
@@ -443,34 +441,41 @@ def vocabulary(generator, *, d_model=16, d_vocab=300):
     return W_U
 
 
-HALVING = {"centres": False, "tail": 0.5, "n_halves": 40}
+HALVING = {"centres": False, "tail": 0.5, "n_halves": 20}
 
 
-def inside_of(w_out, W_U, chosen, generator):
-    basis = null_space.basis(null_space.spectrum(W_U, centres=False), dim=4)
-    weights = neuron_weights.measure(w_out, W_U, basis)
-    halves = neuron_weights.halves(w_out, W_U, dim=4, **HALVING, generator=generator)
-    sets = matched(chosen, generator)
-    return weights, sets, evidence.inside(weights, halves, chosen, sets, n=W_U.shape[1])
+def halves_under(w_out, W_U, generator):
+    return neuron_weights.halves(w_out, W_U, dim=4, **HALVING, generator=generator)
 
 
-def test_rho_of_the_chosen_is_held_against_that_of_every_other_set(generator):
-    W_U, chosen = vocabulary(generator), mask(3, 20, 41)
-    w_out = torch.randn(N_NEURONS, 16, generator=generator)
-    weights, sets, found = inside_of(w_out, W_U, chosen, generator)
-    assert found.chosen.value == pytest.approx(weights.rho[chosen].mean().item())
-    assert found.controls.value == pytest.approx(usual(lambda units: weights.rho[units].mean().item(), sets))
-    assert found.difference.n == 300
+def quietest(weights):
+    return selection.lowest(weights.logit_variance, among=torch.ones(N_NEURONS, dtype=torch.bool), count=4)
 
 
-def test_writes_into_the_null_space_stand_out_and_random_ones_seldom(generator):
-    W_U, chosen, by_chance = vocabulary(generator), mask(3, 20, 41), 0
-    w_out = torch.randn(N_NEURONS, 16, generator=generator)
-    w_out[chosen, :4] *= 20
-    assert stands_out(inside_of(w_out, W_U, chosen, generator)[2])
+def test_rho_is_measured_on_the_half_of_the_vocabulary_that_did_not_choose(generator):
+    halves = halves_under(torch.randn(N_NEURONS, 16, generator=generator), vocabulary(generator), generator)
+    draws = [torch.Generator().manual_seed(3) for _ in range(2)]
+    found = evidence.inside(halves, quietest, n_sets=5, n=300, generator=draws[0])
+    own, others = [], []
+    for choosing, measuring in halves:
+        chosen = quietest(choosing)
+        sets = controls.matched(chosen, choosing.norm, n_sets=5, generator=draws[1])
+        own.append(measuring.rho[chosen].mean().item())
+        others.append(usual(lambda units, rho=measuring.rho: rho[units].mean().item(), sets))
+    assert found.chosen.value == pytest.approx(sum(own) / len(own))
+    assert found.controls.value == pytest.approx(sum(others) / len(others))
+    assert found.difference.value == pytest.approx(found.chosen.value - found.controls.value)
+    assert found.difference.low < found.difference.value < found.difference.high and found.difference.n == 300
+
+
+def test_writes_into_the_null_space_stand_out_and_those_of_a_model_without_any_seldom(generator):
+    given = {"n_sets": 5, "n": 300, "generator": generator}
+    w_out, W_U, by_chance = torch.randn(N_NEURONS, 16, generator=generator), vocabulary(generator), 0
+    w_out[[3, 20, 30, 41], :4] *= 20
+    assert stands_out(evidence.inside(halves_under(w_out, W_U, generator), quietest, **given))
     for _ in range(N_TRIALS):
-        w_out, chosen = torch.randn(N_NEURONS, 16, generator=generator), some(generator)
-        by_chance += stands_out(inside_of(w_out, W_U, chosen, generator)[2])
+        w_out, W_U = (torch.randn(16, some, generator=generator) for some in (N_NEURONS, 300))
+        by_chance += stands_out(evidence.inside(halves_under(w_out.mT, W_U, generator), quietest, **given))
     assert seldom(by_chance)
 
 
@@ -486,8 +491,8 @@ def test_named_neurons_are_counted_under_a_rule_and_in_other_null_spaces(generat
     found = evidence.of_named(weights, halves, halving, named, rule=rule, draw=drawing.seeded(0))
     assert (found["C1.set"].value, found["C1.set"].low, found["C1.set"].high) == (2.0, 2.0, 2.0)
     wide = halving(dim=40, generator=drawing.named(0, "halves at 40"))
-    rhos = [float(one.rho[unit]) for one in wide for unit in named]
+    rhos = [float(one.rho[unit]) for one, _ in wide for unit in named]
     assert found["C4.rho40"].value == pytest.approx(sum(rhos) / len(rhos)) and found["C4.rho40"].low > 0.9
-    narrow = halving(dim=1, generator=drawing.named(0, "halves at 1 %"))[0]
+    narrow = halving(dim=1, generator=drawing.named(0, "halves at 1 %"))[0][0]
     top = selection.rho_top(narrow, count=3)
     assert found["X1"].value == int(top[named].sum())
