@@ -1,3 +1,4 @@
+import functools
 import json
 import shutil
 from dataclasses import replace
@@ -5,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lib import controls, effects, emergence, null_space, token_frequency
+from lib import controls, effects, emergence, neuron_weights, null_space, selection, token_frequency
 from lib import model as door
 from lib.emergence import statistics
 from lib.resampling import Estimate
@@ -200,11 +201,15 @@ def test_a_checkpoint_whose_neurons_write_nothing_yet_is_left_out(family):
 N_NEURONS = 48
 
 
-def grown(model, units, *, by):
-    """The model with some neurons writing further into the null space of its unembedding."""
-    W_U = model.final_layer.weight_coordinates()
-    quiet = null_space.basis(null_space.spectrum(W_U, centres=model.final_layer.centres), dim=5).to(model.W_out)
-    return replace(model, W_out=model.W_out.index_add(0, torch.tensor(units), by * quiet[:, : len(units)].mT))
+@pytest.fixture
+def quiet(gpt2_folder):
+    """A model whose unembedding hardly reads five directions, and these."""
+    model = door.load(str(gpt2_folder))
+    layer = model.final_layer
+    space = null_space.basis(null_space.spectrum(layer.weight_coordinates(), centres=layer.centres), dim=5)
+    directions = space.to(layer.W_U)
+    W_U = layer.W_U - 0.99 * directions @ (directions.mT @ layer.W_U)
+    return replace(model, final_layer=replace(layer, W_U=W_U)), directions
 
 
 @pytest.fixture
@@ -214,28 +219,40 @@ def among_all(generator):
     return chosen, controls.matched(chosen, everywhere, n_sets=100, generator=generator, nearest=N_NEURONS - 3)
 
 
-def test_a_planted_rise_of_rho_is_found_and_equal_rises_are_not(gpt2_folder, among_all, generator):
-    first, (chosen, sets) = door.load(str(gpt2_folder)), among_all
-    settings = {"dim": 5, "n_halves": 100, "generator": generator}
-    still = emergence.rho_risen(first, first, chosen, sets, **settings).difference
-    assert still.value == still.low == still.high == 0.0  # the same halves in both
-    planted = grown(first, [3, 20, 41], by=8.0)
-    found = emergence.rho_risen(first, planted, chosen, sets, **settings)
-    assert found.difference.low > 0.2
-    basis = null_space.basis(
-        null_space.spectrum(first.final_layer.weight_coordinates(), centres=first.final_layer.centres), dim=5
+def risen(first, final, rule, **draw):
+    return emergence.rho_risen(first, final, rule, dim=5, n_halves=40, **draw)
+
+
+def test_a_planted_rise_of_rho_is_found_and_is_that_of_a_loop_over_halves(quiet):
+    first, directions = quiet
+    planted = replace(first, W_out=first.W_out.index_add(0, torch.tensor([3, 20, 41]), 8 * directions[:, :3].mT))
+    rule, draws = functools.partial(selection.rho_top, count=3), [torch.Generator().manual_seed(3) for _ in range(3)]
+    found = risen(first, planted, rule, generator=draws[0])
+    settings = {"centres": True, "dim": 5, "tail": 0.05, "n_halves": 40}
+    W_U = first.final_layer.weight_coordinates()
+    before, after = (
+        neuron_weights.halves(model.W_out, W_U, **settings, generator=draw)
+        for model, draw in zip((first, planted), draws[1:], strict=True)
     )
-    rise = null_space.rho(planted.W_out.double(), basis) - null_space.rho(first.W_out.double(), basis)
-    assert found.chosen.value == pytest.approx(rise[chosen].mean().item(), abs=1e-6)
-    assert found.controls.value == pytest.approx(0.0, abs=1e-6)
+    rises = []
+    for (_, start), (choosing, end) in zip(before, after, strict=True):
+        assert rule(choosing).nonzero()[:, 0].tolist() == [3, 20, 41]
+        rises.append((end.rho - start.rho)[[3, 20, 41]].mean())
+    assert found.chosen.value == pytest.approx(torch.stack(rises).mean().item(), abs=1e-6)
+    assert found.controls.value == pytest.approx(0.0, abs=1e-6) and found.difference.low > 0.2
 
 
-def test_where_all_neurons_rise_alike_the_chosen_have_not_risen_beyond_others(gpt2_folder, among_all, generator):
-    first, (chosen, sets) = door.load(str(gpt2_folder)), among_all
-    noise = 0.3 * torch.randn(first.W_out.shape, generator=generator)
-    final = replace(first, W_out=first.W_out + noise - noise.mean(-1, keepdim=True))
-    found = emergence.rho_risen(first, final, chosen, sets, dim=5, n_halves=100, generator=generator).difference
-    assert found.low < 0 < found.high
+def test_where_no_neuron_or_every_neuron_rises_the_chosen_have_not_risen_beyond_others(quiet, generator):
+    first, directions = quiet
+    rule = functools.partial(selection.rho_top, count=6)
+    still = risen(first, first, rule, generator=generator).difference
+    assert still.value == still.low == still.high == 0.0  # the same halves in both
+    everywhere = 0.5 * torch.randn(N_NEURONS, 5, generator=generator) @ directions.mT
+    final = replace(first, W_out=first.W_out + everywhere)
+    found = risen(
+        first, final, lambda weights: token_frequency.mask_of([3, 20, 41], d_mlp=N_NEURONS), generator=generator
+    )
+    assert found.difference.low < 0 < found.difference.high and found.controls.value > 0.02
 
 
 def effects_of(left, generator):

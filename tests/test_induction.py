@@ -248,28 +248,38 @@ def test_the_fall_of_a_neuron_is_its_activation_less_that_with_heads_at_rest(poc
     assert reaction.fall == pytest.approx(size.item(), rel=1e-3) and reaction.n == 8
     assert reaction.all_at_once == pytest.approx(reaction.fall)
     assert list(table.index) == [induction.WHOLE, "one", "two"] and (table.low <= table.high).all()
-    driven = found.driven("two", list(others), generator=generator)
-    fall = {
-        name: (found.repeat - value).mean() / (found.repeat - found.first).mean()
-        for name, value in found.at_rest.items()
-    }
-    assert driven.chosen.value == pytest.approx(fall["two"].item(), abs=1e-6)
-    assert driven.controls.value == pytest.approx((fall["other"] + fall["another"]).item() / 2, abs=1e-6)
+    for name, some in (heads | others).items():
+        members = induction.mask(some, like=torch.zeros(pocket.n_layers, pocket.n_heads))
+        at_rest = induction.one_at_a_time(pocket, pairs.tokens, members, queries=queries)[..., 5]
+        fall = (clean[:, 12:13] - at_rest).mean() * pocket.W_out[5].norm() * (clean[:, 12] - clean[:, 4]).mean().sign()
+        assert (found.repeat - found.at_rest[name]).mean().item() == pytest.approx(fall.item(), abs=1e-4)
+        assert name in others or table.fall[name] == pytest.approx(fall.item(), abs=1e-4)
 
 
-def rested(generator, *, by):
-    """A reaction of 1 to a repeat, of which a set of heads takes away `by` and two others about nothing."""
-    repeat = 1 + 0.1 * torch.randn(16, 4, generator=generator)
+def rested(generator, *, by, reaction=1.0):
+    """A reaction to a repeat, of which a set of heads takes away `by` and two others about nothing."""
+    repeat = reaction + 0.1 * torch.randn(16, 4, generator=generator)
     falls = {"two": by, "other": 0.02, "another": -0.02}
     at_rest = {name: repeat - fall + 0.1 * torch.randn(16, 4, generator=generator) for name, fall in falls.items()}
     return induction.Rest(repeat, torch.zeros(16, 4), at_rest, {})
 
 
 def test_heads_that_drive_a_neuron_are_told_from_heads_that_do_not(generator):
-    driven = rested(generator, by=0.6).driven("two", ["other", "another"], generator=generator)
-    assert driven.difference.low > 0.5 and driven.controls.high < 0.25
-    idle = rested(generator, by=0.0).driven("two", ["other", "another"], generator=generator)
+    rest = rested(generator, by=0.6)
+    driven, others = rest.driven("two", ["other", "another"], generator=generator)
+    falls = {name: (rest.repeat - value).mean().item() for name, value in rest.at_rest.items()}
+    assert driven.chosen.value == pytest.approx(falls["two"], abs=1e-6) and driven.difference.low > 0.5
+    usual = (falls["other"] + falls["another"]) / 2
+    assert driven.controls.value == pytest.approx(usual, abs=1e-6)
+    assert others.value == pytest.approx(usual / (rest.repeat - rest.first).mean().item(), abs=1e-6)
+    assert others.high < 0.25
+    idle, _ = rested(generator, by=0.0).driven("two", ["other", "another"], generator=generator)
     assert idle.difference.low < 0 < idle.difference.high
+
+
+def test_nothing_drives_a_neuron_that_does_not_react(generator):
+    said = rested(generator, by=0.0, reaction=0.0).driven("two", ["other", "another"], generator=generator)
+    assert said == "the neuron is not seen to react to the repeat, so there is nothing that heads could drive"
 
 
 def test_standing_is_one_for_the_largest_and_nought_for_the_smallest(generator):

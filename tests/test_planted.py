@@ -1,8 +1,22 @@
 """Discovery where entropy neurons, frequency neurons and induction head are known: it finds all of them, only them."""
 
-import pytest
+import functools
 
-from lib import effects, induction, neuron_weights, null_space, selection, token_frequency
+import pytest
+import torch
+
+from lib import (
+    claims,
+    controls,
+    effects,
+    evidence,
+    induction,
+    neuron_weights,
+    null_space,
+    resampling,
+    selection,
+    token_frequency,
+)
 from tests import planted as ground_truth
 
 
@@ -24,8 +38,12 @@ def weights(planted, spectrum):
 
 
 @pytest.fixture(scope="module")
-def effect(planted):
-    tokens = planted.model.sequences("pocket", n_sequences=4, sequence_length=96)
+def tokens(planted):
+    return planted.model.sequences("pocket", n_sequences=16, sequence_length=40)
+
+
+@pytest.fixture(scope="module")
+def effect(planted, tokens):
     scored = planted.model.scored(tokens)
     return effects.measure(planted.model, tokens, scored=scored, log_unigram=planted.log_unigram)
 
@@ -71,3 +89,74 @@ def test_without_its_writes_the_model_has_no_such_neurons(planted):
     W_U = planted.model.final_layer.weight_coordinates()
     basis = null_space.effective(null_space.spectrum(W_U, centres=True), dim=0, tail=0.05)
     assert not selection.tighidet(neuron_weights.measure(ordinary, W_U, basis), count=2).any()
+
+
+def of(units):
+    return token_frequency.mask_of(list(units), d_mlp=ground_truth.D_MLP)
+
+
+@pytest.fixture(scope="module")
+def verdict():
+    """What the book says of a claim, given what was measured on a model that no paper knows."""
+    known = claims.load()
+
+    def judge(name, *measured):
+        return known[f"stolfo2024.{name}"].judge(measured[0], model="planted", but=next(iter(measured[1:]), None))[0]
+
+    return judge
+
+
+def by_size(chosen, effect, generator):
+    return controls.matched(chosen, effect.mean("total"), n_sets=200, generator=generator)
+
+
+def test_the_planted_drop_and_null_space_are_supported(planted, weights, verdict, generator):
+    W_U = planted.model.final_layer.weight_coordinates()
+    settings = {"centres": True, "tail": 0.05, "n_halves": 20, "generator": generator}
+    assert verdict("C3", null_space.sharpness(W_U, n_controls=5, **settings).over_random) == "supported"
+    halves = neuron_weights.halves(planted.model.W_out, W_U, dim=0, **settings)
+    rule = functools.partial(selection.stolfo, count=2)
+    inside = evidence.inside(halves, rule, n_sets=10, n=W_U.shape[1], generator=generator)
+    chance = null_space.chance(dim=planted.null_dim, d_model=ground_truth.D_MODEL, centres=True)
+    assert verdict("C4", inside.difference, evidence.over(inside.controls, chance)) == "supported"
+
+
+def test_the_planted_mediation_by_the_norm_is_supported(planted, weights, effect, verdict, generator):
+    chosen = of(planted.entropy)
+    sets = by_size(chosen, effect, generator)
+    share = evidence.share_beyond(effect, chosen, sets, generator=generator)
+    assert verdict("C2", share.difference, share.controls) == "supported"
+    largest = evidence.largest_share(effect, selection.rho_top(weights, count=2), sets, generator=generator)
+    assert verdict("C8", largest.difference) == "supported"
+
+
+def test_the_planted_mediation_by_token_frequency_is_supported(planted, effect, verdict, generator):
+    def rule(e):
+        return token_frequency.top_on_both(e.frequency_mediated, e.mean("abs_kl_change"), top=0.07, min_share=0.3)
+
+    even = torch.arange(16) % 2 == 0
+    choosing, testing = effect.part(even), effect.part(~even)
+    sets = by_size(rule(choosing), choosing, generator)
+    share = evidence.share_beyond(testing, rule(choosing), sets, left="direct_frequency", generator=generator)
+    assert verdict("C13", share.difference, share.controls) in ("supported", "in part")
+    assert share.difference.low > 0
+    ranks = evidence.percentile_beyond(testing, rule(choosing), sets, generator=generator)
+    assert verdict("C12", ranks.difference) == "supported"
+    confirmed = evidence.confirmed(testing, rule(choosing), rule, generator=generator)
+    assert verdict("C15", confirmed) == "supported" and confirmed.value == len(planted.frequency)
+
+
+def test_the_planted_head_is_supported(planted, verdict, generator):
+    repeats = induction.of_random_tokens(planted.model, n_sequences=16, length=40, generator=generator)
+    score = induction.head_scores(planted.model, repeats.tokens)
+    assert verdict("C21", induction.best_score(score, length=40, generator=generator)) == "supported"
+    control = induction.shuffled(repeats, generator=generator)
+    loss = [some.change(induction.read(planted.model, some.tokens).loss) for some in (repeats, control)]
+    found = resampling.mean_of_sequences(loss[0] - loss[1], n=repeats.n_pairs, generator=generator)
+    assert verdict("C18.loss", found) == "supported"
+
+
+def test_neurons_that_were_planted_for_nothing_are_not_supported(planted, effect, verdict, generator):
+    ordinary = of((20, 33))
+    share = evidence.share_beyond(effect, ordinary, by_size(ordinary, effect, generator), generator=generator)
+    assert verdict("C2", share.difference, share.controls) not in ("supported", "reproduced")

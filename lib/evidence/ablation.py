@@ -259,5 +259,6 @@ def of_clipped(
     one, everywhere = torch.arange(len(total)) == unit, torch.ones_like(change[:1], dtype=torch.bool)
     sets = controls.matched(one, total.cpu(), n_sets=1000, generator=generator, nearest=min(N_LIKE, len(total) - 1))
     units = torch.cat([torch.tensor([unit]), sets.neuron.any(0).nonzero()[:, 0]])
-    found = Lone(units, sets, loss, everywhere[0], everywhere, {"loss": change[units]}, sequence)
+    fires = everywhere.expand(len(units), -1)
+    found = Lone(units, sets, loss, everywhere[0], fires, {"loss": change[units]}, sequence)
     return found.slope_beyond("loss", everywhere, generator=generator)
