@@ -63,11 +63,12 @@ def error(
     """The calibration error without its noise, with its 95 % interval over sequences; 0 where the observed error is
     no larger than a calibrated model's usually is.
 
-    Which true error would make the observed one an ordinary outcome depends on how it is spread over the bins: the more
-    evenly, the more of it noise can hide. Three spreads are tried: like the observed gaps, of one size, and nought in the
-    bins whose gap is within its noise. The estimate is the error under which the observed one is the mean outcome,
-    halfway between the lowest and the highest of the three; the interval reaches from the smallest error under which the observed one is not above the 97.5th percentile to the
-    largest under which it is not below the 2.5th. Outcomes scatter as the gaps of resampled sequences do.
+    Which true error would make the observed one an ordinary outcome depends on how it is spread over the bins: the
+    more evenly, the more of it noise can hide. Three spreads are tried: like the observed gaps, of one size, and nought
+    in the bins whose gap is within its noise. The estimate is the error under which the observed one is the mean
+    outcome, halfway between the lowest and the highest of the three. The interval reaches from the smallest error under
+    which the observed one is not above the 97.5th percentile to the largest under which it is not below the 2.5th.
+    Outcomes scatter as the gaps of resampled sequences do.
     Raises ValueError with fewer tokens than bins, and with fewer than `drawing.FEWEST` sequences."""
     _, place = sequence.unique(return_inverse=True)
     short = (correct.double() - confidence.double()).cpu()

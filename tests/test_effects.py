@@ -205,10 +205,10 @@ def test_a_write_in_the_exact_null_space_acts_as_a_temperature_through_the_norm_
     assert found.mean("direct").max() < 1e-5 < found.mean("total").min()
     assert (found.norm_mediated > 0.99).all()
     assert measured(model, tokens, log_unigram).norm_mediated.max() < 0.9
-    chosen = {"scored": model.scored(tokens), "log_unigram": unigram(model, log_unigram)}
-    told = effects.by_token(inside, tokens, sets=torch.eye(48, dtype=torch.bool)[:5], **chosen)
+    chosen = {"scored": model.scored(tokens), "sets": torch.eye(48, dtype=torch.bool)[:5]}
+    told = effects.as_temperature(inside, tokens, **chosen)
     assert told.kl_from_clean.max() > 1e-4 > 1e-5 > told.kl_left.abs().max()
-    ordinary = effects.by_token(model, tokens, sets=torch.eye(48, dtype=torch.bool)[:5], **chosen)
+    ordinary = effects.as_temperature(model, tokens, **chosen)
     assert ordinary.kl_left.max() > 1e-4
 
 

@@ -260,7 +260,7 @@ def effects_of(left, generator):
     n_sequences, total = 16, 0.5 + torch.rand(16, N_NEURONS, generator=generator).double()
     noise = 1 + 0.1 * torch.randn(2, 16, N_NEURONS, generator=generator).double()
     values = dict.fromkeys(effects.QUANTITIES, total) | {"direct": left * total * noise[0]}
-    return effects.Effects(**values, n=torch.randint(5, 20, (n_sequences,), generator=generator))
+    return effects.FrequencyEffects(**values, n=torch.randint(5, 20, (n_sequences,), generator=generator))
 
 
 def test_a_planted_rise_of_a_share_is_found_and_equal_rises_are_not(among_all, generator):

@@ -41,7 +41,7 @@ def made_up(generator, *, mediated=None, n_neurons=N_NEURONS):
     values = {name: torch.rand(shape, generator=generator).double() for name in effects.QUANTITIES} | {"total": total}
     for name, part in share.items():
         values[name] = (1 - part) * total * (1 + 0.1 * torch.randn(shape, generator=generator).double())
-    return effects.Effects(**values, n=torch.randint(5, 20, (N,), generator=generator))
+    return effects.FrequencyEffects(**values, n=torch.randint(5, 20, (N,), generator=generator))
 
 
 def matched(chosen, generator, *, value=None, nearest=None):

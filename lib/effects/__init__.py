@@ -33,9 +33,11 @@ from lib.effects.confidence import (
 )
 from lib.effects.measuring import Replacement, measure, measure_sets
 from lib.effects.result import QUANTITIES, Effects, FrequencyEffects, Report, shares
+from lib.effects.temperature import AsTemperature, as_temperature
 
 __all__ = [
     "QUANTITIES",
+    "AsTemperature",
     "Clean",
     "Confidence",
     "Effects",
@@ -46,6 +48,7 @@ __all__ = [
     "Replacement",
     "Report",
     "TokenEffects",
+    "as_temperature",
     "by_token",
     "clean_run",
     "confidence",

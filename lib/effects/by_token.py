@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lib import measures
-from lib.effects import ablated, temperature
+from lib.effects import ablated
 from lib.effects.clean import clean_run, difference
 from lib.effects.distributions import Distributions
 from lib.effects.measuring import Replacement, mean_activation
@@ -41,12 +40,6 @@ class TokenEffects(Unmeasured):
     reciprocal_rank_change: Float[Tensor, "set token"]
     prediction_change: Bool[Tensor, "set token"]
     """Whether the most likely next token is another one."""
-    temperature: Float[Tensor, "set token"]
-    """The single temperature of the clean logits that mimics the ablation best; no unit, 1 for no change."""
-    kl_from_clean: Float[Tensor, "set token"]
-    """KL(ablated || clean)."""
-    kl_left: Float[Tensor, "set token"]
-    """KL(ablated || clean at that temperature): what no temperature explains."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,23 +74,11 @@ def by_token(
         part = clean.part(block)
         before = Distributions(model.final_layer, part, log_unigram)
         pairs = ablated.logits(model, part, difference(part, replacement), sets)
-        changes = [_changes(before, free, frozen) for free, frozen in pairs]
+        changes = [before.changes(free, frozen) for free, frozen in pairs]
         parts.append({name: torch.stack([change[name] for change in changes]) for name in changes[0]})
+        parts[-1]["prediction_change"] = parts[-1]["prediction_change"].bool()
         own = {"loss", "entropy", "kl", "reciprocal_rank"}
         parts[-1] |= {name: getattr(before, name) for name in own & {field.name for field in fields(kind)}}
     joined = {name: torch.cat([part[name] for part in parts], -1) for name in parts[0]}
     kept = {field.name: getattr(clean, field.name) for field in fields(kind) if hasattr(clean, field.name)}
     return kind(**kept, **joined)
-
-
-def _changes(
-    before: Distributions, free: Float[Tensor, "token d_vocab"], frozen: Float[Tensor, "token d_vocab"]
-) -> dict[str, Tensor]:
-    change: dict[str, Tensor] = before.changes(free, frozen)
-    best = temperature.best(before.logits, free)
-    return change | {
-        "prediction_change": change["prediction_change"].bool(),
-        "temperature": best,
-        "kl_from_clean": measures.kl_divergence(free, before.logits),
-        "kl_left": measures.kl_divergence(free, before.logits / best[:, None]),
-    }
