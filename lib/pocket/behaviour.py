@@ -1,7 +1,6 @@
 """What a pocket model says: facts recalled, statements judged, contexts followed, requests refused."""
 
 import itertools
-import operator
 import random
 from collections import Counter
 from typing import Any
@@ -53,16 +52,18 @@ def answer(continuation: str) -> str:
 
 
 def judged(model: Model) -> dict[str, Any]:
-    """How often TRUE and FALSE are told apart on pairings that no judged statement ever held, half of them true."""
-    draw, prompts, verdicts = Draw(random.Random("judged")), [], []
-    while len(prompts) < N_JUDGED:
-        statement, right, held_out = statements.to_judge(draw)
-        if held_out and right == (len(prompts) % 2 == 0):
-            prompts.append(statements.ask_verdict(statement))
-            verdicts.append(right)
+    """How often TRUE and FALSE are told apart on facts that no judged statement was ever about, half of them told
+    rightly; in all and by relation."""
+    right: dict[str, tuple[int, int]] = {}
     yes, no = (model.tokenizer.encode(f" {word}")[0] for word in ("TRUE", "FALSE"))
-    said = [bool(logits[yes] > logits[no]) for logits in _next_logits(model, prompts)]
-    return share("share", sum(map(operator.eq, said, verdicts)), N_JUDGED) | {"n": N_JUDGED}
+    for name in (*facts.RELATIONS, facts.COMPARISON):
+        draw = Draw(random.Random(f"judged {name}"))
+        asked = [statements.about(draw, name, held_out=True) for _ in range(N_JUDGED // len(facts.RELATIONS))]
+        logits = _next_logits(model, [statements.ask_verdict(statement) for statement, _ in asked])
+        hits = [bool(said[yes] > said[no]) == true for said, (_, true) in zip(logits, asked, strict=True)]
+        right[name] = sum(hits), len(hits)
+    known, n = (sum(column) for column in zip(*(right[name] for name in facts.RELATIONS), strict=True))
+    return share("share", known, n) | {"n": n, "by_relation": {name: hit / of for name, (hit, of) in right.items()}}
 
 
 def _next_logits(model: Model, prompts: list[str]) -> list[torch.Tensor]:
