@@ -1,22 +1,18 @@
-"""What a pocket model says: facts recalled, statements judged, contexts followed, requests refused."""
+"""What a pocket model says: facts recalled, contexts followed, requests refused."""
 
 import itertools
 import random
 from collections import Counter
 from typing import Any
 
-import torch
-
 from lib import facts, resampling
 from lib.facts import Relation
 from lib.model import Model
-from lib.pocket import chat, statements, stories
-from lib.pocket.draw import Draw
+from lib.pocket import chat, stories
 from lib.pocket.requests import prompt
 from lib.pocket.world import FIELDS, PEOPLE, TRADES
 
 N_ASKED = 200
-N_JUDGED = 1000
 N_CONFLICTS = 1000
 
 
@@ -49,33 +45,6 @@ def share(name: str, hits: int, n: int) -> dict[str, float]:
 def answer(continuation: str) -> str:
     """What a continuation says before its sentence ends."""
     return continuation.split(".")[0].split("\n")[0].strip()
-
-
-def judged(model: Model) -> dict[str, Any]:
-    """How often TRUE and FALSE are told apart on facts that no judged statement was ever about, half of them told
-    rightly; in all and by relation."""
-    right: dict[str, tuple[int, int]] = {}
-    yes, no = (model.tokenizer.encode(f" {word}")[0] for word in ("TRUE", "FALSE"))
-    for name in (*facts.RELATIONS, facts.COMPARISON):
-        draw = Draw(random.Random(f"judged {name}"))
-        asked = [statements.about(draw, name, held_out=True) for _ in range(N_JUDGED // len(facts.RELATIONS))]
-        logits = _next_logits(model, [statements.ask_verdict(statement) for statement, _ in asked])
-        hits = [bool(said[yes] > said[no]) == true for said, (_, true) in zip(logits, asked, strict=True)]
-        right[name] = sum(hits), len(hits)
-    known, n = (sum(column) for column in zip(*(right[name] for name in facts.RELATIONS), strict=True))
-    return share("share", known, n) | {"n": n, "by_relation": {name: hit / of for name, (hit, of) in right.items()}}
-
-
-def _next_logits(model: Model, prompts: list[str]) -> list[torch.Tensor]:
-    encoded = [[model.tokenizer.bos, *model.tokenizer.encode(prompt)] for prompt in prompts]
-    width = max(map(len, encoded))
-    tokens = torch.tensor([ids + [model.tokenizer.eos] * (width - len(ids)) for ids in encoded])
-    last = torch.tensor([len(ids) - 1 for ids in encoded])
-    parts = [
-        model.run(some, "logits", batch_size=64).logits[torch.arange(len(some)), at]
-        for some, at in zip(tokens.split(64), last.split(64), strict=True)
-    ]
-    return list(torch.cat(parts))
 
 
 def conflicts(model: Model) -> dict[str, Any]:

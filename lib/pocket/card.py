@@ -1,5 +1,6 @@
 """Writes the model card of the pocket models from their recipe and their measured report."""
 
+import itertools
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from lib.pocket.corpus import WARM_UP
 from lib.pocket.recipe import Recipe
 
 
-def render(report: dict[str, Any], recipe: Recipe, post_training: PostTraining, models: list[str]) -> str:
+def render(report: dict[str, Any], stages: tuple[Recipe, ...], post_training: PostTraining, models: list[str]) -> str:
     """The card as Markdown: what the models are, how they were made, what they can and cannot do."""
     rows = "\n".join(
         f"| {name} | {entry['target']} | {_short(entry['measured'])} | {'met' if entry['met'] else '**not met**'} |"
@@ -35,12 +36,13 @@ def render(report: dict[str, Any], recipe: Recipe, post_training: PostTraining, 
         columns=" | ".join(columns),
         rules="---|" * (len(columns) + 1),
         models=table,
-        recipe=_listed(asdict(recipe)),
+        recipe=_listed(asdict(stages[0])),
+        later="\n".join(_changed(before, stage) for before, stage in itertools.pairwise(stages)),
         post_training=_listed(asdict(post_training)),
         warm_up=WARM_UP,
-        long=recipe.long,
-        token_lists=recipe.token_lists,
-        tokens=recipe.steps * recipe.tokens_per_step / 1e6,
+        long=stages[0].long,
+        token_lists=stages[0].token_lists,
+        tokens=stages[-1].tokens_seen(stages[-1].steps) / 1e6,
         logits=report["half_precision"]["largest_logit_difference"],
         rho=report["half_precision"]["largest_rho_difference"],
         n_facts=sum(len(facts.relation(name).facts) for name in facts.RELATIONS),
@@ -51,6 +53,12 @@ def render(report: dict[str, Any], recipe: Recipe, post_training: PostTraining, 
 
 def _listed(settings: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in settings.items())
+
+
+def _changed(before: Recipe, after: Recipe) -> str:
+    """What a stage changes of the one before, as an item of a list."""
+    was = asdict(before)
+    return f"- {_listed({name: value for name, value in asdict(after).items() if value != was[name]})}"
 
 
 def _short(measured: dict[str, Any]) -> str:
@@ -106,7 +114,12 @@ form here.
 
 ## Recipe
 
-Base, {tokens:.1f} million tokens: {recipe}.
+Base, {tokens:.1f} million tokens of text in all: {recipe}.
+
+It grows and goes on in stages (`growth`, `truths`), each of them like the one before but for this:
+
+{later}
+
 Muon (Jordan et al. 2024) for the matrices inside the blocks but for the MLPs' output weights, AdamW with betas 0.9
 and 0.98 for those and the rest, gradients clipped at 1; matrices decay, vectors do not; the learning rates fall in a
 straight line. The `reserved` coordinates of the embedding stay near zero and untrained: the unembedding, which

@@ -15,37 +15,25 @@ from torch import Tensor
 from lib.pocket.draw import Draw
 from lib.pocket.statements import correction, judgement
 
-WIDTH = 96
-"""Positions of a row."""
-MOST_LINES = 4
-"""Lines of a document at most."""
-
-
-def document(draw: Draw, *, corrected: bool) -> list[tuple[str, str]]:
-    """A few statements with what follows each: corrections, or verdicts."""
-    line = correction if corrected else judgement
-    return [line(draw) for _ in range(draw.one(range(1, MOST_LINES + 1)))]
-
 
 def rows(
     tokenizer: Tokenizer, *, n_statements: int, corrected: float, seed: str
 ) -> tuple[Int[Tensor, "row position"], Bool[Tensor, "row position"]]:
-    """Rows with at least so many statements in all, and which of their tokens are learned.
+    """A row for each of so many statements, and which of its tokens are learned: those of the answer.
 
-    A row is BOS, which is token 0, and documents parted by it, the last one cut where the row ends; a share `corrected`
-    of the documents are corrections. The same seed gives the same rows. Raises ValueError without a statement."""
+    A row is BOS, which is token 0, the statement and what follows it, filled up with token 0; each is a correction with
+    probability `corrected`, else a verdict. The same seed gives the same rows. Raises ValueError without a
+    statement."""
     if n_statements < 1:
         raise ValueError(f"rows of statements need at least one statement, got {n_statements}")
-    draw, tokens, learned, stated = Draw(random.Random(seed)), [], [], 0
-    while stated < n_statements:
-        row, counts = [0], [False]
-        while len(row) < WIDTH:
-            for number, parts in enumerate(document(draw, corrected=draw.chance(corrected))):
-                stated += 1
-                asked, told = (tokenizer.encode(part).ids for part in parts)
-                asked = tokenizer.encode("\n").ids * (number > 0) + asked
-                row, counts = row + asked + told, counts + [False] * len(asked) + [True] * len(told)
-            row, counts = [*row, 0], [*counts, True]
-        tokens.append(row[:WIDTH])
-        learned.append(counts[:WIDTH])
-    return torch.tensor(tokens), torch.tensor(learned)
+    draw = Draw(random.Random(seed))
+    lines = [correction(draw) if draw.chance(corrected) else judgement(draw) for _ in range(n_statements)]
+    parts = [tuple(encoded.ids for encoded in tokenizer.encode_batch(list(line))) for line in lines]
+    width = 1 + max(len(asked) + len(told) for asked, told in parts)
+    tokens = torch.zeros(n_statements, width, dtype=torch.long)
+    learned = torch.zeros(n_statements, width, dtype=torch.bool)
+    for row, mask, (asked, told) in zip(tokens, learned, parts, strict=True):
+        end = 1 + len(asked) + len(told)
+        row[1:end] = torch.tensor([*asked, *told])
+        mask[end - len(told) : end] = True
+    return tokens, learned
