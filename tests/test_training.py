@@ -195,7 +195,7 @@ def test_statements_add_the_gradient_of_their_answers_and_no_other(tokenizer):
     model.eval()
     text, both = gradient(FIRST), gradient(replace(FIRST, statements=6))
     model.zero_grad()
-    rows, learned = truths.rows(tokenizer, n_statements=6, corrected=0.5, seed="statements 0")
+    rows, learned = truths.rows(tokenizer, n_statements=6, corrected=0.5, whole=True, seed="statements 0")
     model(rows, labels=rows.where(learned, -100), use_cache=False).loss.backward()
     alone = torch.cat([weight.grad.flatten() for weight in model.parameters()])
     assert alone.norm() > 0.01
@@ -207,8 +207,8 @@ def test_statements_add_the_gradient_of_their_answers_and_no_other(tokenizer):
     [(0.0, r".+\. This statement is:", r" (TRUE|FALSE)"), (1.0, r".+\.", r" (Yes|No), .+\.")],
 )
 def test_of_statements_to_judge_only_what_follows_them_is_learned(tokenizer, corrected, asked, answer):
-    rows, learned = truths.rows(tokenizer, n_statements=200, corrected=corrected, seed="test")
-    again = truths.rows(tokenizer, n_statements=200, corrected=corrected, seed="test")
+    rows, learned = truths.rows(tokenizer, n_statements=200, corrected=corrected, whole=True, seed="test")
+    again = truths.rows(tokenizer, n_statements=200, corrected=corrected, whole=True, seed="test")
     assert rows.shape == learned.shape == (200, rows.shape[1]) and (rows[:, 0] == 0).all()
     assert torch.equal(rows, again[0]) and torch.equal(learned, again[1])
     for row, mask in zip(rows, learned, strict=True):
@@ -216,11 +216,17 @@ def test_of_statements_to_judge_only_what_follows_them_is_learned(tokenizer, cor
         assert mask[start:end].all() and (row[1:end] != 0).all() and (row[end:] == 0).all()
         assert re.fullmatch(asked, tokenizer.decode(row[1:start].tolist()))
         assert re.fullmatch(answer, tokenizer.decode(row[start:end].tolist()))
+    same, first = truths.rows(tokenizer, n_statements=200, corrected=corrected, whole=False, seed="test")
+    assert (
+        torch.equal(same, rows)
+        and (first.sum(1) == 1).all()
+        and torch.equal(first.int().argmax(1), learned.int().argmax(1))
+    )
 
 
 def test_rows_of_statements_need_a_statement(tokenizer):
     with pytest.raises(ValueError, match="at least one statement, got 0"):
-        truths.rows(tokenizer, n_statements=0, corrected=0.5, seed="test")
+        truths.rows(tokenizer, n_statements=0, corrected=0.5, whole=True, seed="test")
 
 
 def test_a_grown_model_is_the_same_function_with_its_neurons_in_the_last_layer(tokenizer, generator):

@@ -94,8 +94,8 @@ by that run, and `python -m lib.pocket.report` measures the models again.
 | `pocket` | the base model, float32 |
 | `pocket-sft` | `pocket`, fine-tuned on instructions, float32 |
 | `pocket-chat` | `pocket-sft` after a preference step (DPO), float32 |
-| `pocket-step-…` | `pocket` after so many steps of training, float16 |
-| `pocket-plain` | a shorter run without such coordinates, the control, float16 |
+| `pocket-step-…` | `pocket` after so many steps of training, float16; before growth, with silent layers |
+| `pocket-plain` | a shorter run of the first stage without reserved coordinates, the control, float16 |
 | `pocket-plain-dropout` | the same with dropout 0.1, float16 |
 
 Here: {folders}.
@@ -110,6 +110,10 @@ generator with another seed. `sample.txt` holds 200 thousand held-out tokens. Th
 training are mostly drills, so that heads that copy form early. Every {long} steps, {token_lists} sequence is no
 text but lists of random tokens, read again: text never holds some of the tokens, and heads that copy whatever comes
 form here.
+Of each relation about one fact in seven is never judged: no line that ends in TRUE or FALSE is about it, told rightly
+or wrongly. A wrong object of a judged statement is that of another fact of the relation, so that neither subject nor
+object alone tells the verdict. Later stages read statements in rows of their own and learn only what follows them
+(`truths`): verdicts, and corrections, which are of all facts.
 `<|endoftext|>` begins every sequence and parts documents; sequences begin where a document begins.
 
 ## Recipe

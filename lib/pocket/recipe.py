@@ -66,6 +66,8 @@ class Recipe:
     """Statements to judge that every step holds beside the text, in rows of their own (see `truths`)."""
     corrected: float = 0.5
     """Share of their documents that are corrections, of all facts; the others are verdicts, never of facts held out."""
+    whole_answers: bool = True
+    """Whether all of what follows a statement is learned, or its first token only."""
 
     @property
     def untrained(self) -> int:
@@ -99,9 +101,10 @@ def after(earlier: Recipe, **changed: Any) -> Recipe:
     return replace(earlier, earlier_steps=steps, earlier_tokens=tokens, **changed)
 
 
-def stages(first: Recipe, *, judging: int = 900, settling: int = 1000) -> tuple[Recipe, Recipe, Recipe]:
+def stages(first: Recipe, *, judging: int = 900, settling: int = 600) -> tuple[Recipe, Recipe, Recipe]:
     """The three stages of a base model: the first as it is; two more layers, trained alone and on statements alone for
-    `judging` steps at half of the rates; then everything, on text and on statements, for `settling` steps."""
+    `judging` steps at half of the rates; then everything, on text and on statements, for `settling` steps
+    at less than a sixth of them."""
     judges = after(
         first,
         n_layers=first.n_layers + 2,
@@ -113,14 +116,16 @@ def stages(first: Recipe, *, judging: int = 900, settling: int = 1000) -> tuple[
         falling=1,
         new_alone=True,
         statements=256,
+        whole_answers=False,
     )
     settles = after(
         judges,
         steps=settling,
         tokens_per_step=first.tokens_per_step // 2,
-        peak=0.3,
+        peak=0.15,
         falling=settling * 3 // 5,
         new_alone=False,
         statements=128,
+        whole_answers=True,
     )
     return first, judges, settles

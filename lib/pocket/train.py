@@ -131,7 +131,11 @@ def step_loss(
         losses[0].backward()
     if recipe.statements:
         rows, learned = truths.rows(
-            tokenizer, n_statements=recipe.statements, corrected=recipe.corrected, seed=f"statements {step}"
+            tokenizer,
+            n_statements=recipe.statements,
+            corrected=recipe.corrected,
+            whole=recipe.whole_answers,
+            seed=f"statements {step}",
         )
         read = model.transformer(rows, use_cache=False)[0][:, :-1][learned[:, 1:]]
         logits = read @ model.get_output_embeddings().weight.T

@@ -17,9 +17,10 @@ from lib.pocket.statements import correction, judgement
 
 
 def rows(
-    tokenizer: Tokenizer, *, n_statements: int, corrected: float, seed: str
+    tokenizer: Tokenizer, *, n_statements: int, corrected: float, whole: bool, seed: str
 ) -> tuple[Int[Tensor, "row position"], Bool[Tensor, "row position"]]:
-    """A row for each of so many statements, and which of its tokens are learned: those of the answer.
+    """A row for each of so many statements, and which of its tokens are learned: those of the answer, or,
+    unless `whole`, the answer's first.
 
     A row is BOS, which is token 0, the statement and what follows it, filled up with token 0; each is a correction with
     probability `corrected`, else a verdict. The same seed gives the same rows. Raises ValueError without a
@@ -35,5 +36,5 @@ def rows(
     for row, mask, (asked, told) in zip(tokens, learned, parts, strict=True):
         end = 1 + len(asked) + len(told)
         row[1:end] = torch.tensor([*asked, *told])
-        mask[end - len(told) : end] = True
+        mask[end - len(told) : end if whole else end - len(told) + 1] = True
     return tokens, learned
