@@ -107,8 +107,11 @@ def install(plan: Plan) -> None:
 
 
 def write_card(out: Path, base: tuple[Recipe, ...], post_training: PostTraining) -> None:
-    """Measures the models in `out` and writes `report.json` and the card beside them."""
+    """Measures the models in `out` and writes `report.json` and the card beside them; the card tells of the stages that
+    the base model went through, as its layers show."""
     models = out / "models"
+    n_layers = json.loads((models / "pocket" / "config.json").read_text())["n_layer"]
+    base = tuple(recipe for recipe in base if recipe.n_layers <= n_layers)
     found = report.measure(
         base=str(models / "pocket"), tuned=str(models / "pocket-sft"), post=str(models / "pocket-chat")
     )

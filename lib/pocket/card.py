@@ -37,7 +37,9 @@ def render(report: dict[str, Any], stages: tuple[Recipe, ...], post_training: Po
         rules="---|" * (len(columns) + 1),
         models=table,
         recipe=_listed(asdict(stages[0])),
-        later="\n".join(_changed(before, stage) for before, stage in itertools.pairwise(stages)),
+        later=LATER.format(changes="\n".join(_changed(*pair) for pair in itertools.pairwise(stages)))
+        if len(stages) > 1
+        else NO_LATER,
         post_training=_listed(asdict(post_training)),
         warm_up=WARM_UP,
         long=stages[0].long,
@@ -83,6 +85,19 @@ def _number(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
+LATER = """
+It grows and goes on in stages (`growth`, `truths`), each of them like the one before but for this:
+
+{changes}
+"""
+"""What the card says of stages after the first."""
+
+NO_LATER = """
+`make pocket` goes on from here: the model grows and learns to judge (`recipe.stages`, `growth`, `truths`). The models
+in this folder have not, and their text had judged statements whose wrong objects were drawn evenly.
+"""
+"""What it says of models that ended with the first."""
+
 TEXT = """# The pocket models
 
 Small GPT-2 models trained on English that a program wrote, so that every chapter runs without a download and everything
@@ -120,10 +135,7 @@ object alone tells the verdict. Later stages read statements in rows of their ow
 
 Base, {tokens:.1f} million tokens of text in all: {recipe}.
 
-It grows and goes on in stages (`growth`, `truths`), each of them like the one before but for this:
-
 {later}
-
 Muon (Jordan et al. 2024) for the matrices inside the blocks but for the MLPs' output weights, AdamW with betas 0.9
 and 0.98 for those and the rest, gradients clipped at 1; matrices decay, vectors do not; the learning rates fall in a
 straight line. The `reserved` coordinates of the embedding stay near zero and untrained: the unembedding, which
