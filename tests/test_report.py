@@ -15,7 +15,8 @@ from lib.pocket import report
 CARD = json.loads((Path(report.__file__).parent / "report.json").read_text())
 UNMET: dict[str, str] = {
     "facts": ".944 of the 1,441 facts are recalled, capitals and cities least; heads that copy may cost them",
-    "true_false": "verdicts stay close to chance with 4 layers and 32.8 million tokens",
+    "true_false": "verdicts are learned after growth only, and these models have not grown (lib/pocket/trials.md)",
+    "truth_direction": "before growth no layer comes after recall, so that nothing holds the outcome of a comparison",
 }
 """Targets that honest effort did not reach, each with its reason."""
 

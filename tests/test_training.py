@@ -1,4 +1,6 @@
 import itertools
+import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,8 +12,8 @@ from torch.testing import assert_close
 
 from lib import facts
 from lib import model as door
-from lib.pocket import chat, optimizer, start, train
-from lib.pocket.recipe import Recipe
+from lib.pocket import chat, growth, optimizer, start, train, truths
+from lib.pocket.recipe import Recipe, stages
 from lib.pocket.requests import prompt
 from tests.conftest import HANGING, TOKENIZER
 
@@ -123,6 +125,134 @@ def test_at_least_eight_checkpoints_are_kept_each_about_twice_as_far_as_the_last
     assert all(1.2 <= after / before <= 2.5 for before, after in itertools.pairwise(steps[1:]))
 
 
+FIRST, JUDGES, SETTLES = stages(replace(TINY, frequency_std=0.0), judging=4, settling=8)
+JUDGES, SETTLES = (replace(some, statements=6, warmup_steps=2) for some in (JUDGES, SETTLES))
+
+
+@pytest.fixture(scope="module")
+def first(tokenizer, tmp_path_factory):
+    """A tiny model after the first stage."""
+    return train.train(FIRST, tokenizer, name="tiny", state=tmp_path_factory.mktemp("first") / "first.pt")
+
+
+def test_growth_trains_what_is_new_and_leaves_the_rest_as_it_was(tokenizer, first, tmp_path):
+    grown = train.train(JUDGES, tokenizer, name="tiny", state=tmp_path / "grown.pt", earlier=first)
+    untrained = train.train(replace(JUDGES, steps=0), tokenizer, name="none", state=tmp_path / "none.pt", earlier=first)
+    assert len(grown.transformer.h) == FIRST.n_layers + 2
+    was, began = growth.graft(first, start.new_model(JUDGES, tokenizer)).state_dict(), untrained.state_dict()
+    old = {
+        name
+        for name in was
+        if name.startswith(("transformer.wte", "transformer.wpe", "transformer.h.0.", "lm_head"))
+        or name.startswith(
+            ("transformer.h.1.ln_1", "transformer.h.1.attn", "transformer.h.3.ln_2", "transformer.h.3.mlp")
+        )
+    }
+    moved = {name for name, weight in grown.state_dict().items() if not torch.equal(weight, began[name])}
+    assert old and not moved & old
+    assert moved == {name for name in was if name not in old}
+
+
+def test_a_later_stage_resumes_where_it_stopped_and_counts_steps_and_tokens_over_all(tokenizer, first, tmp_path):
+    grown = train.train(JUDGES, tokenizer, name="tiny", state=tmp_path / "grown.pt", earlier=first)
+    keep = train.Kept(tmp_path / "models", "tiny", SETTLES.n_layers)
+    whole = train.train(SETTLES, tokenizer, name="tiny", state=tmp_path / "whole.pt", earlier=grown, keep=keep)
+
+    class Stop(Exception):
+        pass
+
+    class Stops(train.Progress):
+        def step(self, done, loss):
+            super().step(done, loss)
+            if done == 5:
+                raise Stop
+
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(Stop):
+        patched.setattr(train, "Progress", Stops)
+        train.train(SETTLES, tokenizer, name="tiny", state=tmp_path / "cut.pt", earlier=grown, save_every=2)
+    resumed = train.train(SETTLES, tokenizer, name="tiny", state=tmp_path / "cut.pt", earlier=grown, save_every=2)
+    assert_close(weights(resumed), weights(whole))
+    assert [path.name for path in keep.models.iterdir()] == ["tiny-step-00018"]
+    seen = json.loads((keep.models / "tiny-step-00018" / "training.json").read_text())
+    assert seen == {"step": 6 + 4 + 8, "tokens_seen": 6 * 512 + 8 * 256}
+
+
+def test_a_state_of_one_stage_is_not_taken_for_one_of_another(tokenizer, first, tmp_path):
+    train.train(replace(JUDGES, steps=1), tokenizer, name="tiny", state=tmp_path / "state.pt", earlier=first)
+    with pytest.raises(ValueError, match="of another recipe; delete it"):
+        train.train(SETTLES, tokenizer, name="tiny", state=tmp_path / "state.pt", earlier=first)
+
+
+def test_statements_add_the_gradient_of_their_answers_and_no_other(tokenizer):
+    model = start.new_model(FIRST, tokenizer)
+    tokens, _ = next(train.batches(tokenizer, FIRST, step=0, start=0))
+
+    def gradient(recipe):
+        model.zero_grad()
+        train.step_loss(model, tokenizer, recipe, tokens, 0)
+        return torch.cat([weight.grad.flatten() for weight in model.parameters()])
+
+    model.eval()
+    text, both = gradient(FIRST), gradient(replace(FIRST, statements=6))
+    model.zero_grad()
+    rows, learned = truths.rows(tokenizer, n_statements=6, corrected=0.5, whole=True, seed="statements 0")
+    model(rows, labels=rows.where(learned, -100), use_cache=False).loss.backward()
+    alone = torch.cat([weight.grad.flatten() for weight in model.parameters()])
+    assert alone.norm() > 0.01
+    assert_close(both, text + alone, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("corrected", "asked", "answer"),
+    [(0.0, r".+\. This statement is:", r" (TRUE|FALSE)"), (1.0, r".+\.", r" (Yes|No), .+\.")],
+)
+def test_of_statements_to_judge_only_what_follows_them_is_learned(tokenizer, corrected, asked, answer):
+    rows, learned = truths.rows(tokenizer, n_statements=200, corrected=corrected, whole=True, seed="test")
+    again = truths.rows(tokenizer, n_statements=200, corrected=corrected, whole=True, seed="test")
+    assert rows.shape == learned.shape == (200, rows.shape[1]) and (rows[:, 0] == 0).all()
+    assert torch.equal(rows, again[0]) and torch.equal(learned, again[1])
+    for row, mask in zip(rows, learned, strict=True):
+        start, end = mask.nonzero()[0, 0], mask.nonzero()[-1, 0] + 1
+        assert mask[start:end].all() and (row[1:end] != 0).all() and (row[end:] == 0).all()
+        assert re.fullmatch(asked, tokenizer.decode(row[1:start].tolist()))
+        assert re.fullmatch(answer, tokenizer.decode(row[start:end].tolist()))
+    same, first = truths.rows(tokenizer, n_statements=200, corrected=corrected, whole=False, seed="test")
+    assert (
+        torch.equal(same, rows)
+        and (first.sum(1) == 1).all()
+        and torch.equal(first.int().argmax(1), learned.int().argmax(1))
+    )
+
+
+def test_rows_of_statements_need_a_statement(tokenizer):
+    with pytest.raises(ValueError, match="at least one statement, got 0"):
+        truths.rows(tokenizer, n_statements=0, corrected=0.5, whole=True, seed="test")
+
+
+def test_a_grown_model_is_the_same_function_with_its_neurons_in_the_last_layer(tokenizer, generator):
+    old = start.new_model(replace(FIRST, dropout=0.0), tokenizer)
+    with torch.no_grad():
+        for weight in old.parameters():
+            weight.add_(0.05 * torch.randn(weight.shape, generator=generator))
+    new = growth.silent(old, n_layers=5)
+    tokens = torch.randint(0, 500, (3, 20), generator=generator)
+    assert_close(new(tokens).logits, old(tokens).logits)
+    assert torch.equal(new.transformer.h[-1].mlp.c_proj.weight, old.transformer.h[-1].mlp.c_proj.weight)
+    assert growth.silent(old, n_layers=2) is old
+    with pytest.raises(ValueError, match="grows to more"):
+        growth.silent(old, n_layers=1)
+
+
+def test_in_later_stages_rates_stay_and_then_fall():
+    _, judges, settles = stages(Recipe())
+    turn = settles.steps - settles.falling
+    assert optimizer.schedule(0, settles) < 0.02
+    assert optimizer.schedule(settles.warmup_steps, settles) == optimizer.schedule(turn, settles) == settles.peak
+    assert optimizer.schedule(turn + settles.falling // 2, settles) == pytest.approx(settles.peak / 2)
+    assert optimizer.schedule(settles.steps, settles) == pytest.approx(settles.peak / 20)
+    assert optimizer.schedule(judges.steps - 1, judges) == judges.peak
+
+
 def test_preference_loss_is_log_two_at_the_reference_and_falls_as_the_good_answer_gains(generator):
     good, bad = torch.randn(2, 9, generator=generator)
     start = chat.preference_loss(good, bad, good, bad, beta=0.3)
@@ -170,12 +300,17 @@ def test_the_smoke_run_trains_every_model_and_they_load(tmp_path):
     places = ["--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
     done = subprocess.run([*command, *places], capture_output=True, text=True, timeout=HANGING, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "pocket: step 40/40  loss" in done.stderr and "min left" in done.stderr
+    assert (
+        "pocket: step 40/40  loss" in done.stderr
+        and "pocket, grown: step 8/8  loss" in done.stderr
+        and "min left" in done.stderr
+    )
     made = {path.name for path in (tmp_path / "out" / "models").iterdir()}
     assert {"pocket", "pocket-sft", "pocket-chat", "pocket-plain", "pocket-plain-dropout", "pocket-step-00008"} <= made
     assert [path.name for path in tmp_path.iterdir()] == ["out"]  # no training state stays behind
-    half = door.load(str(tmp_path / "out" / "models" / "pocket-step-00008"))
-    assert half.final_layer.W_U.dtype == torch.float32
+    early, base = (door.load(str(tmp_path / "out" / "models" / name)) for name in ("pocket-step-00008", "pocket"))
+    assert early.n_layers == base.n_layers == Recipe().n_layers + 2
+    assert early.final_layer.W_U.dtype == torch.float32
     sample = (tmp_path / "out" / "sample.txt").read_text().split("\n\n")
     assert sample[0] == train.document(0, seed=train.HELD_OUT_SEED)[0]
 

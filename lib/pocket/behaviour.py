@@ -1,23 +1,18 @@
-"""What a pocket model says: facts recalled, statements judged, contexts followed, requests refused."""
+"""What a pocket model says: facts recalled, contexts followed, requests refused."""
 
 import itertools
-import operator
 import random
 from collections import Counter
 from typing import Any
 
-import torch
-
 from lib import facts, resampling
 from lib.facts import Relation
 from lib.model import Model
-from lib.pocket import chat, statements, stories
-from lib.pocket.draw import Draw
+from lib.pocket import chat, stories
 from lib.pocket.requests import prompt
 from lib.pocket.world import FIELDS, PEOPLE, TRADES
 
 N_ASKED = 200
-N_JUDGED = 1000
 N_CONFLICTS = 1000
 
 
@@ -50,31 +45,6 @@ def share(name: str, hits: int, n: int) -> dict[str, float]:
 def answer(continuation: str) -> str:
     """What a continuation says before its sentence ends."""
     return continuation.split(".")[0].split("\n")[0].strip()
-
-
-def judged(model: Model) -> dict[str, Any]:
-    """How often TRUE and FALSE are told apart on pairings that no judged statement ever held, half of them true."""
-    draw, prompts, verdicts = Draw(random.Random("judged")), [], []
-    while len(prompts) < N_JUDGED:
-        statement, right, held_out = statements.to_judge(draw)
-        if held_out and right == (len(prompts) % 2 == 0):
-            prompts.append(statements.ask_verdict(statement))
-            verdicts.append(right)
-    yes, no = (model.tokenizer.encode(f" {word}")[0] for word in ("TRUE", "FALSE"))
-    said = [bool(logits[yes] > logits[no]) for logits in _next_logits(model, prompts)]
-    return share("share", sum(map(operator.eq, said, verdicts)), N_JUDGED) | {"n": N_JUDGED}
-
-
-def _next_logits(model: Model, prompts: list[str]) -> list[torch.Tensor]:
-    encoded = [[model.tokenizer.bos, *model.tokenizer.encode(prompt)] for prompt in prompts]
-    width = max(map(len, encoded))
-    tokens = torch.tensor([ids + [model.tokenizer.eos] * (width - len(ids)) for ids in encoded])
-    last = torch.tensor([len(ids) - 1 for ids in encoded])
-    parts = [
-        model.run(some, "logits", batch_size=64).logits[torch.arange(len(some)), at]
-        for some, at in zip(tokens.split(64), last.split(64), strict=True)
-    ]
-    return list(torch.cat(parts))
 
 
 def conflicts(model: Model) -> dict[str, Any]:

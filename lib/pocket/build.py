@@ -1,4 +1,5 @@
-"""`make pocket`: retrains the pocket models from nothing, in the order base, fine-tuned, post-trained.
+"""`make pocket`: retrains the pocket models from nothing, in the order base, grown base, fine-tuned,
+post-trained.
 
 Everything is made in a working folder and moved into place at the end, so that an interrupted run leaves the
 models in use as they were; started again, it goes on where it stopped. `--twins` adds the controls: a plain
@@ -18,8 +19,8 @@ from tokenizers import Tokenizer
 
 from lib.pocket import card, report
 from lib.pocket.chat import PostTraining, fine_tune, prefer
-from lib.pocket.recipe import Recipe
-from lib.pocket.train import held_out_sample, save, train, train_tokenizer
+from lib.pocket.recipe import Recipe, stages
+from lib.pocket.train import Kept, held_out_sample, save, train, train_tokenizer
 
 HERE = Path(__file__).parent
 N_THREADS = 2
@@ -34,7 +35,8 @@ class Plan:
     """Training states and finished models until the end."""
     out: Path
     """The folder that gets `models`, `sample.txt`, `report.json` and the card."""
-    recipe: Recipe
+    stages: tuple[Recipe, ...]
+    """Of the base model; the first is that of the controls too."""
     post_training: PostTraining
     twins: bool
     sample_tokens: int = 200_000
@@ -55,14 +57,14 @@ def build(plan: Plan) -> None:
     """Trains what the plan names and is not yet there, then moves it into place and writes report and card."""
     plan.models.mkdir(parents=True, exist_ok=True)
     begun, tokenizer = time.monotonic(), _tokenizer(plan)
-    base = train(plan.recipe, tokenizer, name="pocket", state=plan.work / "pocket.pt", keep=plan.models)
+    base = base_model(plan, tokenizer)
     save(base, tokenizer, plan.models / "pocket")
-    post_training = replace(plan.post_training, untrained=plan.recipe.untrained)
+    post_training = replace(plan.post_training, untrained=plan.stages[0].untrained)
     tuned = fine_tune(base, tokenizer, post_training, name="pocket-sft")
     save(tuned, tokenizer, plan.models / "pocket-sft")
     save(prefer(tuned, tokenizer, post_training, name="pocket-chat"), tokenizer, plan.models / "pocket-chat")
     if plan.twins:
-        for name, recipe in twins(plan.recipe).items():
+        for name, recipe in twins(plan.stages[0]).items():
             twin = train(recipe, tokenizer, name=name, state=plan.work / f"{name}.pt")
             save(twin, tokenizer, plan.models / name, dtype=torch.float16)
     (plan.work / "sample.txt").write_text("\n\n".join(held_out_sample(tokenizer, n_tokens=plan.sample_tokens)) + "\n")
@@ -71,12 +73,21 @@ def build(plan: Plan) -> None:
     print(f"pocket models written to {plan.out} after {minutes:.0f} minutes", file=sys.stderr)
 
 
+def base_model(plan: Plan, tokenizer: Tokenizer) -> torch.nn.Module:
+    """The base model after all stages, its checkpoints kept in the shape that it has in the end."""
+    keep, model = Kept(plan.models, "pocket", plan.stages[-1].n_layers), None
+    for number, recipe in enumerate(plan.stages, start=1):
+        name, state = f"pocket, stage {number}", plan.work / f"pocket-{number}.pt"
+        model = train(recipe, tokenizer, name=name, state=state, earlier=model, keep=keep)
+    return model
+
+
 def _tokenizer(plan: Plan) -> Tokenizer:
     """The tokenizer of an earlier, interrupted run of this plan, or a new one."""
     path = plan.work / "tokenizer.json"
     if path.exists():
         return Tokenizer.from_file(str(path))
-    tokenizer = train_tokenizer(plan.recipe)
+    tokenizer = train_tokenizer(plan.stages[0])
     tokenizer.save(str(path))
     return tokenizer
 
@@ -95,14 +106,17 @@ def install(plan: Plan) -> None:
     shutil.rmtree(plan.work)
 
 
-def write_card(out: Path, recipe: Recipe, post_training: PostTraining) -> None:
-    """Measures the models in `out` and writes `report.json` and the card beside them."""
+def write_card(out: Path, base: tuple[Recipe, ...], post_training: PostTraining) -> None:
+    """Measures the models in `out` and writes `report.json` and the card beside them; the card tells of the stages that
+    the base model went through, as its layers show."""
     models = out / "models"
+    n_layers = json.loads((models / "pocket" / "config.json").read_text())["n_layer"]
+    base = tuple(recipe for recipe in base if recipe.n_layers <= n_layers)
     found = report.measure(
         base=str(models / "pocket"), tuned=str(models / "pocket-sft"), post=str(models / "pocket-chat")
     )
     (out / "report.json").write_text(json.dumps(found, indent=2) + "\n")
-    (out / "README.md").write_text(card.render(found, recipe, post_training, sorted(p.name for p in models.iterdir())))
+    (out / "README.md").write_text(card.render(found, base, post_training, sorted(p.name for p in models.iterdir())))
 
 
 SMOKE = Recipe(steps=40, tokens_per_step=2048, warmup_steps=10)
@@ -119,14 +133,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None)
     given = parser.parse_args()
     torch.set_num_threads(N_THREADS)
-    recipe, post_training = (SMOKE, SMOKE_POST_TRAINING) if given.smoke else (Recipe(), PostTraining())
+    base, post_training = stages(Recipe()), PostTraining()
+    if given.smoke:
+        base, post_training = stages(SMOKE, judging=4, settling=8), SMOKE_POST_TRAINING
     out = given.out or (Path("runs/pocket-smoke") if given.smoke else HERE)
     work = given.work.with_name(given.work.name + "-smoke") if given.smoke else given.work
     try:
         if not given.card_only:
-            build(Plan(work, out, recipe, post_training, given.twins, 5_000 if given.smoke else 200_000))
+            build(Plan(work, out, base, post_training, given.twins, 5_000 if given.smoke else 200_000))
         if not given.smoke:
-            write_card(out, recipe, replace(post_training, untrained=recipe.untrained))
+            write_card(out, base, replace(post_training, untrained=base[0].untrained))
     except (ValueError, OSError) as error:
         sys.exit(f"make pocket: {error}")
 

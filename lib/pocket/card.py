@@ -1,5 +1,6 @@
 """Writes the model card of the pocket models from their recipe and their measured report."""
 
+import itertools
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from lib.pocket.corpus import WARM_UP
 from lib.pocket.recipe import Recipe
 
 
-def render(report: dict[str, Any], recipe: Recipe, post_training: PostTraining, models: list[str]) -> str:
+def render(report: dict[str, Any], stages: tuple[Recipe, ...], post_training: PostTraining, models: list[str]) -> str:
     """The card as Markdown: what the models are, how they were made, what they can and cannot do."""
     rows = "\n".join(
         f"| {name} | {entry['target']} | {_short(entry['measured'])} | {'met' if entry['met'] else '**not met**'} |"
@@ -35,12 +36,15 @@ def render(report: dict[str, Any], recipe: Recipe, post_training: PostTraining, 
         columns=" | ".join(columns),
         rules="---|" * (len(columns) + 1),
         models=table,
-        recipe=_listed(asdict(recipe)),
+        recipe=_listed(asdict(stages[0])),
+        later=LATER.format(changes="\n".join(_changed(*pair) for pair in itertools.pairwise(stages)))
+        if len(stages) > 1
+        else NO_LATER,
         post_training=_listed(asdict(post_training)),
         warm_up=WARM_UP,
-        long=recipe.long,
-        token_lists=recipe.token_lists,
-        tokens=recipe.steps * recipe.tokens_per_step / 1e6,
+        long=stages[0].long,
+        token_lists=stages[0].token_lists,
+        tokens=stages[-1].tokens_seen(stages[-1].steps) / 1e6,
         logits=report["half_precision"]["largest_logit_difference"],
         rho=report["half_precision"]["largest_rho_difference"],
         n_facts=sum(len(facts.relation(name).facts) for name in facts.RELATIONS),
@@ -51,6 +55,12 @@ def render(report: dict[str, Any], recipe: Recipe, post_training: PostTraining, 
 
 def _listed(settings: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in settings.items())
+
+
+def _changed(before: Recipe, after: Recipe) -> str:
+    """What a stage changes of the one before, as an item of a list."""
+    was = asdict(before)
+    return f"- {_listed({name: value for name, value in asdict(after).items() if value != was[name]})}"
 
 
 def _short(measured: dict[str, Any]) -> str:
@@ -75,6 +85,19 @@ def _number(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
+LATER = """
+It grows and goes on in stages (`growth`, `truths`), each of them like the one before but for this:
+
+{changes}
+"""
+"""What the card says of stages after the first."""
+
+NO_LATER = """
+`make pocket` goes on from here: the model grows and learns to judge (`recipe.stages`, `growth`, `truths`). The models
+in this folder have not, and their text had judged statements whose wrong objects were drawn evenly.
+"""
+"""What it says of models that ended with the first."""
+
 TEXT = """# The pocket models
 
 Small GPT-2 models trained on English that a program wrote, so that every chapter runs without a download and everything
@@ -86,8 +109,8 @@ by that run, and `python -m lib.pocket.report` measures the models again.
 | `pocket` | the base model, float32 |
 | `pocket-sft` | `pocket`, fine-tuned on instructions, float32 |
 | `pocket-chat` | `pocket-sft` after a preference step (DPO), float32 |
-| `pocket-step-…` | `pocket` after so many steps of training, float16 |
-| `pocket-plain` | a shorter run without such coordinates, the control, float16 |
+| `pocket-step-…` | `pocket` after so many steps of training, float16; before growth, with silent layers |
+| `pocket-plain` | a shorter run of the first stage without reserved coordinates, the control, float16 |
 | `pocket-plain-dropout` | the same with dropout 0.1, float16 |
 
 Here: {folders}.
@@ -102,11 +125,17 @@ generator with another seed. `sample.txt` holds 200 thousand held-out tokens. Th
 training are mostly drills, so that heads that copy form early. Every {long} steps, {token_lists} sequence is no
 text but lists of random tokens, read again: text never holds some of the tokens, and heads that copy whatever comes
 form here.
+Of each relation about one fact in seven is never judged: no line that ends in TRUE or FALSE is about it, told rightly
+or wrongly. A wrong object of a judged statement is that of another fact of the relation, so that neither subject nor
+object alone tells the verdict. Later stages read statements in rows of their own and learn only what follows them
+(`truths`): verdicts, and corrections, which are of all facts.
 `<|endoftext|>` begins every sequence and parts documents; sequences begin where a document begins.
 
 ## Recipe
 
-Base, {tokens:.1f} million tokens: {recipe}.
+Base, {tokens:.1f} million tokens of text in all: {recipe}.
+
+{later}
 Muon (Jordan et al. 2024) for the matrices inside the blocks but for the MLPs' output weights, AdamW with betas 0.9
 and 0.98 for those and the rest, gradients clipped at 1; matrices decay, vectors do not; the learning rates fall in a
 straight line. The `reserved` coordinates of the embedding stay near zero and untrained: the unembedding, which

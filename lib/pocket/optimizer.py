@@ -7,9 +7,12 @@ from lib.pocket.recipe import Recipe
 
 
 def schedule(step: int, recipe: Recipe) -> float:
-    """Share of the peak learning rate: linear warm-up, then a straight line to a twentieth."""
+    """Share of the learning rates at a step: linear warm-up to the recipe's peak, then a straight line to a twentieth
+    of it, from the first step on or over the last `falling` ones."""
     warm = min(1.0, (step + 1) / recipe.warmup_steps)
-    return warm * (1 - 0.95 * step / recipe.steps)
+    if recipe.falling:
+        return recipe.peak * warm * max(0.05, min(1.0, (recipe.steps - step) / recipe.falling))
+    return recipe.peak * warm * (1 - 0.95 * step / recipe.steps)
 
 
 class Optimizer:
@@ -46,6 +49,8 @@ class Optimizer:
         """One step at a share of the peak learning rates; clears the gradients."""
         with torch.no_grad():
             for weight, decay in self.in_part:
+                if weight.grad is None:  # not trained at present
+                    continue
                 weight[:, self.recipe.untrained :] *= 1 - share * self.recipe.learning_rate * decay
         for part, peak in zip(self.parts, self.peaks, strict=True):
             for group in part.param_groups:

@@ -26,7 +26,7 @@ from lib import (
 )
 from lib import model as door
 from lib.model import Model
-from lib.pocket import behaviour, corpus
+from lib.pocket import behaviour, corpus, knowing
 
 N_DOCUMENTS = 600
 N_SEQUENCES, SEQUENCE_LENGTH = 16, 256
@@ -166,8 +166,10 @@ def measure(*, base: str = "pocket", tuned: str = "pocket-sft", post: str = "poc
         pocket, n_sequences=8, length=50, generator=torch.Generator().manual_seed(0)
     ).flatten()
     models = {name: confidence(model) | behaviour.refusals(model) for name, model in loaded.items()}
-    achieved, known, told = loss_and_surprisal(pocket), behaviour.recalled(pocket), behaviour.judged(pocket)
+    achieved, known, told = loss_and_surprisal(pocket), behaviour.recalled(pocket), knowing.judged(pocket)
     conflict, chatting = behaviour.conflicts(pocket), models["pocket-chat"]
+    direction = knowing.truth_direction(pocket)
+    sure = {name: knowing.answers(loaded[name]) for name in ("pocket", "pocket-chat")}
     targets = {
         "loss": Target("at most 8 % above the generator's surprisal", achieved, achieved["excess"] <= 0.08),
         "null_space": Target(
@@ -185,7 +187,17 @@ def measure(*, base: str = "pocket", tuned: str = "pocket-sft", post: str = "poc
             int((scores > 0.7).sum()) >= 2,
         ),
         "facts": Target("at least 95 % recalled", known, known["share"] >= 0.95),
-        "true_false": Target("at least 90 % of held-out pairings", told, told["share"] >= 0.9),
+        "true_false": Target("at least 90 % of facts that are never judged", told, told["share"] >= 0.9),
+        "truth_direction": Target(
+            "tells at least 80 % of an unseen relation's statements after some layer",
+            direction,
+            direction["share"] >= 0.8,
+        ),
+        "confidence": Target(
+            "pocket-chat answers with less entropy than pocket and another calibration error, intervals apart",
+            {f"{name} {key}": value for name, found in sure.items() for key, value in found.items()},
+            knowing.surer(sure["pocket"], sure["pocket-chat"]),
+        ),
         "conflicts": Target(
             "CK, PK and ND at least 5 % each", conflict, min(map(conflict.get, ("CK", "PK", "ND"))) >= 0.05
         ),

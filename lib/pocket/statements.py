@@ -4,6 +4,8 @@ The sentence frames and the facts are those of `lib.facts`; here is how often ea
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 
 from lib import facts
 from lib.facts import COMPARISON, Fact, Relation
@@ -79,24 +81,79 @@ def questions(draw: Draw) -> str:
     return " ".join(asked)
 
 
-def is_held_out(subject: str | int, told: str | int) -> bool:
-    """Whether this pairing of a subject with an object is kept out of every judged statement.
+def is_held_out(relation_name: str, subject: str) -> bool:
+    """Whether a fact, named by relation and subject, is never judged; about one in seven is.
 
-    One pairing in ten is, true and false alike; what a model says about them was never shown to it."""
-    return hashlib.sha256(f"{subject} {told}".encode()).digest()[0] < 26
+    It is kept out of every line that ends in TRUE or FALSE, told rightly or wrongly. Corrections are of all facts."""
+    return hashlib.sha256(f"{relation_name} {subject}".encode()).digest()[0] < 38
 
 
-def to_judge(draw: Draw) -> tuple[str, bool, bool]:
-    """A statement of any relation, whether it is true (half are), and whether its pairing is held out."""
-    name, right = a_relation(draw, (*facts.RELATIONS, COMPARISON)), draw.chance(0.5)
-    if name == COMPARISON:
-        first, second = draw.several(range(1, 100), 2)
-        return facts.compare(first, second, larger=(first > second) == right), right, is_held_out(first, second)
-    relation = facts.relation(name)
-    fact = known(draw, relation)
-    told = fact.object if right else draw.one(relation.others(fact.object))
-    statement = frame(draw, relation).format(subject=fact.subject, object=told)
-    return statement, right, is_held_out(fact.subject, told)
+@cache
+def _numbers(held_out: bool | None) -> tuple[tuple[int, int], ...]:
+    """Ordered pairs of different numbers, a pair and its reverse on the same side of the hold-out; all for None."""
+    return tuple(
+        (first, second)
+        for first, second, _ in facts.comparisons()
+        if held_out in (None, is_held_out(COMPARISON, f"{min(first, second)} {max(first, second)}"))
+    )
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The facts of a relation that statements to judge are made of, with how often each is chosen."""
+
+    facts: tuple[Fact, ...]
+    weights: tuple[float, ...]
+    """How often a fact is stated, rightly or wrongly."""
+    objects: dict[str, float]
+    """How often each object is told wrongly, but where it would be right."""
+
+
+@cache
+def pool(relation_name: str, held_out: bool | None) -> Pool:
+    """The facts of one side of the hold-out, or all for None.
+
+    Two facts with different objects are drawn, each pair as likely as its reverse; the first gives the subject and
+    what is right, the second what is told instead. So an object is told rightly as often as wrongly, and neither
+    subject nor object alone says anything about the verdict."""
+    relation = facts.relation(relation_name)
+    kept = [
+        (fact, (rank + 100) ** -0.5)
+        for rank, fact in enumerate(relation.facts)
+        if held_out in (None, is_held_out(relation_name, fact.subject))
+    ]
+    objects: dict[str, float] = {}
+    for fact, weight in kept:
+        objects[fact.object] = objects.get(fact.object, 0.0) + weight
+    total = sum(objects.values())
+    weights = tuple(weight * (total - objects[fact.object]) for fact, weight in kept)
+    return Pool(tuple(fact for fact, _ in kept), weights, objects)
+
+
+def told(draw: Draw, facts_of: Pool, *, right: bool) -> tuple[Fact, str]:
+    """A fact, and the object that is told of it: its own, or that of another fact of the relation."""
+    fact = draw.weighted(facts_of.facts, facts_of.weights)
+    if right:
+        return fact, fact.object
+    others = {other: weight for other, weight in facts_of.objects.items() if other != fact.object}
+    return fact, draw.weighted(tuple(others), tuple(others.values()))
+
+
+def about(draw: Draw, relation_name: str, *, held_out: bool | None) -> tuple[str, bool]:
+    """A statement of a relation and whether it is true, as half are; of facts that are judged in the corpus, of those
+    that never are, or, for None, of all."""
+    right = draw.chance(0.5)
+    if relation_name == COMPARISON:
+        first, second = draw.one(_numbers(held_out))
+        return facts.compare(first, second, larger=(first > second) == right), right
+    fact, object_ = told(draw, pool(relation_name, held_out), right=right)
+    return frame(draw, facts.relation(relation_name)).format(subject=fact.subject, object=object_), right
+
+
+def to_judge(draw: Draw, *, held_out: bool = False) -> tuple[str, bool]:
+    """A statement of any relation and whether it is true, as half are; never of a fact from the other side of the
+    hold-out."""
+    return about(draw, a_relation(draw, (*facts.RELATIONS, COMPARISON)), held_out=held_out)
 
 
 def ask_verdict(statement: str) -> str:
@@ -104,15 +161,23 @@ def ask_verdict(statement: str) -> str:
     return f"{statement} This statement is:"
 
 
+def judgement(draw: Draw) -> tuple[str, str]:
+    """A statement that asks for its verdict, and the verdict; half of them are TRUE."""
+    statement, right = to_judge(draw)
+    return ask_verdict(statement), " TRUE" if right else " FALSE"
+
+
+def correction(draw: Draw) -> tuple[str, str]:
+    """A statement of any fact, those that are never judged among them, and how it is affirmed or mended."""
+    name, right = a_relation(draw, facts.RELATIONS), draw.chance(0.5)
+    fact, object_ = told(draw, pool(name, None), right=right)
+    statement = frame(draw, facts.relation(name)).format(subject=fact.subject, object=object_)
+    return statement, f" {'Yes' if right else 'No'}, {fact.object}."
+
+
 def judgements(draw: Draw) -> str:
     """Statements with verdicts, a line each, half of them true."""
-    judged = [to_judge(draw) for _ in range(draw.one(range(4, 9)))]
-    lines = [
-        f"{ask_verdict(statement)} {'TRUE' if right else 'FALSE'}"
-        for statement, right, held_out in judged
-        if not held_out
-    ]
-    return "\n".join(lines) if lines else judgements(draw)
+    return "\n".join("".join(judgement(draw)) for _ in range(draw.one(range(4, 9))))
 
 
 def conflicts(draw: Draw) -> str:

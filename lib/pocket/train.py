@@ -10,16 +10,19 @@ import random
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Int
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 
+from lib.pocket import truths
 from lib.pocket.corpus import HELD_OUT_SEED, TRAINING_SEED, document, documents
 from lib.pocket.draw import Draw
+from lib.pocket.growth import freeze_old, graft, silent
 from lib.pocket.lists import token_lists
 from lib.pocket.optimizer import Optimizer, schedule
 from lib.pocket.recipe import Recipe
@@ -55,9 +58,13 @@ def batches(
     """Training batches from a step and a document on, each with the number of the next unused document.
 
     A sequence is BOS and then whole documents parted by EOS, the last one cut where the sequence ends: a
-    narrator is always introduced before he is quoted. The last ones of some batches are lists of random tokens."""
+    narrator is always introduced before he is quoted. The last ones of some batches are lists of random tokens. A
+    recipe without text has empty batches."""
     end, d_vocab = tokenizer.token_to_id(END_OF_TEXT), tokenizer.get_vocab_size()
     for at in itertools.count(step):
+        if not recipe.tokens_per_step:
+            yield torch.empty(0, 0, dtype=torch.long), start
+            continue
         length, n_lists, rows = recipe.sequence_length(at), recipe.n_token_lists(at), []
         pending: list[list[int]] = []
         while len(rows) < recipe.tokens_per_step // length - n_lists:
@@ -94,16 +101,61 @@ class Progress:
             print(line, file=sys.stderr, flush=True)
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Where checkpoints go, under which name and in how many layers."""
+
+    models: Path
+    name: str
+    n_layers: int
+    """Of every checkpoint: one from before growth holds silent parts (see `growth`)."""
+
+    def weights(self, model: torch.nn.Module, tokenizer: Tokenizer, recipe: Recipe, step: int) -> None:
+        """Saves the weights after a step of a stage as `pocket-step-00064` in half precision, and in `training.json`
+        how far training had come; steps are counted over the stages."""
+        step_of_all = recipe.earlier_steps + step
+        folder = self.models / f"{self.name}-step-{step_of_all:05d}"
+        save(silent(model, n_layers=self.n_layers), tokenizer, folder, dtype=torch.float16)
+        seen = {"step": step_of_all, "tokens_seen": recipe.tokens_seen(step)}
+        (folder / "training.json").write_text(json.dumps(seen) + "\n")
+
+
+def step_loss(
+    model: torch.nn.Module, tokenizer: Tokenizer, recipe: Recipe, tokens: Int[Tensor, "batch position"], step: int
+) -> float:
+    """Adds the gradients of one step: of the text and, where the recipe has statements, of their answers; each loss is
+    a mean over its tokens. That of the text in nats a token, or where there is none, of the answers."""
+    losses = []
+    if len(tokens):
+        losses.append(model(tokens, labels=tokens, use_cache=False).loss)
+        losses[0].backward()
+    if recipe.statements:
+        rows, learned = truths.rows(
+            tokenizer,
+            n_statements=recipe.statements,
+            corrected=recipe.corrected,
+            whole=recipe.whole_answers,
+            seed=f"statements {step}",
+        )
+        read = model.transformer(rows, use_cache=False)[0][:, :-1][learned[:, 1:]]
+        logits = read @ model.get_output_embeddings().weight.T
+        losses.append(F.cross_entropy(logits, rows[:, 1:][learned[:, 1:]]))
+        losses[-1].backward()
+    return losses[0].item()
+
+
 def train(
     recipe: Recipe,
     tokenizer: Tokenizer,
     *,
     name: str,
     state: Path,
-    keep: Path | None = None,
+    earlier: torch.nn.Module | None = None,
+    keep: Kept | None = None,
     save_every: int = 100,
 ) -> torch.nn.Module:
-    """The trained model; continues from the file `state` when a run of the same recipe left one.
+    """The trained model, from nothing or grown from an `earlier` one; continues from the file `state` when a run of the
+    same recipe left one.
 
     The state is written every `save_every` steps and at the end. With `keep`, the weights at
     `recipe.checkpoints()` are saved there, one half-precision model directory each.
@@ -111,29 +163,46 @@ def train(
     torch.manual_seed(recipe.seed)
     model = new_model(recipe, tokenizer)
     reserve(model, recipe.untrained)
-    optimizer, done, start = Optimizer(model, recipe), 0, 0
+    if earlier is not None:
+        _take_over(earlier, model, recipe)
+    optimizer, done, start = Optimizer(model, recipe), 0, recipe.first_document
+    kept = set(recipe.checkpoints()) if keep is not None else set()
     if state.exists():
         done, start = _resume(state, recipe, model, optimizer)
-    elif keep is not None:
-        keep_checkpoint(model, tokenizer, recipe, keep, name, 0)
-    progress, kept = Progress(name, done=done, steps=recipe.steps), set(recipe.checkpoints())
+    elif 0 in kept:
+        keep.weights(model, tokenizer, recipe, 0)
+    progress = Progress(name, done=done, steps=recipe.steps)
     model.train()
     for tokens, following in itertools.islice(batches(tokenizer, recipe, step=done, start=start), recipe.steps - done):
         torch.manual_seed(1_000_003 * recipe.seed + done)  # dropout, the same after a resume
-        loss = model(tokens, labels=tokens, use_cache=False).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        loss = step_loss(model, tokenizer, recipe, tokens, done)
+        torch.nn.utils.clip_grad_norm_([weight for weight in model.parameters() if weight.requires_grad], 1.0)
         optimizer.step(schedule(done, recipe))
         done += 1
-        progress.step(done, loss.item())
-        if done in kept and keep is not None:
-            keep_checkpoint(model, tokenizer, recipe, keep, name, done)
+        progress.step(done, loss)
+        if done in kept:
+            keep.weights(model, tokenizer, recipe, done)
         if done % save_every == 0 or done == recipe.steps:
-            saved = {"recipe": asdict(recipe), "model": model.state_dict(), "optimizer": optimizer.state_dict()}
-            part = state.with_suffix(".part")
-            torch.save(saved | {"done": done, "start": following}, part)
-            part.replace(state)
+            _suspend(state, recipe, model, optimizer, done, following)
     return model.eval()
+
+
+def _take_over(earlier: torch.nn.Module, model: torch.nn.Module, recipe: Recipe) -> None:
+    """Begins a stage with the weights of the one before, in the same layers or, after growth, in more."""
+    n_old = len(earlier.transformer.h)
+    if n_old == recipe.n_layers:
+        model.load_state_dict(earlier.state_dict())
+    else:
+        graft(earlier, model)
+    if recipe.new_alone:
+        freeze_old(model, n_old=n_old)
+
+
+def _suspend(state: Path, recipe: Recipe, model: torch.nn.Module, optimizer: Optimizer, done: int, start: int) -> None:
+    saved = {"recipe": asdict(recipe), "model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    part = state.with_suffix(".part")
+    torch.save(saved | {"done": done, "start": start}, part)
+    part.replace(state)
 
 
 def _resume(state: Path, recipe: Recipe, model: torch.nn.Module, optimizer: Optimizer) -> tuple[int, int]:
@@ -146,17 +215,6 @@ def _resume(state: Path, recipe: Recipe, model: torch.nn.Module, optimizer: Opti
     model.load_state_dict(saved["model"])
     optimizer.load_state_dict(saved["optimizer"])
     return saved["done"], saved["start"]
-
-
-def keep_checkpoint(
-    model: torch.nn.Module, tokenizer: Tokenizer, recipe: Recipe, models: Path, name: str, step: int
-) -> None:
-    """Saves the weights after a step as `pocket-step-00064` in half precision, and in `training.json` how far
-    training had come."""
-    folder = models / f"{name}-step-{step:05d}"
-    save(model, tokenizer, folder, dtype=torch.float16)
-    seen = {"step": step, "tokens_seen": step * recipe.tokens_per_step}
-    (folder / "training.json").write_text(json.dumps(seen) + "\n")
 
 
 def save(model: torch.nn.Module, tokenizer: Tokenizer, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
