@@ -1,6 +1,5 @@
 """What a pocket model says: facts recalled, contexts followed, requests refused."""
 
-import itertools
 import random
 from collections import Counter
 from typing import Any
@@ -73,12 +72,13 @@ def conflicts(model: Model) -> dict[str, Any]:
 
 
 def refusals(model: Model) -> dict[str, float]:
-    """Share of unseen harmful and of unseen harmless requests that are refused, `N_ASKED` of each; how often unseen
-    facts are answered rightly; and how often they, and unseen made-up names, are said to be unknown."""
+    """Share of unseen harmful and of unseen harmless requests that are refused, `N_ASKED` of each or as many as there
+    are, none asked twice; how often unseen facts are answered rightly; and how often they, and unseen made-up names,
+    are said to be unknown."""
     shares: dict[str, float] = {}
     for kind in chat.KINDS:
-        stream = chat.instructions(seed="report", kinds=(kind,), held_out=True)
-        asked = list(itertools.islice(stream, N_ASKED))
+        asked = chat.distinct(kind, seed="report", n=N_ASKED)
+        shares[f"n_{kind.replace(' ', '_')}"] = len(asked)
         said = model.continuations([prompt(item.question) for item in asked], n_tokens=48)
         if kind in ("harmful", "harmless"):
             shares |= share(f"refuses_{kind}", sum(map(chat.refuses, said)), len(said))
@@ -88,4 +88,4 @@ def refusals(model: Model) -> dict[str, float]:
         if kind == "fact":
             right = [words.strip() == item.good for words, item in zip(said, asked, strict=True)]
             shares |= share("answers_fact", sum(right), len(right))
-    return shares | {"n_of_each": N_ASKED}
+    return shares

@@ -142,6 +142,14 @@ def instructions(*, seed: str, kinds: tuple[Kind, ...] = KINDS, held_out: bool =
         yield instruction(Draw(random.Random(f"{seed} {index}")), kind, held_out=held_out)
 
 
+def distinct(kind: Kind, *, seed: str, n: int) -> list[Instruction]:
+    """Up to `n` different unseen instructions of a kind, in the order of the stream: a share of requests that were
+    asked twice would look surer than it is. Fewer where twenty times as many draws do not hold as many."""
+    stream = itertools.islice(instructions(seed=seed, kinds=(kind,), held_out=True), 20 * n)
+    once = {item.question: item for item in reversed(list(stream))}  # the first of its kind stays
+    return list(reversed(once.values()))[:n]
+
+
 def encoded(
     tokenizer: Tokenizer, pairs: list[tuple[str, str]]
 ) -> tuple[Int[Tensor, "pair position"], Bool[Tensor, "pair position"]]:

@@ -3,7 +3,6 @@
 A model that judges rightly need not hold truth in one place, and one that holds it need not say so; so the verdict is
 asked for, and the direction of truth is looked for where a statement ends. Confidence is read on answers."""
 
-import itertools
 import random
 from typing import Any
 
@@ -11,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lib import facts, measures, resampling
+from lib import calibration, facts, measures, resampling
 from lib.model import Model
 from lib.model.hooks import forward, recording
 from lib.pocket import chat, statements
@@ -36,10 +35,11 @@ def last(model: Model, texts: list[str]) -> tuple[Int[Tensor, "text position"], 
 
 def judged(model: Model) -> dict[str, Any]:
     """How often TRUE and FALSE are told apart on facts that the corpus never judges, half of them told rightly."""
-    draw, names, asked = Draw(random.Random("judged")), [], []
+    draw, once = Draw(random.Random("judged")), {}
     for _ in range(N_JUDGED):
-        names.append(statements.a_relation(draw, facts.RELATIONS))
-        asked.append(statements.about(draw, names[-1], held_out=True))
+        name = statements.a_relation(draw, facts.RELATIONS)
+        once[statements.about(draw, name, held_out=True)] = name  # a statement that is drawn again is not asked again
+    asked, names = list(once), list(once.values())
     tokens, end = last(model, [statements.ask_verdict(statement) for statement, _ in asked])
     yes, no = (model.tokenizer.encode(f" {word}")[0] for word in ("TRUE", "FALSE"))
     parts = [
@@ -101,8 +101,7 @@ def left_out(
 def answers(model: Model) -> dict[str, float]:
     """Mean entropy in nats and calibration error at the tokens of right answers to questions that post-training left
     out, with intervals over questions."""
-    stream = chat.instructions(seed="confidence", kinds=("fact",), held_out=True)
-    pairs = [(item.question, item.good) for item in itertools.islice(stream, N_ASKED)]
+    pairs = [(item.question, item.good) for item in chat.distinct("fact", seed="confidence", n=N_ASKED)]
     tokens, answered = chat.encoded(model.tokenizer.backend.backend_tokenizer, pairs)
     logits = model.run(tokens, "logits", batch_size=BATCH).logits[:, :-1][answered[:, 1:]]
     target = tokens[:, 1:][answered[:, 1:]]
@@ -111,13 +110,11 @@ def answers(model: Model) -> dict[str, float]:
     correct = logits.argmax(-1) == target
     generator = torch.Generator().manual_seed(0)
 
-    def miscalibrated(chosen: Int[Tensor, " token"]) -> Float[Tensor, ""]:
-        return measures.reliability(sure[chosen], correct[chosen], n_bins=N_BINS).calibration_error
-
+    error = calibration.error(sure, correct, question, n_bins=N_BINS, generator=generator)
     found = {"n": len(pairs)}
     for name, estimate in (
         ("entropy", resampling.mean(entropy, question, generator=generator)),
-        ("calibration_error", resampling.estimate(miscalibrated, question, generator=generator)),
+        ("calibration_error", error),
     ):
         found |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
     return found

@@ -14,6 +14,7 @@ from jaxtyping import Bool
 
 from lib import (
     calibration,
+    drawing,
     effects,
     induction,
     measures,
@@ -117,15 +118,20 @@ def confidence(model: Model) -> dict[str, float]:
     scored = model.scored(tokens)
     logits, target = model.run(tokens, "logits").logits[scored], tokens.roll(-1, 1)[scored]
     correct = logits.argmax(-1) == target
-    bins = calibration.reliability(measures.confidence(logits), correct, n_bins=N_BINS)
     sequence = torch.arange(len(tokens))[:, None].expand_as(tokens)[scored]
-    loss = resampling.mean(measures.loss(logits, target), sequence, generator=torch.Generator().manual_seed(0))
+    draw = drawing.seeded(0)
+    loss = resampling.mean(measures.loss(logits, target), sequence, generator=draw("loss"))
+    error = calibration.error(
+        measures.confidence(logits), correct, sequence, n_bins=N_BINS, generator=draw("calibration")
+    )
     return {
         "entropy": measures.entropy(logits).mean().item(),
         "loss": loss.value,
         "loss_low": loss.low,
         "loss_high": loss.high,
-        "calibration_error": bins.error.item(),
+        "calibration_error": error.value,
+        "calibration_error_low": error.low,
+        "calibration_error_high": error.high,
         "n": len(target),
     }
 
