@@ -16,11 +16,12 @@ $(error there is no variable $(strip $(STRAY)); make knows $(KNOWN))
 endif
 
 BOOK = .venv/bin/python -m lib.book
-.PHONY: help book chapter pocket bench test clean
+.PHONY: help book chapter pocket bench test nulls clean
 
 help:
 	@echo "make book [MODEL=…]             run every chapter, build site/<model>/index.html"
 	@echo "make test                       the same set-up, then every test"
+	@echo "make nulls                      what chapters say of models without training and of neurons drawn at random"
 	@echo "make chapter CHAPTER=02 [MODEL=… PARAMETERS='n_sequences=8']   run one chapter"
 	@echo "make pocket [TWINS=1] [SMOKE=1] retrain the embedded models; their controls too; or a two-minute trial"
 	@echo "make bench [SAVE=1]             time the effects against the published procedure; keep the result in the book"
@@ -52,8 +53,11 @@ test: .venv/ready
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@$(BOOK) make book
-	@.venv/bin/python -m pytest --jaxtyping-packages=lib,beartype.beartype tests
+	@.venv/bin/python -m pytest -m "not slow" --jaxtyping-packages=lib,beartype.beartype tests
 	@.venv/bin/python -m tests.rerun
+
+nulls: .venv/ready
+	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -m slow -n $(JOBS) tests
 
 clean:
 	rm -rf runs site

@@ -73,7 +73,8 @@ def matched(
     for control in sets:
         picked: list[int] = []
         for order in by_distance:
-            free = [unit for unit in order[: nearest + len(picked)] if unit not in picked][: min(nearest, n_free)]
+            within = order[: min(nearest + len(picked), n_free)]  # beyond them are the chosen themselves
+            free = [unit for unit in within if unit not in picked][:nearest]
             picked.append(free[int(torch.randint(len(free), (1,), generator=generator))])
         control[picked] = True
         ratios.append((log[picked] - log[members]).exp())
@@ -107,9 +108,15 @@ def against(
     A chosen neuron is one draw more from a population of which its m candidates are known, so the interval of the
     difference is wider by sqrt((m + 1) / (m - 1))."""
     found = beside(statistic, chosen, sets.neuron, whole=whole, drawn=drawn, n=n, n_sequences=n_sequences)
-    wider, d = sqrt((sets.n_candidates + 1) / max(sets.n_candidates - 1, 1)), found.difference
-    low, high = d.value - wider * (d.value - d.low), d.value + wider * (d.high - d.value)
+    by, d = wider(sets.n_candidates), found.difference
+    low, high = d.value - by * (d.value - d.low), d.value + by * (d.high - d.value)
     return replace(found, difference=replace(d, low=low, high=high))
+
+
+def wider(n_candidates: int) -> float:
+    """How much wider an interval has to be for a chosen neuron than for one of its `n_candidates` controls: the spread
+    of a further draw about the mean of those, over their own spread about it."""
+    return sqrt((n_candidates + 1) / max(n_candidates - 1, 1))
 
 
 def beside(
@@ -141,6 +148,30 @@ def beside(
     differences = one[[i for i, _ in pairs]] - other
     found = {"chosen": (value, one), "controls": (usual, other), "difference": (value - usual, differences)}
     return Against(**{k: _estimate(v, again, n=n, n_sequences=n_sequences) for k, (v, again) in found.items()})
+
+
+def over_halves(
+    halves: Sequence[tuple[Bool[Tensor, " neuron"], Float[Tensor, " neuron"], Float[Tensor, " neuron"]]],
+    *,
+    n_sets: int,
+    n: int,
+    generator: torch.Generator,
+) -> Against:
+    """Mean of a value over chosen neurons beside that over matched sets, where one half of a vocabulary of `n` tokens
+    chooses and the other measures.
+
+    For each parting: the neurons that the first half chooses, what controls are matched on, and the value that the
+    second half gives every neuron. Whatever chance makes a neuron stand out on some tokens is thus left behind. Each
+    parting meets `n_sets` control sets."""
+    chosen, others = [], []
+    for some, size, value in halves:
+        sets = matched(some, size, n_sets=n_sets, generator=generator)
+        chosen.append(_number(value[some].mean()).expand(n_sets))
+        others.append(torch.stack([_number(value[control].mean()) for control in sets.neuron]))
+    own, other = torch.cat(chosen), torch.cat(others)
+    middle = (own - other).mean()
+    parts = {"chosen": own, "controls": other, "difference": middle + wider(sets.n_candidates) * (own - other - middle)}
+    return Against(**{name: resampling.percentile(part.mean().item(), part, n=n) for name, part in parts.items()})
 
 
 def _number(value: Float[Tensor, ""]) -> Float[Tensor, ""]:

@@ -35,6 +35,13 @@ def enough(n_sequences: int, *, what: str = "sequences") -> None:
         raise ValueError(f"an interval over {what} needs at least {FEWEST} {what}, got {n_sequences}; ask for more")
 
 
+def too_few_to_halve(n_sequences: int) -> str:
+    """Why nothing can be chosen on one half of the sequences and measured on the other; empty where it can."""
+    if n_sequences >= 2 * FEWEST:
+        return ""
+    return f"one half of the sequences chooses and the other measures, which takes {2 * FEWEST}, not {n_sequences}"
+
+
 def draws(
     n_sequences: int, *, generator: torch.Generator, n_resamples: int = N_RESAMPLES
 ) -> Int[Tensor, "resample sequence"]:

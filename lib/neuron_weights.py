@@ -5,7 +5,7 @@ Output weights are centred as the final norm centres, the unembedding is `FinalL
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lib import drawing, null_space
@@ -60,13 +60,17 @@ def halves(
     tail: float,
     n_halves: int,
     generator: torch.Generator,
-) -> list[NeuronWeights]:
-    """The weight statistics under halves of the vocabulary, each with a null space of its own, found as
-    `null_space.effective` does with `dim` and `tail`. Halves, since columns that are drawn twice would make the
-    smallest singular values smaller."""
-    found = []
-    for half in drawing.halves(W_U.shape[1], n_halves=n_halves, generator=generator):
-        some = W_U[:, half.to(W_U.device)]
-        spectrum = null_space.spectrum(some, centres=centres)
-        found.append(measure(w_out, some, null_space.effective(spectrum, dim=dim, tail=tail)))
-    return found
+) -> list[tuple[NeuronWeights, NeuronWeights]]:
+    """The weight statistics under random halves of the vocabulary, each half beside its other half, so that one can
+    choose neurons and the other measure them.
+
+    Every half has a null space of its own, found as `null_space.effective` does with `dim` and `tail`. Halves, since
+    columns that are drawn twice would make the smallest singular values smaller."""
+
+    def half(some: Bool[Tensor, " d_vocab"]) -> NeuronWeights:
+        columns = W_U[:, some.to(W_U.device)]
+        spectrum = null_space.spectrum(columns, centres=centres)
+        return measure(w_out, columns, null_space.effective(spectrum, dim=dim, tail=tail))
+
+    drawn = drawing.halves(W_U.shape[1], n_halves=n_halves, generator=generator)
+    return [(half(some), half(~some)) for some in drawn]

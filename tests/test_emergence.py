@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch.testing import assert_close
 
-from lib import effects, emergence, null_space, token_frequency
+from lib import controls, effects, emergence, null_space, token_frequency
 from lib import model as door
 from lib.emergence import statistics
 from lib.resampling import Estimate
@@ -59,15 +58,6 @@ def followed(d_mlp, dim=5):
     return emergence.Followed(dim, *masks)
 
 
-def test_the_blocks_of_a_vocabulary_sum_to_the_whole(generator):
-    W_U = torch.randn(6, 200, generator=generator)
-    blocks = statistics.grams(W_U, generator=generator)
-    assert_close(blocks.sum(0), W_U.double() @ W_U.double().mT)
-    again = statistics.resampled(blocks, n_resamples=400, generator=generator)
-    assert_close(again.mean(0), blocks.sum(0), rtol=0.1, atol=6.0)
-    assert (again[0] - again[1]).abs().max() > 1
-
-
 def test_decades_are_powers_of_ten_of_singular_values_without_the_exact_zero():
     eigenvalue = torch.tensor([0.0, 1e-4, 1e-4, 1.0, 1.0], dtype=torch.float64)
     assert statistics.decades(eigenvalue, dim=3, n_zero=1).item() == pytest.approx(2.0)
@@ -90,7 +80,7 @@ def test_weight_statistics_are_those_of_the_null_space_module(gpt2_folder, gener
 
 def test_effect_statistics_are_those_of_every_neuron_measured_alone(gpt2_folder, generator):
     model = door.load(str(gpt2_folder))
-    tokens, chosen = torch.randint(1, 1500, (3, 12), generator=generator), followed(48)
+    tokens, chosen = torch.randint(1, 1500, (8, 12), generator=generator), followed(48)
     log_unigram = torch.randn(model.final_layer.d_vocab, generator=generator).double().log_softmax(-1)
     found = emergence.effect_statistics(model, chosen, tokens, log_unigram=log_unigram, generator=generator)
     every = effects.measure(model, tokens, scored=model.scored(tokens), log_unigram=log_unigram)
@@ -99,6 +89,7 @@ def test_effect_statistics_are_those_of_every_neuron_measured_alone(gpt2_folder,
     assert found["norm-mediated"].value == pytest.approx(norm, abs=1e-3)
     assert found["frequency-mediated"].value == pytest.approx(frequency, abs=1e-3)
     assert found["loss"].n == int(model.scored(tokens).sum())
+    assert all(estimate.low < estimate.high for estimate in found.values())
 
 
 @pytest.fixture(scope="module")
@@ -139,26 +130,12 @@ def test_a_change_under_the_smallest_that_counts_has_no_date(traced):
     assert table.step.isna()["little"] and table.step["enough"] == 2
 
 
-def test_a_rise_beyond_that_of_a_control_is_the_difference_with_the_widest_interval(traced):
-    table = traced(own=[0.0, 0.5, 0.9], control=[0.1, 0.2, 0.3])
-    alone, found = emergence.rise(table, "own"), emergence.rise(table, "own", beyond="control")
-    assert (alone.value, found.value) == pytest.approx((0.9, 0.7))
-    assert (found.low, found.high) == pytest.approx((0.7 - 0.4, 0.7 + 0.4))
-
-
 def test_what_comes_first_is_open_where_ranges_overlap(traced):
     onsets = emergence.onsets(traced(a=[0.0, 1, 1, 1], b=[0.0, 0, 0, 1], c=[0.0, 0, 0.52, 1], d=[1.0, 1, 1, 1]))
     order = emergence.order(onsets)
     assert order.loc["a", "b"] == "before" and order.loc["b", "a"] == "after"
     assert order.loc["b", "c"] == order.loc["c", "b"] == "open" and "d" not in order.index
     assert emergence.order(emergence.onsets(traced(d=[1.0, 1, 1]))).empty
-
-
-def test_a_rise_is_as_uncertain_as_its_two_ends(traced):
-    found = emergence.rise(traced(a=[0.2, 0.9]), "a")
-    assert (found.value, found.low, found.high) == pytest.approx((0.7, 0.5, 0.9))
-    with pytest.raises(ValueError, match="0 rows of 'b'"):
-        emergence.rise(traced(a=[0.2, 0.9]), "b")
 
 
 def test_drift_sets_the_last_checkpoint_beside_the_final_weights(traced):
@@ -218,3 +195,80 @@ def test_a_checkpoint_whose_neurons_write_nothing_yet_is_left_out(family):
         measure=lambda model: {"loss": Estimate(1.0, 0.9, 1.1, 5, 2)},
     )
     assert found.step.tolist() == [8, 16, 16]
+
+
+N_NEURONS = 48
+
+
+def grown(model, units, *, by):
+    """The model with some neurons writing further into the null space of its unembedding."""
+    W_U = model.final_layer.weight_coordinates()
+    quiet = null_space.basis(null_space.spectrum(W_U, centres=model.final_layer.centres), dim=5).to(model.W_out)
+    return replace(model, W_out=model.W_out.index_add(0, torch.tensor(units), by * quiet[:, : len(units)].mT))
+
+
+@pytest.fixture
+def among_all(generator):
+    chosen = token_frequency.mask_of([3, 20, 41], d_mlp=N_NEURONS)
+    everywhere = torch.ones(N_NEURONS)
+    return chosen, controls.matched(chosen, everywhere, n_sets=100, generator=generator, nearest=N_NEURONS - 3)
+
+
+def test_a_planted_rise_of_rho_is_found_and_equal_rises_are_not(gpt2_folder, among_all, generator):
+    first, (chosen, sets) = door.load(str(gpt2_folder)), among_all
+    settings = {"dim": 5, "n_halves": 100, "generator": generator}
+    still = emergence.rho_risen(first, first, chosen, sets, **settings).difference
+    assert still.value == still.low == still.high == 0.0  # the same halves in both
+    planted = grown(first, [3, 20, 41], by=8.0)
+    found = emergence.rho_risen(first, planted, chosen, sets, **settings)
+    assert found.difference.low > 0.2
+    basis = null_space.basis(
+        null_space.spectrum(first.final_layer.weight_coordinates(), centres=first.final_layer.centres), dim=5
+    )
+    rise = null_space.rho(planted.W_out.double(), basis) - null_space.rho(first.W_out.double(), basis)
+    assert found.chosen.value == pytest.approx(rise[chosen].mean().item(), abs=1e-6)
+    assert found.controls.value == pytest.approx(0.0, abs=1e-6)
+
+
+def test_where_all_neurons_rise_alike_the_chosen_have_not_risen_beyond_others(gpt2_folder, among_all, generator):
+    first, (chosen, sets) = door.load(str(gpt2_folder)), among_all
+    noise = 0.3 * torch.randn(first.W_out.shape, generator=generator)
+    final = replace(first, W_out=first.W_out + noise - noise.mean(-1, keepdim=True))
+    found = emergence.rho_risen(first, final, chosen, sets, dim=5, n_halves=100, generator=generator).difference
+    assert found.low < 0 < found.high
+
+
+def effects_of(left, generator):
+    """Effects whose remaining part is a share `left` of the total, give or take."""
+    n_sequences, total = 16, 0.5 + torch.rand(16, N_NEURONS, generator=generator).double()
+    noise = 1 + 0.1 * torch.randn(2, 16, N_NEURONS, generator=generator).double()
+    values = dict.fromkeys(effects.QUANTITIES, total) | {"direct": left * total * noise[0]}
+    return effects.FrequencyEffects(**values, n=torch.randint(5, 20, (n_sequences,), generator=generator))
+
+
+def test_a_planted_rise_of_a_share_is_found_and_equal_rises_are_not(among_all, generator):
+    chosen, sets = among_all
+    spread = 0.1 * torch.rand(N_NEURONS, generator=generator)
+    first, later = (effects_of(start - spread, generator) for start in (1.0, 0.8))
+    alike = emergence.share_risen(first, later, chosen, sets, left="direct", generator=generator)
+    assert alike.difference.low < 0 < alike.difference.high and alike.chosen.low > 0.1
+    planted = effects_of(0.8 - spread - 0.5 * chosen, generator)
+    found = emergence.share_risen(first, planted, chosen, sets, left="direct", generator=generator)
+
+    def share(effect, mask):
+        left, total = ((effect.n[:, None] * value)[:, mask].sum() for value in (effect.direct, effect.total))
+        return (1 - left / total).item()
+
+    assert found.chosen.value == pytest.approx(share(planted, chosen) - share(first, chosen))
+    usual = torch.tensor([share(planted, row) - share(first, row) for row in sets.neuron]).mean()
+    assert found.controls.value == pytest.approx(usual.item(), abs=1e-5)
+    assert found.difference.low > 0.4 and found.difference.n == int(planted.n.sum())
+
+
+def test_the_first_checkpoint_that_writes_is_the_start_of_a_rise(gpt2_folder):
+    model = door.load(str(gpt2_folder))
+    silent = replace(model, W_out=torch.zeros_like(model.W_out))
+    points = [emergence.Checkpoint(f"step{i}", "", "", i, None) for i in range(3)]
+    loaded = {0: silent, 1: model}  # the third is not asked for
+    assert emergence.first_that_writes(points, load=lambda point: loaded[point.step]) is model
+    assert emergence.first_that_writes(points[:1], load=lambda point: silent) is None

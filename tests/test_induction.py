@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from lib import induction, measures
+from lib import controls, induction, measures
 from lib import model as door
 from lib.induction import Head, natural, repeats
 from lib.text import TextError
@@ -237,26 +237,80 @@ def test_the_planted_head_and_no_other_makes_the_repeat_cheap(planted, generator
 
 
 def test_the_fall_of_a_neuron_is_its_activation_less_that_with_heads_at_rest(pocket, generator):
-    pairs = induction.of_random_tokens(pocket, n_sequences=4, length=8, generator=generator)
-    heads, queries = {"one": [Head(1, 0)], "two": [Head(1, 0), Head(0, 2)], "control": [Head(1, 1)]}, torch.tensor([12])
-    found = induction.rest(pocket, pairs, unit=5, heads=heads, queries=queries)
+    pairs = induction.of_random_tokens(pocket, n_sequences=8, length=8, generator=generator)
+    heads, queries = {"one": [Head(1, 0)], "two": [Head(1, 0), Head(0, 2)]}, torch.tensor([12])
+    others = {"other": [Head(1, 1)], "another": [Head(0, 1)]}
+    found = induction.rest(pocket, pairs, unit=5, heads=heads, queries=queries, controls=others)
     table = found.table(generator=generator)
     reaction = table.loc[induction.WHOLE]
     clean = pocket.run(pairs.tokens, "activation").activation[..., 5]
     size = (clean[:, 12] - clean[:, 4]).mean().abs() * pocket.W_out[5].norm()
-    assert reaction.fall == pytest.approx(size.item(), rel=1e-3) and reaction.n == 4
+    assert reaction.fall == pytest.approx(size.item(), rel=1e-3) and reaction.n == 8
     assert reaction.all_at_once == pytest.approx(reaction.fall)
-    assert list(table.index) == [induction.WHOLE, "one", "two", "control"] and (table.low <= table.high).all()
-    driven = found.driven("two", ["control"], generator=generator)
-    assert driven.value == pytest.approx(table.fall["two"] - table.fall["control"], abs=1e-6)
+    assert list(table.index) == [induction.WHOLE, "one", "two"] and (table.low <= table.high).all()
+    driven = found.driven("two", list(others), generator=generator)
+    fall = {
+        name: (found.repeat - value).mean() / (found.repeat - found.first).mean()
+        for name, value in found.at_rest.items()
+    }
+    assert driven.chosen.value == pytest.approx(fall["two"].item(), abs=1e-6)
+    assert driven.controls.value == pytest.approx((fall["other"] + fall["another"]).item() / 2, abs=1e-6)
+
+
+def rested(generator, *, by):
+    """A reaction of 1 to a repeat, of which a set of heads takes away `by` and two others about nothing."""
+    repeat = 1 + 0.1 * torch.randn(16, 4, generator=generator)
+    falls = {"two": by, "other": 0.02, "another": -0.02}
+    at_rest = {name: repeat - fall + 0.1 * torch.randn(16, 4, generator=generator) for name, fall in falls.items()}
+    return induction.Rest(repeat, torch.zeros(16, 4), at_rest, {})
+
+
+def test_heads_that_drive_a_neuron_are_told_from_heads_that_do_not(generator):
+    driven = rested(generator, by=0.6).driven("two", ["other", "another"], generator=generator)
+    assert driven.difference.low > 0.5 and driven.controls.high < 0.25
+    idle = rested(generator, by=0.0).driven("two", ["other", "another"], generator=generator)
+    assert idle.difference.low < 0 < idle.difference.high
 
 
 def test_standing_is_one_for_the_largest_and_nought_for_the_smallest(generator):
-    change = torch.tensor([[3.0, -4.0, 1.0, 2.0]]).repeat(3, 1)
+    change = torch.tensor([[3.0, -4.0, 1.0, 2.0]]).repeat(8, 1)
     largest, smallest = torch.tensor([True, True, False, False]), torch.tensor([False, False, True, False])
     assert induction.standing(change, largest, n=9, generator=generator).value == 1.0
     assert induction.standing(change, smallest, n=9, generator=generator).value == 0.0
-    assert induction.standing(change, largest, smallest, ~largest, n=9, generator=generator).value == 1.0
+
+
+def test_the_standing_beyond_that_of_others_is_a_double_loop_over_neurons(generator):
+    change, chosen = torch.randn(9, 30, generator=generator), torch.arange(30) < 4
+    change[:, :2] += 3
+    sets = controls.matched(chosen, torch.ones(30), n_sets=40, generator=generator)
+    found = induction.standing_beyond(change, chosen, sets, n=9, generator=generator)
+
+    def standing(members):
+        size, others = change.mean(0).abs(), [j for j in range(30) if j not in members]
+        return sum(float(size[i] > size[j]) for i in members for j in others) / len(members) / len(others)
+
+    usual = [standing(row.nonzero()[:, 0].tolist()) for row in sets.neuron]
+    assert found.chosen.value == pytest.approx(standing([0, 1, 2, 3]))
+    assert found.controls.value == pytest.approx(sum(usual) / len(usual))
+
+
+@pytest.mark.parametrize(("gain", "stands_out"), [(0.0, False), (4.0, True)])
+def test_neurons_stand_out_by_what_they_do_and_not_by_being_chosen(gain, stands_out, generator):
+    chosen = torch.arange(60) < 6
+    change = torch.randn(60, generator=generator) + gain * chosen + 0.3 * torch.randn(16, 60, generator=generator)
+    sets = controls.matched(chosen, torch.ones(60), n_sets=200, generator=generator, nearest=54)
+    found = induction.standing_beyond(change, chosen, sets, n=16, generator=generator)
+    assert (found.difference.low > 0) == stands_out
+
+
+def test_one_neurons_reaction_is_held_against_single_neurons_of_like_size(generator):
+    change, size = torch.randn(12, 60, generator=generator), torch.rand(60, generator=generator) + 1
+    found = induction.reaction_beyond(change, 7, size, n=12, generator=generator)
+    assert found.chosen.value == pytest.approx(change[:, 7].mean().item(), abs=1e-6)
+    assert found.controls.value == pytest.approx(change.mean(0).mean().item(), abs=0.1)
+    assert found.difference.low < 0 < found.difference.high
+    change[:, 7] += 5
+    assert induction.reaction_beyond(change, 7, size, n=12, generator=generator).difference.low > 0
 
 
 def test_the_followed_neuron_reacts_most_among_some_or_is_the_one_asked_for():
@@ -269,48 +323,99 @@ def test_the_followed_neuron_reacts_most_among_some_or_is_the_one_asked_for():
 
 
 def test_the_two_entropy_ratios_differ_as_a_ratio_of_means_and_a_mean_of_ratios_do(generator):
-    clean = torch.tensor([[1.0, 3.0], [1.0, 3.0]])
-    ratio = induction.entropy_ratio(clean, torch.tensor([[0.5, 3.0], [0.5, 3.0]]), generator=generator)
+    clean, ablated = torch.tensor([[1.0, 3.0]]).repeat(8, 1), torch.tensor([[0.5, 3.0]]).repeat(8, 1)
+    ratio = induction.entropy_ratio(clean, ablated, generator=generator)
     assert ratio.ratio_of_means.value == pytest.approx(3.5 / 4)
     assert ratio.mean_of_ratios.value == pytest.approx(0.75)
     nought = induction.entropy_ratio(0 * clean, 0 * clean, generator=generator)
     assert nought.mean_of_ratios.value == 0.0  # finite where nothing is uncertain
 
 
-def test_the_largest_reduction_of_an_ablation_that_does_nothing_is_about_nought(generator):
-    clean = torch.ones(400, 40)
-    noise = clean + 0.5 * torch.randn(400, 40, generator=generator)
-    assert (noise.mean(0).min() - 1).abs() > 0.04  # the lowest of many noisy ratios is not
-    found = induction.largest_reduction(clean, noise, generator=generator)
-    assert found.low < 0 < found.high
-    noise[:, 7] = 0.3
-    assert induction.largest_reduction(clean, noise, generator=generator).value == pytest.approx(0.7)
+def test_the_largest_reduction_is_measured_where_it_was_not_chosen(generator):
+    """Of many noisy ratios the lowest is below 1 also where an ablation does nothing."""
+    clean, size = torch.ones(400, 40), torch.ones(50)
+    noise = clean + 0.5 * torch.randn(50, 400, 40, generator=generator)
+    assert 1 - noise[3].mean(0).min() > 0.04
+    found = induction.largest_reduction(clean, noise, 3, size, generator=generator)
+    assert found.chosen.low < 0 < found.chosen.high and found.difference.low < 0 < found.difference.high
+    position = noise[3, ::2].mean(0).argmin()
+    assert found.chosen.value == pytest.approx(1 - noise[3, 1::2, position].mean().item(), abs=1e-6)
+    noise[3, :, 7] = 0.3
+    found = induction.largest_reduction(clean, noise, 3, size, generator=generator)
+    assert found.chosen.value == pytest.approx(0.7) and found.difference.low > 0.6
+    assert found.controls.low < 0 < found.controls.high
+    with pytest.raises(ValueError, match="at least 8 sequences, got 7"):
+        induction.largest_reduction(clean[:15], noise[:, :15], 3, size, generator=generator)
 
 
 def test_tables_have_a_row_per_head_neuron_position_and_bin(pocket, generator):
-    score = torch.rand(5, 2, 3, generator=generator)
+    score = torch.rand(8, 2, 3, generator=generator)
     heads = induction.head_table(score, 0 * score, generator=generator)
     assert heads[["layer", "head"]].values.tolist() == [[0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2]]
     assert_close(torch.tensor(heads.induction_score).float(), score.mean(0).flatten())
-    changes, members = {"text": torch.randn(5, 4, generator=generator)}, torch.tensor([False, True, False, False])
+    changes, members = {"text": torch.randn(8, 4, generator=generator)}, torch.tensor([False, True, False, False])
     neurons = induction.reaction_table(changes, layer=2, kinds={"entropy": members}, generator=generator)
     assert list(neurons.kind) == ["other", "entropy", "other", "other"] and list(neurons.unit) == [0, 1, 2, 3]
-    clean = torch.rand(5, 6, generator=generator) + 1
+    clean = torch.rand(8, 6, generator=generator) + 1
     ratios = induction.ratio_table(clean, torch.stack([clean, clean / 2]), generator=generator)
     assert ratios.entropy_ratio_at_repeat.tolist() == pytest.approx([1.0, 0.5])
     by_position = induction.ratio_by_position(clean, {"half": clean / 2}, start=9)
     assert list(by_position.position) == [9, 10, 11, 12, 13, 14]
     assert by_position.ratio_of_means.tolist() == pytest.approx([0.5] * 6)
-    loss, sequence = torch.arange(12.0), torch.arange(12) % 3
+
+
+@pytest.mark.parametrize(("n_sequences", "has_ends"), [(8, True), (7, False)])
+def test_a_bin_of_the_loss_change_has_an_interval_where_it_has_the_sequences(n_sequences, has_ends, generator):
+    loss, sequence = torch.arange(72.0), torch.arange(72) % n_sequences
     bins = induction.binned(loss, -loss, sequence, n_bins=3, generator=generator)
-    assert bins.loss.tolist() == [1.5, 5.5, 9.5] and bins.loss_change.tolist() == [-1.5, -5.5, -9.5]
+    assert bins.loss.tolist() == [11.5, 35.5, 59.5] and bins.loss_change.tolist() == [-11.5, -35.5, -59.5]
+    assert (bins.low <= bins.loss_change).tolist() == (bins.high >= bins.loss_change).tolist() == [has_ends] * 3
 
 
-def test_heads_above_the_threshold_are_counted_and_the_best_has_an_interval(generator):
-    score = torch.tensor([[[0.9, 0.1], [0.8, 0.2]]]).repeat(4, 1, 1)
-    best = induction.best_score(score, length=10, generator=generator)
-    assert best.value == pytest.approx(0.9) and best.n == 40
+def test_heads_above_the_threshold_are_counted(generator):
+    score = torch.tensor([[[0.9, 0.1], [0.8, 0.2]]]).repeat(8, 1, 1)
     assert induction.n_above(score, threshold=0.7, length=10, generator=generator).value == 2
+
+
+def test_the_best_head_is_chosen_on_one_half_of_the_sequences_and_measured_on_the_other(generator):
+    score = 0.5 + 0.1 * torch.randn(40, 5, 8, generator=generator)
+    found = induction.best_score(score, length=10, generator=generator)
+    best = score[::2].flatten(1).mean(0).argmax()
+    assert found.value == pytest.approx(score[1::2].flatten(1).mean(0)[best].item(), abs=1e-6) and found.n == 200
+    assert found.low <= 0.5 <= found.high < score.mean(0).max() + 0.05  # no head is better than another
+    score[:, 1, 2] = 0.9
+    assert induction.best_score(score, length=10, generator=generator).low == pytest.approx(0.9)
+
+
+def test_the_best_of_four_hundred_heads_that_do_nothing_has_an_interval_around_its_estimate(generator):
+    covered = 0
+    for _ in range(40):
+        score = torch.randn(32, 20, 20, generator=generator)
+        found = induction.best_score(score, length=10, generator=generator)
+        assert found.low <= found.value <= found.high
+        covered += found.low <= 0 <= found.high
+    assert covered >= 34
+
+
+def test_a_best_head_has_risen_when_the_final_one_is_better_and_not_when_all_are_alike(generator):
+    first, final = 0.1 + 0.05 * torch.randn(2, 40, 5, 8, generator=generator)
+    alike = induction.best_score_risen(first, final, length=10, generator=generator)
+    assert alike.low < 0 < alike.high
+    final[:, 3, 1] += 0.7
+    risen = induction.best_score_risen(first, final, length=10, generator=generator)
+    start = int(first[::2].flatten(1).mean(0).argmax())
+    by_hand = final[1::2, 3, 1].mean() - first[1::2].flatten(1)[:, start].mean()
+    assert risen.value == pytest.approx(by_hand.item(), abs=1e-6) and risen.low > 0.6
+
+
+def test_control_sets_of_heads_are_different_draws_of_as_many_heads(generator):
+    heads = induction.strongest(SCORE, count=1, threshold=0.7)
+    found = induction.matched_sets(SCORE, heads, threshold=0.7, n_sets=9, generator=generator)
+    assert sorted(found) == [[Head(1, 1)], [Head(1, 3)]]  # of the same layer, and not the other induction head
+    one = induction.matched_sets(SCORE, heads, threshold=0.7, n_sets=1, generator=generator)
+    assert len(one) == 1 and one[0] in found
+    crowded = torch.tensor([[0.9, 0.8]])
+    assert induction.matched_sets(crowded, [Head(0, 0)], threshold=0.5, n_sets=3, generator=generator) == []
 
 
 def test_what_the_text_has_of_natural_repeats_is_said_in_a_sentence(pocket, tmp_path):

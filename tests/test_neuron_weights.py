@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
+from lib import drawing, neuron_weights, null_space
 from lib import model as door
-from lib import neuron_weights, null_space
 
 
 def weights(seed, n=7, d_model=6, d_vocab=11):
@@ -38,15 +38,28 @@ def test_a_write_that_no_column_reads_has_no_logit_variance():
     assert neuron_weights.logit_variance(silent, W_U).item() < 1e-12 < neuron_weights.logit_variance(w_out, W_U).min()
 
 
-def test_resampled_vocabularies_scatter_around_the_one_at_hand(generator):
-    w_out, W_U = weights(2, d_vocab=400)
-    drawing = {"centres": False, "tail": 0.5, "n_resamples": 20, "generator": generator}
-    own = neuron_weights.measure(w_out, W_U, null_space.basis(null_space.spectrum(W_U, centres=False), dim=2))
-    again = list(neuron_weights.resampled(w_out, W_U, dim=2, **drawing))
-    variance = torch.stack([one.logit_variance for one in again])
-    assert len(again) == 20 and variance.std(0).min() > 0
-    assert ((variance.mean(0) - own.logit_variance).abs() < 0.2 * own.logit_variance).all()
-    assert all(torch.equal(one.norm, own.norm) for one in again)
+def test_halves_of_the_vocabulary_are_each_measured_with_a_null_space_of_their_own():
+    w_out, W_U = weights(2, d_vocab=40)
+    draws = [torch.Generator().manual_seed(3) for _ in range(2)]
+    found = neuron_weights.halves(w_out, W_U, centres=False, dim=2, tail=0.5, n_halves=5, generator=draws[0])
+    for half, one in zip(drawing.halves(40, n_halves=5, generator=draws[1]), found, strict=True):
+        some = W_U[:, half]
+        cosine = torch.tensor([[torch.cosine_similarity(w, u, dim=0) for u in some.mT] for w in w_out])
+        assert some.shape[1] == 20 and one.norm.equal(w_out.norm(dim=-1))
+        assert_close(one.logit_variance, cosine.double().var(-1))
+        quiet = torch.linalg.svd(some).U[:, -2:]
+        assert_close(one.rho, (w_out @ quiet).norm(dim=-1) / w_out.norm(dim=-1))
+
+
+def test_halves_scatter_as_the_whole_does_about_the_truth(generator):
+    """The spread over halves of one vocabulary is that over vocabularies of the whole's size."""
+    w_out, _ = weights(2)
+    many = [torch.randn(6, 200, generator=generator, dtype=torch.float64) for _ in range(200)]
+    spread = torch.stack([neuron_weights.logit_variance(w_out, W_U) for W_U in many]).std(0)
+    halving = {"centres": False, "dim": 2, "tail": 0.5, "n_halves": 50, "generator": generator}
+    halves = [neuron_weights.halves(w_out, W_U, **halving) for W_U in many[:20]]
+    found = torch.stack([torch.stack([one.logit_variance for one in some]).std(0) for some in halves]).mean(0)
+    assert_close(found, spread, rtol=0.2, atol=0)
 
 
 def test_the_space_is_found_by_the_rule_unless_a_dim_is_given():

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from lib import null_space
+from lib import drawing, null_space
 from lib.final_layer import FinalLayer
 
 
@@ -112,3 +112,46 @@ def test_directions_that_no_column_uses_are_one_drop_whatever_rounding_leaves_of
     W_U = torch.randn(16, 200)
     W_U[:3] = 0
     assert null_space.largest_drop(null_space.spectrum(W_U, centres=False), tail=0.3)[0] == 3
+
+
+@pytest.mark.parametrize("centres", [True, False])
+def test_blocks_of_the_vocabulary_give_the_spectra_of_its_halves(centres, generator):
+    W_U = random_layer(4, centres=centres, d_vocab=200).W_U
+    draws = [torch.Generator().manual_seed(3) for _ in range(2)]
+    blocks = null_space.grams(W_U, generator=draws[0])
+    assert_close(blocks.sum(0), W_U @ W_U.mT)
+    parts = torch.randperm(200, generator=draws[1]).tensor_split(len(blocks))
+    half = torch.arange(len(blocks)) % 2 == 0
+    for found, wanted in zip(null_space.halved(blocks, half, centres=centres), (0, 1), strict=True):
+        columns = torch.cat([part for place, part in enumerate(parts) if place % 2 == wanted])
+        assert_close(found.singular_value, torch.linalg.svdvals(W_U[:, columns]), atol=1e-6, rtol=1e-9)
+
+
+SETTINGS = {"centres": False, "tail": 0.2, "n_controls": 5, "n_halves": 60}
+
+
+def test_a_cliff_is_found_and_measured_on_the_other_half(generator):
+    W_U = torch.randn(40, 2000, generator=generator, dtype=torch.float64)
+    W_U[:3] /= 20
+    draws = [torch.Generator().manual_seed(3) for _ in range(2)]
+    found = null_space.sharpness(W_U, **SETTINGS, generator=draws[0])
+    assert (found.dim.value, found.dim.low, found.dim.high) == (3, 3, 3)
+    halves = drawing.halves(null_space.N_BLOCKS, n_halves=60, generator=draws[1])
+    parts = torch.randperm(2000, generator=draws[1]).tensor_split(null_space.N_BLOCKS)
+    others = [torch.cat([parts[i] for i in (~half).nonzero()[:, 0].tolist()]) for half in halves]
+    value = torch.stack([torch.linalg.svdvals(W_U[:, other]) for other in others])
+    assert found.drop.value == pytest.approx((value[:, -4] / value[:, -3]).log().mean().exp().item(), rel=1e-6)
+    assert found.drop.low <= found.drop.value <= found.drop.high
+    assert found.over_random.low > 10 and found.drop.n == 2000
+
+
+def test_the_largest_drop_of_noise_is_no_cliff_and_its_interval_holds_its_estimate(generator):
+    """The largest of many ratios is above 1 in any spectrum; taken where it was chosen, halves have larger ones."""
+    outside = 0
+    for _ in range(20):
+        W_U = torch.randn(40, 400, generator=generator, dtype=torch.float64)
+        found = null_space.sharpness(W_U, **SETTINGS, generator=generator)
+        for one in (found.drop, found.over_random):
+            assert one.low <= one.value <= one.high
+        outside += not found.over_random.low <= 1 <= found.over_random.high
+    assert outside <= 3

@@ -64,6 +64,12 @@ def test_a_label_that_leaves_out_the_visible_text_goes_and_one_that_has_it_stays
     assert [control.get("aria-label") for control in page.find_all(["button", "a"])] == [None, "Print", "chapter 03"]
 
 
+def test_keys_can_scroll_a_displayed_formula_and_skip_one_in_a_line():
+    page = mended("<div class='math'>x</div><span class='math'>y</span>")
+    assert (page.div["tabindex"], page.div["role"], page.div["aria-label"]) == ("0", "group", "formula")
+    assert "tabindex" not in page.span.attrs
+
+
 def test_references_are_items_of_their_list_and_the_sidebar_is_a_landmark():
     page = mended(
         "<div role='list'><div class='citation' role='doc-biblioentry'></div></div><div id='pst-primary-sidebar'></div>"
@@ -95,6 +101,7 @@ def linked(text):
             "effects": "../source/lib.effects.html",
             "door.load": "../source/lib.model.loading.html#load",
         }),
+        ("<code>null_space.basis</code>", {"null_space.basis": "../source/lib.null_space.html#basis"}),
         ("<code>lib/null_space</code>", {"lib/null_space": "../source/lib.null_space.html"}),
         ("<code>effects.csv</code>", {"effects.csv": "../tables/04_total_and_direct_effect/effects.csv"}),
         ("<code>model</code> <code>effects.nonsense</code> <code>null_space</code>", {}),
@@ -181,11 +188,12 @@ def test_what_nobody_asked_for_is_not_loaded(tmp_path):
 def test_excerpts_are_the_text_of_pages_and_of_their_sections(tmp_path):
     (tmp_path / "book").mkdir()
     (tmp_path / "_static").mkdir()
-    text = "<nav>no</nav><article><section id='a'><h1>One</h1><section id='b'>Two</section></section></article>"
+    text = "<nav>no</nav><article><section id='a'><h1>One<a class='headerlink'>#</a></h1>"
+    text += "<section id='b'>Two</section></section></article>"
     (tmp_path / "book/x.html").write_text(text)
     pages.write_texts(tmp_path)
     written = (tmp_path / pages.TEXTS).read_text().removeprefix("const PAGE_TEXTS = ").rstrip(";\n")
-    assert json.loads(written) == {"book/x": {"": "OneTwo", "#a": "OneTwo", "#b": "Two"}}
+    assert json.loads(written) == {"book/x": {"": "One Two", "#a": "One Two", "#b": "Two"}}
 
 
 def test_the_page_that_only_leads_on_can_be_read_too(tmp_path):

@@ -4,8 +4,10 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
+from matplotlib.collections import LineCollection
 
 from lib import plots
+from lib.plots import style
 
 
 @pytest.fixture
@@ -47,8 +49,67 @@ def test_entropy_against_scale_and_direct_change_draw_every_row(ax):
     assert ax.get_xlabel() == "dim of the effective null space"
 
 
-def test_error_bars_are_never_negative():
-    assert plots.yerror_clipped([pd.Series([-0.1, 0.2])])[0].tolist() == [0.0, 0.2]
+@pytest.mark.parametrize(("draw", "along"), [(style.upright, 1), (style.lying, 0)])
+def test_an_interval_is_drawn_from_end_to_end_also_where_it_misses_its_mark(ax, draw, along):
+    low, high = [0.2, 0.6, float("nan")], [0.8, 0.9, float("nan")]  # around, beyond, and none
+    place = [1.0, 2.0, 3.0]
+    x, y = (place, [0.5] * 3) if along else ([0.5] * 3, place)
+    draw(x, y, (low, high), ax=ax, color="black")
+    (lines,) = ax.collections
+    assert [segment[:, along].tolist() for segment in lines.get_segments()] == [[0.2, 0.8], [0.6, 0.9]]
+    assert [segment[0, 1 - along] for segment in lines.get_segments()] == [1.0, 2.0]
+    assert len(ax.lines[0].get_xdata()) == 3
+    assert all(bound[0] < 0.2 and bound[1] > 0.9 for bound in [(ax.get_xlim, ax.get_ylim)[along]()])
+
+
+TOKENS = pd.DataFrame({"entropy": [0.1, 1.0], "loss": [0.2, 1.5], "kl": [1.0, 2.0], "loss_change": [0.0, 0.1]})
+BINS = pd.DataFrame({"entropy": [1.0, 1.2, 1.4], "loss": [1.0, 1.2, 1.4], "kl": [1.0, 2.0, 3.0]})
+ENDS = {"low": [0.6, 1.0, float("nan")], "high": [0.8, 1.3, float("nan")]}
+FIGURES = {
+    "loss_against_entropy": lambda t, ax: plots.loss_against_entropy(TOKENS, t, ax=ax),
+    "accuracy_against_confidence": lambda t, ax: plots.accuracy_against_confidence(t, ax=ax),
+    "loss_change_against_loss": lambda t, ax: plots.loss_change_against_loss(t.assign(neuron="2.3"), ax=ax),
+    "entropy_against_kl": lambda t, ax: plots.entropy_against_kl(TOKENS, t, ax=ax),
+    "loss_change_on_repeat": lambda t, ax: plots.loss_change_on_repeat(TOKENS, t, name="2.3", ax=ax),
+    "norm_mediated_against_rho": lambda t, ax: plots.norm_mediated_against_rho(t, chance=0.1, ax=ax),
+    "kl_change_against_share": lambda t, ax: plots.kl_change_against_share(t.assign(kind="entropy"), ax=ax),
+    "induction_score_against_layer": lambda t, ax: plots.induction_score_against_layer(t, threshold=0.7, ax=ax),
+    "activation_change_against_rank": lambda t, ax: plots.activation_change_against_rank(
+        t.assign(kind="entropy"), column="change", title="", ax=ax
+    ),
+    "fall_by_heads": lambda t, ax: plots.fall_by_heads(t.assign(matched=False), reaction=1.0, ax=ax),
+    "statistics_against_training": lambda t, ax: plots.statistics_against_training(
+        t, statistics=["rho"], ylabel="rho", ax=ax
+    ),
+    "loss_change_by_group": lambda t, ax: plots.loss_change_by_group(
+        t.assign(abs_loss_change=1.0), t.assign(value=1.0), ax=ax
+    ),
+}
+
+
+@pytest.mark.parametrize("figure", list(FIGURES))
+def test_no_figure_hides_an_interval_that_misses_its_estimate(ax, figure):
+    table = BINS.assign(**ENDS, rho=[0.1, 0.2, 0.3], layer=0, unit=range(3), head=range(3), checkpoint=["a", "b", "c"])
+    table = table.assign(step=[1, 2, 3], tokens_seen=[1, 2, 3], statistic="rho", group="chosen", effect="total")
+    table = table.assign(chosen=True, settled=True, shuffled=0.0, all_at_once=1.0, abs_kl_change=1.0)
+    for name in ("accuracy", "change", "fall", "value", "loss_change", "norm_mediated", "frequency_mediated"):
+        table[name] = table.loss  # above its interval in the first row, inside it in the second
+    table["confidence"], table["induction_score"] = table.loss / 2, table.loss
+    for name in ("change", "norm_mediated", "frequency_mediated", "induction_score"):
+        table[f"{name}_low"], table[f"{name}_high"] = table.low, table.high
+    table["effect"] = ["total", "frequency frozen", "total"] if figure == "loss_change_by_group" else "total"
+    FIGURES[figure](table, ax)
+    lines = [line for line in ax.collections if isinstance(line, LineCollection)]
+    ends = [sorted(segment.ravel().round(3)) for found in lines for segment in found.get_segments()]
+    assert len(ends) == 2 and {0.6, 0.8} <= set(ends[0]) and {1.0, 1.3} <= set(ends[1])
+
+
+def test_the_interval_of_a_size_is_that_of_the_absolute_values(ax):
+    neurons = pd.DataFrame({"layer": 2, "unit": range(4), "change": [-0.5, -0.5, 0.1, 0.3], "kind": "entropy"})
+    neurons["change_low"], neurons["change_high"] = [-0.6, -0.4, -0.2, 0.5], [-0.2, -0.3, 0.1, 0.9]
+    plots.activation_change_against_rank(neurons, column="change", title="text", ax=ax)
+    bars = [segment[:, 1].tolist() for segment in ax.collections[0].get_segments()]
+    assert bars == [[0.2, 0.6], [0.3, 0.4], [0.0, 0.2], [0.5, 0.9]]
 
 
 def test_every_neuron_is_a_dot_and_the_chosen_are_named_by_layer_and_unit(ax):

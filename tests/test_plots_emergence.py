@@ -28,7 +28,7 @@ def trace():
 
 def test_a_statistic_has_a_dot_at_every_checkpoint_and_a_diamond_for_the_final_weights(ax, trace):
     plots.statistics_against_training(trace, statistics=["rho", "rho, matched on norm"], ylabel="rho", ax=ax)
-    lines = [container.lines[0] for container in ax.containers]
+    lines = ax.lines
     assert [list(line.get_xdata()) for line in lines] == [[0, 80], [80]] * 2
     assert [line.get_marker() for line in lines] == ["o", "D"] * 2
     assert lines[0].get_color() == plots.ENTROPY and lines[2].get_color() == plots.OTHER
@@ -38,7 +38,7 @@ def test_a_statistic_has_a_dot_at_every_checkpoint_and_a_diamond_for_the_final_w
 def test_steps_stand_in_where_nobody_counted_tokens(ax, trace):
     trace["tokens_seen"] = pd.Series([pd.NA] * len(trace), dtype="Int64")
     plots.statistics_against_training(trace, statistics=["rho"], ylabel="rho", ax=ax)
-    assert ax.get_xlabel() == "step" and list(ax.containers[0].lines[0].get_xdata()) == [0, 8]
+    assert ax.get_xlabel() == "step" and list(ax.lines[0].get_xdata()) == [0, 8]
 
 
 def test_every_statistic_that_changes_has_its_range_of_steps(ax):

@@ -111,12 +111,18 @@ KL = torch.tensor([0.3, 0.01, 0.4, 0.2, 0.1])
 
 
 def test_the_rule_wants_neurons_high_on_both_axes():
-    assert token_frequency.lower_percentile(SHARE, KL).tolist() == pytest.approx([0.8, 0.2, 0.6, 0.4, 0.2])
+    assert token_frequency.lower_percentile(SHARE, KL).tolist() == pytest.approx([0.7, 0.1, 0.5, 0.3, 0.1])
     assert token_frequency.top_on_both(SHARE, KL, top=0.4, min_share=0.2).tolist() == [True] + [False] * 4
     assert token_frequency.top_on_both(SHARE, KL, top=0.6, min_share=0.0).tolist() == [True, False, True, False, False]
     assert not token_frequency.top_on_both(SHARE, KL, top=0.4, min_share=0.95).any()
     with pytest.raises(ValueError, match="got top=0"):
         token_frequency.top_on_both(SHARE, KL, top=0.0, min_share=0.2)
+
+
+def test_neurons_that_tie_share_their_percentile():
+    assert token_frequency.lower_percentile(torch.ones(4), torch.ones(4)).tolist() == [0.5] * 4
+    tied = token_frequency.lower_percentile(torch.tensor([0.2, 0.7, 0.2, 0.9]), torch.arange(4.0).flip(0))
+    assert tied.tolist() == [0.25, 0.625, 0.25, 0.125]
 
 
 def test_a_neuron_without_any_effect_is_never_chosen():

@@ -64,7 +64,8 @@ def _address(name: str, aliases: dict[str, str]) -> str | None:
     if name.startswith(("lib.", "lib/")):
         return library.addresses().get(name.removesuffix(".py")[4:].replace("/", "."))
     module, dot, rest = name.partition(".")
-    return library.addresses().get(f"{aliases[module]}{dot}{rest}") if module in aliases else None
+    known = {module: module} | aliases if dot else aliases  # alone, `text` or `model` may be a parameter
+    return library.addresses().get(f"{known[module]}{dot}{rest}") if module in known else None
 
 
 def _link_calls(block: Tag, names: Names) -> None:

@@ -1,8 +1,8 @@
 """What a page needs so that everybody can read it, and the theme or pandas leave out.
 
 Each function mends one kind of fault that axe-core finds in a page of the theme: tables whose headers say
-nothing, buttons called something else than what stands on them, a sidebar that is no landmark, references
-whose roles contradict each other. Each leaves a page alone that does not have the fault."""
+nothing, buttons called something else than what stands on them, formulas that keys cannot scroll, a sidebar that
+is no landmark, references whose roles contradict each other. Each leaves a page alone that does not have the fault."""
 
 import re
 
@@ -20,6 +20,7 @@ def mend(page: Page) -> None:
         numbers(table)
         caption(page, table)
     names(page)
+    formulas(page)
     landmarks(page)
     references(page)
 
@@ -86,6 +87,12 @@ def names(page: Page) -> None:
         text = " ".join(control.get_text(" ").split())
         if control.name in ("button", "a", "summary") and text and text.lower() not in control["aria-label"].lower():
             del control["aria-label"]
+
+
+def formulas(page: Page) -> None:
+    """A displayed formula can be wider than a narrow screen: keys can reach it to scroll it."""
+    for formula in page.select("div.math"):
+        formula.attrs |= {"tabindex": "0", "role": "group", "aria-label": "formula"}
 
 
 def landmarks(page: Page) -> None:

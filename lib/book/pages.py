@@ -99,7 +99,10 @@ def write_texts(built: Path) -> None:
     opened from the file system it may not fetch another page."""
     texts = {}
     for path in sorted([*built.glob("book/*.html"), *built.glob("notebooks/*.html"), *built.glob("index.html")]):
-        article = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser").find("article")
+        page = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        for sign in page.select("a.headerlink"):
+            sign.replace_with(" ")
+        article = page.find("article")
         if isinstance(article, Tag):
             parts = {f"#{part['id']}": _text(part) for part in article.find_all(["section", "div"], id=True)}
             texts[path.relative_to(built).with_suffix("").as_posix()] = {"": _text(article)} | parts

@@ -9,11 +9,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lib import controls, drawing, effects, null_space
+from lib import controls, drawing, effects, neuron_weights
 from lib.controls import Against, Matched
 from lib.effects import Effects
 from lib.emergence.points import Checkpoint
 from lib.model import Model
+from lib.neuron_weights import NeuronWeights
 
 
 def first_that_writes(points: list[Checkpoint], *, load: Callable[[Checkpoint], Model]) -> Model | None:
@@ -25,29 +26,25 @@ def first_that_writes(points: list[Checkpoint], *, load: Callable[[Checkpoint], 
 def rho_risen(
     first: Model,
     final: Model,
-    chosen: Bool[Tensor, " neuron"],
-    sets: Matched,
+    rule: Callable[[NeuronWeights], Bool[Tensor, " neuron"]],
     *,
     dim: int,
     n_halves: int,
     generator: torch.Generator,
 ) -> Against:
-    """Rise of the mean rho, over halves of the vocabulary, the same ones in both models."""
-    state, rhos = generator.get_state(), []
+    """Rise of the mean rho of the neurons that `rule` chooses on the final weights, beside sets matched on final norm:
+    one half of the vocabulary chooses, the other half, the same in both models, measures."""
+    state, pairs = generator.get_state(), []
     for model in (first, final):
         generator.set_state(state)  # the same tokens are drawn for both
-        blocks = null_space.grams(model.final_layer.weight_coordinates(), generator=generator)
-        halves = drawing.halves(len(blocks), n_halves=n_halves, generator=generator)
-        grams = [blocks.sum(0), *(blocks[half].sum(0) for half in halves)]
-        rhos.append(torch.stack([_rho(model, gram, dim=dim) for gram in grams]))
-    whole, *drawn = rhos[1] - rhos[0]
-    n = final.final_layer.d_vocab
-    return controls.against(lambda rise, mask: rise[mask].mean(), chosen, sets, whole=whole, drawn=drawn, n=n)
-
-
-def _rho(model: Model, gram: Float[Tensor, "d_model d_model"], *, dim: int) -> Float[Tensor, " neuron"]:
-    spectrum = null_space.of_gram(gram, centres=model.final_layer.centres)
-    return null_space.rho(model.W_out.double().cpu(), null_space.basis(spectrum, dim=dim))
+        layer, w_out = model.final_layer, model.W_out.cpu()
+        given = {"centres": layer.centres, "dim": dim, "tail": 0.05, "n_halves": n_halves, "generator": generator}
+        pairs.append(neuron_weights.halves(w_out, layer.weight_coordinates().cpu(), **given))
+    parts = [
+        (rule(choosing), choosing.norm, measured.rho - before.rho)
+        for (_, before), (choosing, measured) in zip(*pairs, strict=True)
+    ]
+    return controls.over_halves(parts, n_sets=10, n=final.final_layer.d_vocab, generator=generator)
 
 
 def share_risen(

@@ -68,9 +68,9 @@ def correlation_with_rho(
 
 def largest_share(
     effect: Effects, among: Bool[Tensor, " neuron"], sets: Matched, *, generator: torch.Generator
-) -> tuple[int, Against]:
-    """The neuron of largest norm-mediated share `among` some, and its share beside those of control sets, each of
-    which gives its own largest. All are chosen on the sequences of even number and measured on the others."""
+) -> Against:
+    """The largest norm-mediated share `among` some neurons, beside that of control sets: each set's neuron is chosen on
+    the sequences of even number and measured on the others."""
     even = torch.arange(len(effect.n)) % 2 == 0
     remaining, total = effects.shares(effect.part(even), "direct")(torch.arange(int(even.sum())))
     seen = 1 - remaining / total.clamp(min=1e-300)
@@ -80,8 +80,7 @@ def largest_share(
         remaining, total = read(draw)[:, seen.masked_fill(~mask, -torch.inf).argmax()]
         return 1 - remaining / total
 
-    found = controls.against(statistic, among, sets, **sequences(effect.part(~even), generator))
-    return int(seen.masked_fill(~among.cpu(), -torch.inf).argmax()), found
+    return controls.against(statistic, among, sets, **sequences(effect.part(~even), generator))
 
 
 def entropy_alone(

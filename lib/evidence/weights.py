@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lib import controls, resampling, selection
-from lib.controls import Against, Matched
+from lib.controls import Against
 from lib.neuron_weights import NeuronWeights
 from lib.resampling import Estimate
 
@@ -33,25 +33,30 @@ def _quietness(weights: NeuronWeights, rule: Rule) -> Float[Tensor, ""]:
     return chosen.clamp(min=torch.finfo(chosen.dtype).tiny).log().mean()
 
 
-def inside(
-    weights: NeuronWeights, halves: list[NeuronWeights], chosen: Bool[Tensor, " neuron"], sets: Matched, *, n: int
-) -> Against:
-    """Mean rho of the chosen neurons beside that of control sets, over halves of a vocabulary of `n` tokens."""
-    return controls.against(lambda some, mask: some.rho[mask].mean(), chosen, sets, whole=weights, drawn=halves, n=n)
+Halves = list[tuple[NeuronWeights, NeuronWeights]]
+"""Weight statistics under halves of the vocabulary, each beside those under the other half."""
 
 
-def chosen_again(
-    weights: NeuronWeights, halves: list[NeuronWeights], rule: Rule, named: list[int], *, n: int
-) -> Estimate:
+def inside(halves: Halves, rule: Rule, *, n_sets: int, n: int, generator: torch.Generator) -> Against:
+    """Mean rho of the neurons that `rule` chooses beside that of sets matched on norm, over halves of a vocabulary of
+    `n` tokens.
+
+    One half chooses and the other measures: whatever chance makes a neuron look quiet on some tokens makes it look as
+    if it wrote where those tokens do not read. Each half of the vocabulary meets `n_sets` control sets."""
+    parts = [(rule(choosing), choosing.norm, measuring.rho) for choosing, measuring in halves]
+    return controls.over_halves(parts, n_sets=n_sets, n=n, generator=generator)
+
+
+def chosen_again(weights: NeuronWeights, halves: Halves, rule: Rule, named: list[int], *, n: int) -> Estimate:
     """How many of some named neurons a rule chooses; the interval is that of halves of the vocabulary."""
-    counts = torch.stack([rule(some)[named].sum() for some in (weights, *halves)]).double()
+    counts = torch.stack([rule(some)[named].sum() for some in (weights, *(half for half, _ in halves))]).double()
     return resampling.percentile(counts[0].item(), counts[1:], n=n)
 
 
 def of_named(
     weights: NeuronWeights,
-    halves: list[NeuronWeights],
-    halving: functools.partial[list[NeuronWeights]],
+    halves: Halves,
+    halving: functools.partial[Halves],
     named: list[int],
     *,
     rule: Rule,
@@ -66,9 +71,9 @@ def of_named(
     narrow = halving(dim=round(0.01 * d_model), generator=draw("halves at 1 %"))
     wide = halving(dim=40, generator=draw("halves at 40"))
     top = functools.partial(selection.rho_top, count=len(named))
-    rho = torch.stack([some.rho[named].mean() for some in wide]).double()
+    rho = torch.stack([some.rho[named].mean() for some, _ in wide]).double()
     return {
         "C1.set": chosen_again(weights, halves, rule, named, n=n),
-        "X1": chosen_again(narrow[0], narrow, top, named, n=n),
+        "X1": chosen_again(narrow[0][0], narrow, top, named, n=n),
         "C4.rho40": resampling.percentile(rho.mean().item(), rho, n=n),
     }

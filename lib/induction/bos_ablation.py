@@ -79,22 +79,26 @@ class Rest:
         fall = {name: fall[name] for name in (WHOLE, *self.all_at_once)}
         return pandas.DataFrame(fall).T.rename(columns={"value": "fall"}).assign(all_at_once=every)
 
-    def driven(self, heads: str, controls: list[str], *, generator: torch.Generator) -> Against:
-        """How far the neuron falls when one set of heads rests, as a share of its whole reaction, beside control sets
-        of as many heads, of which each resample of the sequences meets another.
+    def driven(self, heads: str, controls: list[str], *, generator: torch.Generator) -> tuple[Against, Estimate] | str:
+        """How far the neuron falls when one set of heads rests beside control sets of as many heads, of which each
+        resample of the sequences meets another; and the fall for control sets as a share of the whole reaction.
 
+        A text where the interval of the whole reaction does not lie above nought: then there is nothing to drive.
         Raises ValueError without control sets, or with fewer than `drawing.FEWEST` sequences."""
         falls = {name: (self.repeat - self.at_rest[name]).mean(1).double() for name in (heads, *controls)}
-        whole = (self.repeat - self.first).mean(1).double()
-        return beside(
-            lambda draw, name: falls[name][draw].mean() / whole[draw].mean(),
-            heads,
-            controls,
-            whole=torch.arange(len(whole)),
-            drawn=drawing.draws(len(whole), generator=generator),
-            n=self.repeat.numel(),
-            n_sequences=len(whole),
-        )
+        reaction = (self.repeat - self.first).mean(1).double()
+        whole = resampling.mean_of_sequences(reaction, n=self.repeat.numel(), generator=generator)
+        if whole.low <= 0:
+            return "the neuron is not seen to react to the repeat, so there is nothing that heads could drive"
+        given = {
+            "whole": torch.arange(len(reaction)),
+            "drawn": drawing.draws(len(reaction), generator=generator),
+            "n": self.repeat.numel(),
+            "n_sequences": len(reaction),
+        }
+        found = beside(lambda draw, name: falls[name][draw].mean(), heads, controls, **given)
+        share = beside(lambda draw, name: falls[name][draw].mean() / reaction[draw].mean(), heads, controls, **given)
+        return found, share.controls
 
     def _mean(self, value: Float[Tensor, "sequence query"], generator: torch.Generator) -> Estimate:
         return resampling.mean_of_sequences(value.mean(1), n=value.numel(), generator=generator)

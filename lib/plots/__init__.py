@@ -26,7 +26,7 @@ from lib.plots.induction import (
 )
 from lib.plots.neurons import logit_variance_against_norm, overlap_of_rules, rho_against_dim, share_against_index
 from lib.plots.null_space import direct_change_against_dim, singular_value_against_index
-from lib.plots.style import ENTROPY, FREQUENCY, OTHER, use_style, yerror_clipped
+from lib.plots.style import ENTROPY, FREQUENCY, OTHER, use_style
 from lib.plots.token_frequency import (
     count_against_rank,
     entropy_against_kl,
@@ -70,5 +70,4 @@ __all__ = [
     "statistics_against_training",
     "twins_against_index",
     "use_style",
-    "yerror_clipped",
 ]

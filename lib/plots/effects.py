@@ -4,7 +4,7 @@ import seaborn
 from matplotlib.axes import Axes
 from pandas import DataFrame, Series
 
-from lib.plots.style import ENTROPY, OTHER, counted, yerror_clipped
+from lib.plots.style import ENTROPY, OTHER, counted, upright
 
 LOWEST = -1.0
 """Shares below this are not drawn: the effect is so small that its ratio means nothing."""
@@ -50,9 +50,9 @@ def norm_mediated_against_rho(neurons: DataFrame, *, chance: float, ax: Axes) ->
     }
     for label, (mask, colour, alpha) in groups.items():
         some = shown[mask]
-        error = [some.norm_mediated - some.norm_mediated_low, some.norm_mediated_high - some.norm_mediated]
-        style = {"fmt": "o", "markersize": 3.5, "linewidth": 0.6, "color": colour, "alpha": alpha}
-        ax.errorbar(some.rho, some.norm_mediated, yerror_clipped(error), label=f"{label} ({len(some)})", **style)
+        ends = (some.norm_mediated_low, some.norm_mediated_high)
+        style = {"markersize": 3.5, "linewidth": 0.6, "color": colour, "alpha": alpha}
+        upright(some.rho, some.norm_mediated, ends, ax=ax, label=f"{label} ({len(some)})", **style)
     bottom = min(-0.1, max(LOWEST, shown.norm_mediated_low.min() - 0.05))
     _name(shown[shown.chosen], shown[shown.chosen].rho, shown[shown.chosen].norm_mediated, ax=ax)
     ax.axvline(chance, color="black", linewidth=1, linestyle=":")
@@ -66,8 +66,8 @@ def loss_change_against_loss(bins: DataFrame, *, ax: Axes) -> Axes:
     """Mean loss change with its interval (change, low, high) in bins of clean loss (loss), a line for each `neuron`,
     the first in colour."""
     for colour, (neuron, some) in zip((ENTROPY, OTHER), bins.groupby("neuron", sort=False), strict=False):
-        error = yerror_clipped([some.change - some.low, some.high - some.change])
-        ax.errorbar(some.loss, some.change, error, fmt="o-", color=colour, markersize=4, linewidth=1, label=neuron)
+        style = {"color": colour, "markersize": 4, "linewidth": 1, "label": neuron}
+        upright(some.loss, some.change, (some.low, some.high), ax=ax, linestyle="-", **style)
     ax.axhline(0, color="black", linewidth=1)
     ax.set(xlabel="loss, clean (nats)", ylabel="loss change (nats)")
     ax.legend()

@@ -3,7 +3,7 @@
 from matplotlib.axes import Axes
 from pandas import DataFrame
 
-from lib.plots.style import ENTROPY, FREQUENCY, OTHER, yerror_clipped
+from lib.plots.style import ENTROPY, FREQUENCY, OTHER, upright
 
 
 def statistics_against_training(trace: DataFrame, *, statistics: list[str], ylabel: str, ax: Axes) -> Axes:
@@ -16,9 +16,9 @@ def statistics_against_training(trace: DataFrame, *, statistics: list[str], ylab
         rows = trace[trace.statistic == name]
         colour = OTHER if "," in name else FREQUENCY if "frequency" in name else ENTROPY
         points, final = rows[rows.checkpoint != "final"], rows[rows.checkpoint == "final"]
-        for some, mark, label in ((points, "o-", name), (final, "D", None)):
-            error = yerror_clipped([some.value - some.low, some.high - some.value])
-            ax.errorbar(some[along].astype(float), some.value, error, fmt=mark, color=colour, markersize=4, label=label)
+        for some, mark, label in ((points, {"linestyle": "-"}, name), (final, {"marker": "D"}, None)):
+            style = mark | {"color": colour, "markersize": 4, "label": label}
+            upright(some[along].astype(float), some.value, (some.low, some.high), ax=ax, **style)
     smallest = trace[trace[along] > 0][along].min()
     ax.set_xscale("symlog", linthresh=float(smallest))
     ax.set(xlabel="tokens seen" if along == "tokens_seen" else "step", ylabel=ylabel, xlim=(0, None))

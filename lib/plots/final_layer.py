@@ -4,17 +4,16 @@ import seaborn
 from matplotlib.axes import Axes
 from pandas import DataFrame
 
-from lib.plots.style import ENTROPY, FREQUENCY, OTHER, yerror_clipped
+from lib.plots.style import ENTROPY, FREQUENCY, OTHER, upright
 
 
 def loss_against_entropy(tokens: DataFrame, bins: DataFrame, *, ax: Axes) -> Axes:
     """A dot per token of `tokens` (entropy, loss), the mean of each of `bins` with its interval, and loss = entropy."""
     seaborn.scatterplot(tokens, x="entropy", y="loss", color=OTHER, s=6, alpha=0.35, linewidth=0, ax=ax)
-    error = [bins.loss - bins.low, bins.high - bins.loss]
-    ax.errorbar(bins.entropy, bins.loss, yerror_clipped(error), fmt="o", color=ENTROPY, label="mean of a bin, 95 %")
+    upright(bins.entropy, bins.loss, (bins.low, bins.high), ax=ax, color=ENTROPY, label="mean of a bin, 95 %")
     top = tokens.entropy.max()
     ax.plot([0, top], [0, top], color="black", linewidth=1, linestyle=":", label="loss = entropy")
-    ax.set(xlabel="entropy (nats)", ylabel="loss (nats)", ylim=(-0.2, bins.high.max() * 2))
+    ax.set(xlabel="entropy (nats)", ylabel="loss (nats)", ylim=(-0.2, bins[["loss", "high"]].max().max() * 2))
     ax.legend(loc="upper left")
     return ax
 
@@ -31,8 +30,8 @@ def entropy_against_scale(table: DataFrame, *, ax: Axes) -> Axes:
 def accuracy_against_confidence(bins: DataFrame, *, ax: Axes) -> Axes:
     """A reliability diagram: accuracy of each bin with its interval (low, high) against its confidence."""
     ax.plot([0, 1], [0, 1], color="black", linewidth=1, linestyle=":", label="perfectly calibrated")
-    error = yerror_clipped([bins.accuracy - bins.low, bins.high - bins.accuracy])
-    ax.errorbar(bins.confidence, bins.accuracy, error, fmt="o", color=FREQUENCY, label="bin of equal mass, 95 %")
+    style = {"color": FREQUENCY, "label": "bin of equal mass, 95 %"}
+    upright(bins.confidence, bins.accuracy, (bins.low, bins.high), ax=ax, **style)
     ax.set(xlabel="top-1 confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal")
     ax.legend(loc="upper left")
     return ax

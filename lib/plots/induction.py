@@ -1,9 +1,9 @@
 """Figures of chapter 06: heads and neurons on text that repeats itself."""
 
 from matplotlib.axes import Axes
-from pandas import DataFrame, Series
+from pandas import DataFrame, Series, concat
 
-from lib.plots.style import ENTROPY, FREQUENCY, OTHER, yerror_clipped
+from lib.plots.style import ENTROPY, FREQUENCY, OTHER, lying, upright
 
 KINDS = {"other": OTHER, "frequency": FREQUENCY, "entropy": ENTROPY}
 
@@ -14,9 +14,9 @@ def induction_score_against_layer(heads: DataFrame, *, threshold: float, ax: Axe
     The heads of a layer stand side by side; those above the threshold are named, up to 10."""
     place = heads.layer + 0.8 * (heads["head"] - heads["head"].max() / 2) / (heads["head"].max() + 1)
     score = heads.induction_score
-    error = yerror_clipped([score - heads.induction_score_low, heads.induction_score_high - score])
+    ends = (heads.induction_score_low, heads.induction_score_high)
     ax.plot(place, heads.shuffled, "_", color=OTHER, markersize=9, label="second half shuffled")
-    ax.errorbar(place, score, error, fmt="o", color="black", markersize=4, label="repeated, 95 %")
+    upright(place, score, ends, ax=ax, color="black", markersize=4, label="repeated, 95 %")
     ax.axhline(threshold, color="black", linewidth=1, linestyle=":", label=f"threshold {threshold:g}")
     for index, row in heads[score > threshold].nlargest(10, "induction_score").iterrows():
         name = f"L{row.layer:.0f}H{row['head']:.0f}"
@@ -67,8 +67,8 @@ def activation_change_against_rank(neurons: DataFrame, *, column: str, title: st
         if len(some) and kind == "other":
             ax.plot(some["rank"], size, ".", color=colour, label=f"other, {len(some)}")
         elif len(some):
-            error = _error_of_size(some[column], *ends)
-            ax.errorbar(some["rank"], size, error, fmt="o", color=colour, label=f"{kind} neurons, {len(some)}")
+            label = f"{kind} neurons, {len(some)}"
+            upright(some["rank"], size, _of_size(*ends), ax=ax, color=colour, label=label)
     named = order[order.kind != "other"]
     for row in named.itertuples() if len(named) <= 10 else ():
         at = (row.rank, abs(getattr(row, column)))
@@ -78,10 +78,10 @@ def activation_change_against_rank(neurons: DataFrame, *, column: str, title: st
     return ax
 
 
-def _error_of_size(value: Series, low: Series, high: Series) -> list:
-    """Error bars of an absolute value: those of the value itself, turned round where it is negative."""
-    below, above = value - low, high - value
-    return yerror_clipped([below.where(value >= 0, above).clip(upper=value.abs()), above.where(value >= 0, below)])
+def _of_size(low: Series, high: Series) -> tuple[Series, Series]:
+    """The interval of an absolute value: what the absolute values of an interval cover, from 0 where it holds 0."""
+    sizes = concat([low.abs(), high.abs()], axis=1)
+    return sizes.min(axis=1, skipna=False).where(low * high > 0, low * high * 0), sizes.max(axis=1, skipna=False)
 
 
 def entropy_ratio_against_position(table: DataFrame, controls: DataFrame, *, ax: Axes) -> Axes:
@@ -109,9 +109,9 @@ def fall_by_heads(table: DataFrame, *, reaction: float, ax: Axes) -> Axes:
     for matched, colour, label in ((False, ENTROPY, "highest score"), (True, OTHER, "matched")):
         rows = table[table.matched == matched]
         at = [place for place, is_matched in enumerate(table.matched) if is_matched == matched]
-        error = yerror_clipped([rows.fall - rows.low, rows.high - rows.fall])
         if len(rows):
-            ax.errorbar(rows.fall, at, xerr=error, fmt="o", color=colour, label=f"{label}, one position at a time")
+            style = {"color": colour, "label": f"{label}, one position at a time"}
+            lying(rows.fall, at, (rows.low, rows.high), ax=ax, **style)
             ax.plot(rows.all_at_once, at, "o", markerfacecolor="none", color=colour, label=f"{label}, all at once")
     ax.axvline(0, color="black", linewidth=0.8)
     ax.axvline(reaction, color="black", linewidth=1, linestyle=":", label="the whole reaction")
@@ -125,8 +125,8 @@ def loss_change_on_repeat(tokens: DataFrame, bins: DataFrame, *, name: str, ax: 
     """Loss change under clip ablation against clean loss: a dot per token of the repeat (loss, loss_change), and the
     mean of each of `bins` with its interval (low, high)."""
     ax.plot(tokens.loss, tokens.loss_change, ".", color=OTHER, markersize=3, alpha=0.5, label="tokens of the repeat")
-    error = yerror_clipped([bins.loss_change - bins.low, bins.high - bins.loss_change])
-    ax.errorbar(bins.loss, bins.loss_change, error, fmt="o-", color=FREQUENCY, label="mean of a bin, 95 %")
+    style = {"color": FREQUENCY, "label": "mean of a bin, 95 %"}
+    upright(bins.loss, bins.loss_change, (bins.low, bins.high), ax=ax, linestyle="-", **style)
     ax.axhline(0, color="black", linewidth=0.8)
     ax.set(xlabel="clean loss (nats)", ylabel="loss change (nats)", title=f"neuron {name}, clipped")
     ax.legend()

@@ -4,7 +4,7 @@ import seaborn
 from matplotlib.axes import Axes
 from pandas import DataFrame
 
-from lib.plots.style import ENTROPY, FREQUENCY, OTHER, counted, yerror_clipped
+from lib.plots.style import ENTROPY, FREQUENCY, OTHER, counted, lying, upright
 
 KINDS = {"other": OTHER, "entropy": ENTROPY, "followed": FREQUENCY}
 LEFTMOST = -1.0
@@ -25,8 +25,7 @@ def count_against_rank(counts: DataFrame, *, ax: Axes) -> Axes:
 def entropy_against_kl(tokens: DataFrame, bins: DataFrame, *, ax: Axes) -> Axes:
     """A dot per token of `tokens` (kl, entropy), and the mean of each of `bins` with its interval (low, high)."""
     ax.scatter(tokens.kl, tokens.entropy, s=6, alpha=0.35, color=OTHER, linewidth=0, label="scored tokens")
-    error = yerror_clipped([bins.entropy - bins.low, bins.high - bins.entropy])
-    ax.errorbar(bins.kl, bins.entropy, error, fmt="o", color=FREQUENCY, label="mean of a bin, 95 %")
+    upright(bins.kl, bins.entropy, (bins.low, bins.high), ax=ax, color=FREQUENCY, label="mean of a bin, 95 %")
     ax.set(xlabel="KL(unigram || model) (nats)", ylabel="entropy (nats)")
     ax.legend(loc="upper right")
     return ax
@@ -52,9 +51,8 @@ def kl_change_against_share(neurons: DataFrame, *, ax: Axes) -> Axes:
 
 
 def _marked(neurons: DataFrame, colour: str, *, label: str, ax: Axes) -> None:
-    share = neurons.frequency_mediated
-    error = [share - neurons.frequency_mediated_low, neurons.frequency_mediated_high - share]
-    ax.errorbar(share, neurons.abs_kl_change, xerr=yerror_clipped(error), fmt="o", color=colour, capsize=2, label=label)
+    ends = (neurons.frequency_mediated_low, neurons.frequency_mediated_high)
+    lying(neurons.frequency_mediated, neurons.abs_kl_change, ends, ax=ax, color=colour, label=label)
     if len(neurons) <= 10:
         for row in neurons.itertuples():
             at = (row.frequency_mediated, row.abs_kl_change)
@@ -84,10 +82,8 @@ def loss_change_by_group(tokens: DataFrame, means: DataFrame, *, ax: Axes) -> Ax
         tokens, x="group", y="abs_loss_change", hue="effect", palette=palette, showfliers=False, width=0.6, ax=ax
     )
     groups, effects = list(tokens.group.unique()), list(palette)
-    for row in means.itertuples():
-        at = groups.index(row.group) + 0.3 * (effects.index(row.effect) - 0.5)
-        error = [[max(row.value - row.low, 0)], [max(row.high - row.value, 0)]]
-        ax.errorbar(at, row.value, error, fmt="o", color="black", markersize=4, capsize=3)
+    at = means.group.map(groups.index) + 0.3 * (means.effect.map(effects.index) - 0.5)
+    upright(at, means.value, (means.low, means.high), ax=ax, color="black", markersize=4)
     ax.set(xlabel="", ylabel="absolute loss change (nats)", ylim=(0, None))
     ax.legend(title="", loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     return ax

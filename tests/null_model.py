@@ -1,0 +1,98 @@
+"""Models without any training, neurons drawn at random, and what the chapters say about them."""
+
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+
+from lib import source
+from tests import in_process
+
+SMALL: dict[str, dict[str, Any]] = {
+    "01": {},
+    "02": {"n_resamples": 40, "n_controls": 20},
+    "03": {"n_resamples": 40},
+    "04": {"n_controls": 100},
+    "05": {"n_controls": 100, "tokens_per_entry": 20},
+    "06": {"n_controls": 100, "n_repeated": 16, "length": 20, "n_queries": 3},
+    "12": {"n_sequences": 8, "n_resamples": 40},
+}
+"""Parameters that make a chapter quick: fewer draws, shorter texts."""
+
+
+def six(like: str, name: str) -> str:
+    """Code for six neurons drawn at random."""
+    order = f"torch.randperm(len({like}), generator=draw('{name}'))"
+    return f"torch.zeros(len({like}), dtype=torch.bool).index_fill(0, {order}[:6], True)"
+
+
+RANDOM: dict[str, dict[str, str]] = {
+    "04": {
+        "chosen = select.by_name(rule, weights, count=count)": f"chosen = {six('W_out', 'at random')}",
+        "star = (named or [by_effect])[0]": "star = int(torch.randint(len(W_out), (1,), generator=draw('star')))",
+        "top = select.rho_top(weights, count=count)": f"top = {six('W_out', 'others')}",
+    },
+    "05": {
+        "followed, why = frequency.to_follow(": (
+            f"found = {six('found', 'at random')}\nfollowed, why = frequency.to_follow("
+        ),
+        "entropy = selection.stolfo(weights, count=count).cpu()": f"entropy = {six('found', 'others')}",
+    },
+    "06": {
+        "entropy = selection.causal(total, direct, count=6)": f"entropy = {six('norm', 'at random')}",
+        "frequent = frequency.top_on_both(*shares, top=0.1, min_share=0.2) & ~entropy": (
+            f"frequent = {six('norm', 'others')} & ~entropy"
+        ),
+    },
+}
+"""What is replaced in a chapter so that neurons are drawn at random and not chosen."""
+ABOUT_NEURONS = tuple(
+    f"stolfo2024.{claim}"
+    for claim in (
+        *("C2", "C7.entropy", "C7.loss", "C8", "C16.slope", "C16.correct", "C12", "C13", "C14"),
+        *("C17.entropy", "C17.kl", "C17.opposed", "C18.activation", "C19", "C22.synthetic", "C22.natural", "C23"),
+    )
+)
+"""Claims that stand or fall with which neurons are looked at."""
+
+
+def untrained(folder: Path, *, seed: int) -> Path:
+    """A random model of `pocket`'s shape with its tokenizer, and two random checkpoints beside it."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    pocket = Path(source.resolve("pocket", revision="").location)
+    config = AutoConfig.from_pretrained(pocket)
+    torch.manual_seed(seed)
+    for name in ("null", "null-step-0", "null-step-100"):
+        AutoModelForCausalLM.from_config(config).save_pretrained(folder / name)
+        shutil.copy(pocket / "tokenizer.json", folder / name)
+        shutil.copy(pocket / "tokenizer_config.json", folder / name)
+    return folder / "null"
+
+
+def verdicts(model: str, *, chapter: str, seed: int, replace: dict[str, str] | None = None) -> dict[str, bool]:
+    """Whether every claim that a chapter tested was supported, of one in two halves whether its first half was."""
+    given = {"model": model, "seed": seed, "sequence_length": 48} | SMALL[chapter]
+    with patch("lib.effects.temperature.best", _no_temperature):  # no claim rests on it, and it takes long
+        ledger = in_process.run(chapter, replace=replace, **given)["ledger"]
+    return {entry["claim"]: is_supported(entry) for entry in ledger.entries if entry["verdict"] != "not tested"}
+
+
+def _no_temperature(clean: torch.Tensor, ablated: torch.Tensor) -> torch.Tensor:
+    return torch.ones(len(clean))
+
+
+def is_supported(entry: dict[str, Any]) -> bool:
+    """Whether an entry's own statistic supports its claim; that others do not may well be true of random neurons."""
+    if entry["verdict"] == "in part":
+        return entry["reason"].startswith("first half supported")
+    return entry["verdict"] in ("supported", "reproduced")
+
+
+def supported(found: list[dict[str, bool]]) -> tuple[Counter[str], Counter[str]]:
+    """How often each claim was supported, and how often it was tested."""
+    yes = Counter(claim for one in found for claim, is_so in one.items() if is_so)
+    return yes, Counter(claim for one in found for claim in one)
