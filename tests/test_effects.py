@@ -285,9 +285,7 @@ def test_a_question_without_an_answer_is_refused(generator):
         made_up(generator, n_sequences=7).interval("total", generator=generator)
 
 
-def test_without_a_unigram_distribution_sets_and_tokens_lack_frequency_and_nothing_else(
-    tiny_folder, tokens, log_unigram
-):
+def test_without_a_unigram_distribution_what_needs_it_is_lacking_and_nothing_else(tiny_folder, tokens, log_unigram):
     model = door.load(str(tiny_folder))  # among them one whose last layer is recomputed
     sets, scored = torch.rand(3, 48, generator=torch.Generator().manual_seed(1)) < 0.2, model.scored(tokens)
     for measure in (effects.measure, effects.measure_sets, effects.by_token):
