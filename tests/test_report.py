@@ -10,7 +10,7 @@ import torch
 
 from lib import checkpoint, source
 from lib import model as door
-from lib.pocket import report
+from lib.pocket import knowing, report
 
 CARD = json.loads((Path(report.__file__).parent / "report.json").read_text())
 UNMET: dict[str, str] = {
@@ -102,3 +102,10 @@ def test_lost_weights_are_named_with_the_command_that_restores_them(damage, tmp_
     ) as said:
         door.load("pocket")
     assert "\n" not in str(said.value) and "pocket" in str(said.value)
+
+
+def test_the_grown_model_judges_facts_that_it_never_saw_judged_and_holds_truth_in_one_direction():
+    grown = door.load("pocket-grown")
+    assert knowing.judged(grown)["share_low"] >= 0.9
+    direction = knowing.truth_direction(grown)
+    assert direction["share_low"] >= 0.8 and direction["layer"] == grown.n_layers - 1

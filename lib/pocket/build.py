@@ -93,11 +93,11 @@ def _tokenizer(plan: Plan) -> Tokenizer:
 
 
 def install(plan: Plan) -> None:
-    """Moves finished models over those in use, with none of an earlier run's checkpoints left between them, and
-    clears the training states."""
+    """Moves finished models over those in use, with none of an earlier run's checkpoints or trials left between them,
+    and clears the training states."""
     target = plan.out / "models"
     target.mkdir(parents=True, exist_ok=True)
-    for old in target.glob("pocket-step-*"):
+    for old in (*target.glob("pocket-step-*"), *target.glob("pocket-grown")):
         shutil.rmtree(old)
     for made in plan.models.iterdir():
         shutil.rmtree(target / made.name, ignore_errors=True)

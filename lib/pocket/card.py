@@ -93,8 +93,9 @@ It grows and goes on in stages (`growth`, `truths`), each of them like the one b
 """What the card says of stages after the first."""
 
 NO_LATER = """
-`make pocket` goes on from here: the model grows and learns to judge (`recipe.stages`, `growth`, `truths`). The models
-in this folder have not, and their text had judged statements whose wrong objects were drawn evenly.
+`make pocket` goes on from here: the model grows and learns to judge (`recipe.stages`, `growth`, `truths`). `pocket` has
+not, and its text had judged statements whose wrong objects were drawn evenly. `pocket-grown` has, in a trial (t8 under
+Trials): it stands here so that its verdicts can be looked into, and has neither checkpoints nor post-trained partners.
 """
 """What it says of models that ended with the first."""
 

@@ -67,7 +67,7 @@ class PostTraining:
 
     steps: int = 500
     batch: int = 64
-    replayed: int = 1024
+    replayed: int = 2048
     """Tokens of fresh corpus text that go into every step of fine-tuning beside the instructions, so that what the
     base model can do is not forgotten."""
     learning_rate: float = 1e-3
