@@ -317,7 +317,7 @@ def test_the_smoke_run_trains_every_model_and_they_load(tmp_path):
 
 def test_a_damaged_state_stops_the_command_with_one_sentence(tmp_path):
     (tmp_path / "work-smoke").mkdir()
-    (tmp_path / "work-smoke" / "pocket.pt").write_bytes(b"cut")
+    (tmp_path / "work-smoke" / "pocket-1.pt").write_bytes(b"cut")
     shutil.copy(TOKENIZER, tmp_path / "work-smoke" / "tokenizer.json")
     command = [sys.executable, "-m", "lib.pocket.build", "--smoke", "--work", str(tmp_path / "work")]
     done = subprocess.run(
