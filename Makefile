@@ -20,7 +20,7 @@ BOOK = .venv/bin/python -m lib.book
 
 help:
 	@echo "make book [MODEL=…]             run every chapter, build site/<model>/index.html"
-	@echo "make test                       the same set-up, then every test"
+	@echo "make test                       the same set-up, then every test but the slow ones"
 	@echo "make nulls                      what chapters say of models without training and of neurons drawn at random"
 	@echo "make chapter CHAPTER=02 [MODEL=… PARAMETERS='n_sequences=8']   run one chapter"
 	@echo "make pocket [TWINS=1] [SMOKE=1] retrain the embedded models; their controls too; or a two-minute trial"
