@@ -111,7 +111,7 @@ def test_a_statistic_that_is_not_finite_is_refused(generator):
 
 
 def test_an_interval_of_means_is_that_of_tokens_when_sequences_are_as_long(generator):
-    value = torch.randn(12, 5, generator=generator) + torch.randn(12, 1, generator=generator)
+    value = (torch.randn(12, 5, generator=generator) + torch.randn(12, 1, generator=generator)).double()
     sequence = torch.arange(12).repeat_interleave(5)
     draws = [torch.Generator().manual_seed(1) for _ in range(3)]
     by_token = resampling.mean(value.flatten(), sequence, generator=draws[0])
