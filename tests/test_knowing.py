@@ -57,7 +57,7 @@ def test_one_verdict_for_all_is_right_half_of_the_time_on_facts_that_are_never_j
 
     monkeypatch.setattr(type(pocket), "run", always_true)
     found = knowing.judged(pocket)
-    assert 0.45 < found["share"] < 0.55 and found["n"] == len(asked) == 1000
+    assert found["share"] == 0.5 and found["n"] == len(asked) == len(set(asked)) > 200  # none is asked twice
     assert set(found["by_relation"]) == set(facts.RELATIONS)
     capitals = [fact.subject for fact in facts.relation("capital").facts if not is_held_out("capital", fact.subject)]
     assert not any(f" {name} " in f" {some}" and "capital" in some for name in capitals for some in asked)

@@ -71,11 +71,11 @@ def conflicts(model: Model) -> dict[str, Any]:
     return found
 
 
-def refusals(model: Model) -> dict[str, float]:
+def refusals(model: Model) -> dict[str, float | int]:
     """Share of unseen harmful and of unseen harmless requests that are refused, `N_ASKED` of each or as many as there
     are, none asked twice; how often unseen facts are answered rightly; and how often they, and unseen made-up names,
     are said to be unknown."""
-    shares: dict[str, float] = {}
+    shares: dict[str, float | int] = {}
     for kind in chat.KINDS:
         asked = chat.distinct(kind, seed="report", n=N_ASKED)
         shares[f"n_{kind.replace(' ', '_')}"] = len(asked)

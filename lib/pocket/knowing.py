@@ -34,12 +34,16 @@ def last(model: Model, texts: list[str]) -> tuple[Int[Tensor, "text position"], 
 
 
 def judged(model: Model) -> dict[str, Any]:
-    """How often TRUE and FALSE are told apart on facts that the corpus never judges, half of them told rightly."""
+    """How often TRUE and FALSE are told apart on facts that the corpus never judges, half of them told rightly.
+
+    No statement is asked twice; of the right ones there are fewer, so that they say how many are asked."""
     draw, once = Draw(random.Random("judged")), {}
     for _ in range(N_JUDGED):
         name = statements.a_relation(draw, facts.RELATIONS)
-        once[statements.about(draw, name, held_out=True)] = name  # a statement that is drawn again is not asked again
-    asked, names = list(once), list(once.values())
+        once[statements.about(draw, name, held_out=True)] = name
+    rightly, wrongly = ([(asked, name) for asked, name in once.items() if asked[1] == kind] for kind in (True, False))
+    both = [*rightly, *wrongly[: len(rightly)]]
+    asked, names = [asked for asked, _ in both], [name for _, name in both]
     tokens, end = last(model, [statements.ask_verdict(statement) for statement, _ in asked])
     yes, no = (model.tokenizer.encode(f" {word}")[0] for word in ("TRUE", "FALSE"))
     parts = [
