@@ -102,7 +102,7 @@ def left_out(
     return hit
 
 
-def answers(model: Model) -> dict[str, float]:
+def answers(model: Model) -> dict[str, float | int]:
     """Mean entropy in nats and calibration error at the tokens of right answers to questions that post-training left
     out, with intervals over questions."""
     pairs = [(item.question, item.good) for item in chat.distinct("fact", seed="confidence", n=N_ASKED)]
@@ -124,7 +124,7 @@ def answers(model: Model) -> dict[str, float]:
     return found
 
 
-def surer(base: dict[str, float], post: dict[str, float]) -> bool:
+def surer(base: dict[str, float | int], post: dict[str, float | int]) -> bool:
     """Whether the post-trained model's answers have less entropy and another calibration error than the base model's,
     each with its interval apart from the other's."""
     apart = (
