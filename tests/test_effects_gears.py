@@ -1,5 +1,8 @@
 import logging
 import math
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -11,7 +14,7 @@ from lib import effects
 from lib import model as door
 from lib.effects import block as blocks
 from lib.effects import cumulant, exact, gears, moments
-from tests.conftest import ARCHITECTURES, build, tolerance
+from tests.conftest import ARCHITECTURES, HANGING, build, tolerance
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +112,31 @@ def test_without_a_compiler_the_fused_gear_falls_back_once_and_says_why(tiny, as
     assert [one.report.gear for one in found] == ["eager", "eager"]
     said = [record.getMessage() for record in caplog.records if "compiler" in record.getMessage()]
     assert said == ["the fused gear needs a compiler and falls back to the eager one: no C++ compiler found"]
+
+
+FUSED_AND_PLAIN = """
+import torch
+from lib.effects import exact
+generator = torch.Generator().manual_seed(0)
+z, U, direction = (torch.randn(n, 1003, generator=generator) for n in (9, 1, 1))
+coefficient, target = 0.1 * torch.randn(4, 9, generator=generator), torch.arange(9)
+given = z, z.log_softmax(-1), U[0], direction[0], coefficient, target, z.argmax(-1)
+pairs = zip(exact.one_pass(*given), exact.compiled()(*given), strict=True)
+apart = [(one - other).abs() / one.abs().clamp(min=1.0) for one, other in pairs if one.is_floating_point()]
+print(max(relative.max().item() for relative in apart))
+"""
+
+
+@pytest.mark.parametrize("narrower", ["avx2", "default"])
+def test_code_compiled_for_wider_registers_is_not_taken_up_by_a_narrower_run(tmp_path_factory, narrower):
+    kept = tmp_path_factory.getbasetemp() / "compiled"  # both narrower runs find what the first run left there
+    environment = {name: value for name, value in os.environ.items() if name != "ATEN_CPU_CAPABILITY"}
+    environment |= {"TORCHINDUCTOR_CACHE_DIR": str(kept)}
+    for capability in ({}, {"ATEN_CPU_CAPABILITY": narrower}):
+        command = [sys.executable, "-c", FUSED_AND_PLAIN]
+        done = subprocess.run(command, env=environment | capability, capture_output=True, text=True, timeout=HANGING)
+        assert done.returncode == 0, done.stderr[-500:]
+        assert float(done.stdout) <= tolerance(torch.float32, n_ops=1003)  # relative, summed one by one at worst
 
 
 def test_neither_blocks_nor_chunks_nor_tiles_change_the_effects(tiny, asked, monkeypatch):

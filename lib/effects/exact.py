@@ -20,6 +20,8 @@ CELLS = 2**21
 """Logits of a tile: 8 MiB in float32."""
 FAR = 30.0
 """A log-sum-exp is shifted before it is taken where its largest entry is further from 0, in nats."""
+REGISTER_BITS = {"DEFAULT": 1, "AVX2": 256, "AVX512": 512}
+"""Width of the vector registers that torch's own kernels use here; another processor is asked for what it has."""
 Found = dict[str, Tensor]
 """By the names of `PER_PAIR`, each of shape token by neuron."""
 Tile = Callable[..., Tensor]
@@ -160,8 +162,12 @@ def fused(
 
 @cache
 def compiled() -> Callable[..., tuple[Tensor, ...]]:
-    """`one_pass`, compiled when it is first called (without the checks of shapes, which cannot be traced)."""
-    return torch.compile(inspect.unwrap(one_pass), dynamic=True)
+    """`one_pass`, compiled when it is first called (without the checks of shapes, which cannot be traced).
+
+    The compiler keeps its code on disk and looks it up by what it was asked, not by the processor's instructions: code
+    for wider registers would be taken up by a narrower run, and sum wrongly. So the width is part of what is asked."""
+    width = REGISTER_BITS.get(torch.backends.cpu.get_cpu_capability())
+    return torch.compile(inspect.unwrap(one_pass), dynamic=True, options={"cpp.simdlen": width})
 
 
 @cache

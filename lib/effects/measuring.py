@@ -32,9 +32,9 @@ def measure(
     """Ablates every last-layer neuron, one at a time.
 
     `replacement` holds values of `ablation`; without it the mean over all positions is put in. With `log_unigram` the
-    result is `FrequencyEffects`; without it nothing is measured that needs it, which takes about half the time. `gear`
-    is chosen by `gears.choose`; an error of `tolerance` nats is allowed to a token and neuron, and none at all where it
-    is 0. Raises ValueError as `clean_run` does, and when a sequence has no scored position."""
+    result is `FrequencyEffects`; without it nothing is measured that needs it, which saves a fifth to two fifths of the
+    time. `gear` is chosen by `gears.choose`; an error of `tolerance` nats is allowed to a token and neuron, and none at
+    all where it is 0. Raises ValueError as `clean_run` does, and when a sequence has no scored position."""
     text = Text(model, tokens, scored, replacement, log_unigram)
     n_neurons = model.W_out.shape[0]
     n_pairs, distributions = int(scored.sum()) * n_neurons, 2 if log_unigram is None else 3
