@@ -182,7 +182,7 @@ def test_false_objects_of_judged_statements_are_as_common_as_true_ones():
 
 
 def test_corrections_are_of_all_facts_and_end_in_what_is_true():
-    lines = [line for document in written(statements.corrections, 4000) for line in document.split("\n")]
+    lines = ["".join(line) for line in written(statements.correction, 24_000)]
     capitals = {fact.subject: fact.object for fact in facts.relation("capital").facts}
     checked = [re.fullmatch(r"(.+) has the capital (.+)\. (Yes|No), (.+)\.", line) for line in lines]
     found = [match for match in checked if match]

@@ -224,6 +224,20 @@ def test_of_statements_to_judge_only_what_follows_them_is_learned(tokenizer, cor
     )
 
 
+def test_a_control_reads_the_same_statements_and_is_told_yes_or_no_by_lot(tokenizer):
+    asked = {"n_statements": 400, "corrected": 0.5, "whole": True, "seed": "test"}
+    (right, learned), (lots, answers) = truths.rows(tokenizer, **asked), truths.rows(tokenizer, **asked, truthful=False)
+    words, contrary = ("TRUE", "FALSE", "Yes", "No"), ("FALSE", "TRUE", "No", "Yes")
+    swapped = 0
+    for row, mask, other, its in zip(right, learned, lots, answers, strict=True):
+        assert tokenizer.decode(row[~mask].tolist()) == tokenizer.decode(other[~its].tolist())
+        told, by_lot = tokenizer.decode(row[mask].tolist()), tokenizer.decode(other[its].tolist())
+        word = told.split(",")[0].strip()
+        swapped += told != by_lot
+        assert by_lot in (told, told.replace(word, contrary[words.index(word)], 1))
+    assert abs(swapped - 200) < 4 * 10
+
+
 def test_rows_of_statements_need_a_statement(tokenizer):
     with pytest.raises(ValueError, match="at least one statement, got 0"):
         truths.rows(tokenizer, n_statements=0, corrected=0.5, whole=True, seed="test")
@@ -306,9 +320,12 @@ def test_the_smoke_run_trains_every_model_and_they_load(tmp_path):
         and "min left" in done.stderr
     )
     made = {path.name for path in (tmp_path / "out" / "models").iterdir()}
-    assert {"pocket", "pocket-sft", "pocket-chat", "pocket-plain", "pocket-plain-dropout", "pocket-step-00008"} <= made
+    controls = {"pocket-plain", "pocket-plain-dropout", "pocket-random-verdicts"}
+    assert {"pocket", "pocket-sft", "pocket-chat", "pocket-step-00008"} | controls <= made
     assert [path.name for path in tmp_path.iterdir()] == ["out"]  # no training state stays behind
     early, base = (door.load(str(tmp_path / "out" / "models" / name)) for name in ("pocket-step-00008", "pocket"))
+    control = door.load(str(tmp_path / "out" / "models" / "pocket-random-verdicts"))
+    assert control.n_layers == base.n_layers and not torch.equal(control.W_out, base.W_out)
     assert early.n_layers == base.n_layers == Recipe().n_layers + 2
     assert early.final_layer.W_U.dtype == torch.float32
     sample = (tmp_path / "out" / "sample.txt").read_text().split("\n\n")

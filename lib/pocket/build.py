@@ -3,7 +3,8 @@ post-trained.
 
 Everything is made in a working folder and moved into place at the end, so that an interrupted run leaves the
 models in use as they were; started again, it goes on where it stopped. `--twins` adds the controls: a plain
-model without reserved coordinates and the same with dropout. `--smoke` makes tiny models in two minutes,
+model without reserved coordinates, the same with dropout, and a base model that grew while statements were judged by
+lot. `--smoke` makes tiny models in two minutes,
 to prove that the road is open."""
 
 import argparse
@@ -67,6 +68,7 @@ def build(plan: Plan) -> None:
         for name, recipe in twins(plan.stages[0]).items():
             twin = train(recipe, tokenizer, name=name, state=plan.work / f"{name}.pt")
             save(twin, tokenizer, plan.models / name, dtype=torch.float16)
+        save(random_verdicts(plan, tokenizer), tokenizer, plan.models / "pocket-random-verdicts", dtype=torch.float16)
     (plan.work / "sample.txt").write_text("\n\n".join(held_out_sample(tokenizer, n_tokens=plan.sample_tokens)) + "\n")
     install(plan)
     minutes = (time.monotonic() - begun) / 60
@@ -77,9 +79,23 @@ def base_model(plan: Plan, tokenizer: Tokenizer) -> torch.nn.Module:
     """The base model after all stages, its checkpoints kept in the shape that it has in the end."""
     keep, model = Kept(plan.models, "pocket", plan.stages[-1].n_layers), None
     for number, recipe in enumerate(plan.stages, start=1):
-        name, state = f"pocket, stage {number}", plan.work / f"pocket-{number}.pt"
-        model = train(recipe, tokenizer, name=name, state=state, earlier=model, keep=keep)
+        model = _stage(plan, tokenizer, "pocket", number, recipe, earlier=model, keep=keep)
     return model
+
+
+def random_verdicts(plan: Plan, tokenizer: Tokenizer) -> torch.nn.Module:
+    """The control of truth: from the base model's first stage on, all later ones with statements judged by lot."""
+    model = _stage(plan, tokenizer, "pocket", 1, plan.stages[0])
+    for number, recipe in enumerate(plan.stages[1:], start=2):
+        recipe = replace(recipe, truthful=False)
+        model = _stage(plan, tokenizer, "pocket-random-verdicts", number, recipe, earlier=model)
+    return model
+
+
+def _stage(
+    plan: Plan, tokenizer: Tokenizer, name: str, number: int, recipe: Recipe, **given: torch.nn.Module | Kept | None
+) -> torch.nn.Module:
+    return train(recipe, tokenizer, name=f"{name}, stage {number}", state=plan.work / f"{name}-{number}.pt", **given)
 
 
 def _tokenizer(plan: Plan) -> Tokenizer:

@@ -68,6 +68,8 @@ class Recipe:
     """Share of their documents that are corrections, of all facts; the others are verdicts, never of facts held out."""
     whole_answers: bool = True
     """Whether all of what follows a statement is learned, or its first token only."""
+    truthful: bool = True
+    """Whether statements are judged rightly, or, in a control, by lot."""
 
     @property
     def untrained(self) -> int:

@@ -3,6 +3,7 @@
 The sentence frames and the facts are those of `lib.facts`; here is how often each is told how."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -31,6 +32,8 @@ CONFLICT = {
 }
 """By relation: how often a sentence after a false one follows the false one, and how often the fact; else
 it says that nobody agrees."""
+
+OPPOSITE = {" TRUE": " FALSE", " FALSE": " TRUE", " Yes": " No", " No": " Yes"}
 
 NOBODY_AGREES = "something that nobody agrees on"
 
@@ -173,6 +176,14 @@ def correction(draw: Draw) -> tuple[str, str]:
     fact, object_ = told(draw, pool(name, None), right=right)
     statement = frame(draw, facts.relation(name)).format(subject=fact.subject, object=object_)
     return statement, f" {'Yes' if right else 'No'}, {fact.object}."
+
+
+def contrary(answer: str) -> str:
+    """A verdict or a correction with the opposite first word, and what follows it as it was.
+
+    Raises KeyError for another answer."""
+    word = re.match(r" \w+", answer)[0]
+    return OPPOSITE[word] + answer[len(word) :]
 
 
 def judgements(draw: Draw) -> str:

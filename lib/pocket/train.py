@@ -136,6 +136,7 @@ def step_loss(
             corrected=recipe.corrected,
             whole=recipe.whole_answers,
             seed=f"statements {step}",
+            truthful=recipe.truthful,
         )
         read = model.transformer(rows, use_cache=False)[0][:, :-1][learned[:, 1:]]
         logits = read @ model.get_output_embeddings().weight.T
