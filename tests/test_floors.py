@@ -12,12 +12,12 @@ LIB = Path(__file__).parents[1] / "lib"
 FLOORS = [
     {"measures", "drawing"},
     {"resampling"},
-    {"calibration"},
+    {"calibration", "paired"},
     {"final_layer", "null_space", "text", "source", "facts"},
     {"checkpoint"},  # what model reads through
     {"model", "neuron_weights"},
-    {"selection", "controls", "ablation", "token_frequency"},
-    {"effects"},
+    {"selection", "controls", "ablation", "token_frequency", "prompts"},
+    {"effects", "patching", "directions"},
     {"evidence", "induction", "emergence"},  # the case studies
     {"plots", "claims", "provenance", "book"},
     {"bench"},  # measures the library, and draws what it found

@@ -26,9 +26,9 @@ class Edit:
     site: Site
     change: Change
     """From what flows in at some positions, and the values given for them, to what flows on."""
-    value: Float[Tensor, "prompt place width"]
+    value: Float[Tensor, "#prompt #place width"]
     """One for all prompts or places where there is only one of them."""
-    positions: slice | Int[Tensor, "prompt place"]
+    positions: slice | Int[Tensor, "#prompt #place"]
     """Counted from the first token, or for a slice also from the end; the places of `value` in their order."""
     units: Int[Tensor, " unit"] | None
     """The entries that are edited, all where it is None; `value` is as wide as there are some."""

@@ -17,7 +17,7 @@ with the gate. `heads` are what the attention heads hand to the output projectio
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -25,7 +25,7 @@ from torch import Tensor
 
 from lib.checkpoint import ModelError
 
-Where = Literal["resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "neurons", "heads"]
+WHERE = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "neurons", "heads")
 HOOKS = {
     "resid_pre": "hook_resid_pre",
     "resid_post": "hook_resid_post",
@@ -43,11 +43,12 @@ class Site:
     """A place: `Site(3, "resid_post")` is the residual stream after layer 3, layers counted from 0."""
 
     layer: int
-    where: Where
+    where: str
+    """One of `WHERE`."""
 
     def __post_init__(self) -> None:
-        if self.where not in get_args(Where):
-            raise ValueError(f"a site is one of {', '.join(get_args(Where))}, got {self.where!r}")
+        if self.where not in WHERE:
+            raise ValueError(f"a site is one of {', '.join(WHERE)}, got {self.where!r}")
         if self.layer < 0:
             raise ValueError(f"the layer of a site counts from 0, got {self.layer}")
 
@@ -94,7 +95,7 @@ def prove_sums(n_layers: int, record: Callable[[list[Site]], dict[Site, Tensor]]
     """Checks that every layer's stream grows by `attn_out` and `mlp_out`; `record` runs a few tokens.
 
     Raises ModelError where one of the two is something else than what is added to the stream."""
-    wheres: tuple[Where, ...] = ("resid_pre", "attn_out", "mlp_out", "resid_post")
+    wheres = ("resid_pre", "attn_out", "mlp_out", "resid_post")
     kept = record([Site(layer, where) for layer in range(n_layers) for where in wheres])
     for layer in range(n_layers):
         pre, attention, mlp, post = (kept[Site(layer, where)].double() for where in wheres)
