@@ -24,12 +24,19 @@ from lib.model import Edit, Model, Site, replace
 class Pairs:
     """Prompts of one length in pairs, and the two answers between which they decide."""
 
-    source: Int[Tensor, "pair position"]
-    target: Int[Tensor, "pair position"]
+    source: Int[Tensor, "pair source_position"]
+    target: Int[Tensor, "pair target_position"]
     right: Int[Tensor, " pair"]
     """The token that the source's answer begins with."""
     wrong: Int[Tensor, " pair"]
     """The token that the target's answer begins with."""
+
+    def __post_init__(self) -> None:
+        if self.source.shape != self.target.shape:
+            lengths = f"{self.source.shape[1]} and {self.target.shape[1]}"
+            raise ValueError(
+                f"a pair is two prompts of one length, got {lengths} tokens; pair them by `prompts.encode`"
+            )
 
 
 @dataclass(frozen=True)
@@ -96,10 +103,7 @@ def patch(
 
     `recorded` are the sources' values where they come from elsewhere, from another model for example; without it they
     are this model's own. Then a place before which the prompts of no pair differ is not run: it changes nothing.
-    Raises ValueError for prompts or positions that do not belong together, and as `Model.record` does."""
-    if pairs.source.shape != pairs.target.shape:
-        shapes = f"{tuple(pairs.source.shape)} and {tuple(pairs.target.shape)}"
-        raise ValueError(f"pairs are prompts of one length on both sides, got shapes {shapes}")
+    Raises as `Model.record` does."""
     ask = {"right": pairs.right, "wrong": pairs.wrong, "batch_size": batch_size}
     source, target = (logit_difference(model, tokens, **ask) for tokens in (pairs.source, pairs.target))
     found = target[:, None, None].repeat(1, len(sites), positions.shape[1])

@@ -6,7 +6,7 @@ end. They move on with every token, and what the cache keeps of an edited positi
 Such edits are told apart (`fits_cache`), and generation then runs the whole sequence anew for every token."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, NoReturn
 
 import torch
@@ -23,21 +23,24 @@ class UnderWay:
     """An edit on its way through passes of the model, which knows how many positions came in earlier ones."""
 
     def __init__(self, edit: Edit, before: Kept | None) -> None:
-        self.edit, self.before, self.start = edit, before, 0
+        self.edit, self.before = edit, before
+        self.start: int | None = None
 
     @property
     def fits_cache(self) -> bool:
         """See `Edit.fits_cache`."""
         return self.edit.fits_cache
 
-    def begin(self, model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Before a pass: how many positions its cache, if there is one, holds already."""
-        self.start = n_cached(the_cache(args, kwargs), 0)
+    def begin(self, block: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Before a pass of its block: how many positions the cache, if there is one, holds already."""
+        self.start = n_cached(the_cache(args, kwargs), self.edit.site.layer)
         if self.start and not self.fits_cache:
             refuse_cache()
 
     def through(self, passing: Tensor, hook: Any) -> Tensor:
         """What flows on. A sum of two (see `Site.parts`) is edited as a whole, and its second part takes the change."""
+        if self.start is None:
+            raise ModelError(f"the edit at {self.edit.site} met a pass that did not begin at its block")
         if self.before is None:
             return self.edited(passing)
         whole = self.before.value + passing
@@ -90,22 +93,18 @@ def under_way(bridge: Any, edits: Sequence[Edit]) -> Iterator[None]:
     Raises as `sites.check` does, ModelError where positions counted from the end meet a cache, ValueError for values
     that are not as wide as their site."""
     sites.check(bridge, [edit.site for edit in edits])
-    hooks, befores, begins = [], [], []
-    for edit in edits:
-        *first, last = edit.site.parts
-        before = Kept() if first else None
-        going = UnderWay(edit, before)
-        hooks.append((last, going.through))
-        befores += [(part, before.keep) for part in first]  # behind the edits of that part, which it is to see
-        begins.append(going.begin)
-    model = bridge.original_model.base_model
-    handles = [model.register_forward_pre_hook(begin, with_kwargs=True) for begin in begins]
-    try:
-        with bridge.hooks(fwd_hooks=[*hooks, *befores]):
-            yield
-    finally:
-        for handle in handles:
-            handle.remove()
+    hooks, befores = [], []
+    with ExitStack() as inside:
+        for edit in edits:
+            *first, last = edit.site.parts
+            before = Kept() if first else None
+            going = UnderWay(edit, before)
+            hooks.append((last, going.through))
+            befores += [(part, before.keep) for part in first]  # behind the edits of that part, which it is to see
+            block = bridge.blocks[edit.site.layer]
+            inside.callback(block.register_forward_pre_hook(going.begin, with_kwargs=True).remove)
+        inside.enter_context(bridge.hooks(fwd_hooks=[*hooks, *befores]))
+        yield
 
 
 def fits_cache(bridge: Any) -> bool:
