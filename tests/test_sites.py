@@ -267,3 +267,21 @@ def test_a_layer_with_experts_below_a_dense_one_is_refused_where_it_is_asked_for
     model = door.load(str(gpt2_folder))
     with pytest.raises(door.ModelError, match="somewhere has no single MLP"):
         sites.output_weights(model.bridge.blocks[0].attn, "somewhere")
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
+@pytest.mark.parametrize("kind", ["gpt2", "gemma2"])
+def test_edits_are_done_in_the_models_own_numbers(tmp_path, tokens, kind, dtype, generator):
+    model = door.load(str(build(tmp_path, kind, **ARCHITECTURES[kind])), dtype=dtype)
+    clean, eps = logits(model, tokens), torch.finfo(door.DTYPES[dtype]).eps
+    for where in places(model):
+        site = Site(1, where)
+        own = model.record(tokens, [site])[site]
+        assert own.dtype == door.DTYPES[dtype]
+        assert torch.equal(logits(model, tokens, edits.replace(site, own)), clean)
+        assert torch.equal(logits(model, tokens, edits.add(site, torch.zeros(own.shape[2]))), clean)
+        unit = torch.nn.functional.normalize(torch.randn(own.shape[2], generator=generator), dim=0)
+        left = model.record(tokens, [site], edits=[edits.project_out(site, unit)])[site].double() @ unit.double()
+        # each entry is rounded once, or twice where a sum takes it up (resid_mid); the direction itself is a float32
+        slack = 8 * max(eps, torch.finfo(torch.float32).eps) * own.double().norm(dim=-1).max()
+        assert left.abs().max() <= slack
