@@ -58,6 +58,13 @@ def test_a_pretended_device_refuses_what_a_real_one_refuses():
         assert not any(map(pretend.is_elsewhere, (there.cpu(), torch.arange(3), here.to(there).to("cpu"))))
 
 
+def test_sequences_lie_where_the_model_is(away):
+    with pretend.Elsewhere():
+        tokens = away.sequences("pocket", n_sequences=2, sequence_length=N)
+        assert_away(tokens, away.scored(tokens))
+        assert_away(dict(away.run(tokens, "resid")))
+
+
 def test_runs_recordings_and_edits_stay_where_the_model_is(away, tokens):
     sites = [Site(1, "neurons"), Site(0, "attn_out"), Site(2, "heads")]
     at = torch.tensor([[1, 4], [0, 2], [6, 3]])

@@ -151,6 +151,20 @@ def test_units_are_edited_alone(tiny, tokens):
     assert torch.equal(after[..., changed == 0], before[..., changed == 0])
 
 
+def test_units_can_be_marked_for_each_prompt(tiny, tokens, generator):
+    site, value = Site(1, "neurons"), torch.randn(48, generator=generator)
+    marked = torch.rand(3, 48, generator=generator) < 0.2
+    at = torch.tensor([[1], [2], [6]])
+    before = tiny.record(tokens, [site])[site]
+    for positions in (slice(None), at):
+        done = edits.replace(site, value, positions=positions, units=marked)
+        after = tiny.record(tokens, [site], edits=[done], batch_size=2)[site]
+        meant = marked[:, None].expand(3, N, 48).clone()
+        if positions is at:
+            meant &= torch.nn.functional.one_hot(at[:, 0], N).bool()[..., None]
+        assert torch.equal(after, torch.where(meant, value, before))
+
+
 def test_a_projection_leaves_a_zero_component(tiny, tokens, generator):
     for where in places(tiny):
         site = Site(1, where)
@@ -233,6 +247,7 @@ def wrong_edits():
     )
     yield "names 2 units, but gives values for 32", lambda: edits.add(site, row, units=torch.tensor([1, 2]))
     yield "is for 2 prompts, but 3 are run", lambda: edits.add(site, row.expand(2, 1, 32))
+    yield "for 2 prompts, but 3 are", lambda: edits.add(site, row, units=torch.ones(2, 32, dtype=torch.bool))
     yield "must lie in 0 … 6, got 0 … 7", lambda: edits.add(site, row, positions=torch.tensor([[0], [1], [7]]))
     yield "must lie in 0 … 6, got -1 … 2", lambda: edits.add(site, row, positions=torch.tensor([[0], [-1], [2]]))
     yield "is 32 wide, but the edit has values for 31", lambda: edits.add(site, row[1:])

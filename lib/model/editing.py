@@ -53,12 +53,19 @@ class UnderWay:
         if not len(row):
             return passing
         flat = passing.flatten(2).clone()
-        old = flat[row, at]
-        units = slice(None) if self.edit.units is None else self.edit.units.to(passing.device)
-        new = self._changed(old[:, units], row, place)
-        old[:, units] = new.to(old.dtype)
-        flat[row, at] = old
+        flat[row, at] = self._with_units_changed(flat[row, at], row, place)
         return flat.view_as(passing)
+
+    def _with_units_changed(
+        self, old: Float[Tensor, "some width"], row: Int[Tensor, " some"], place: Int[Tensor, " some"]
+    ) -> Float[Tensor, "some width"]:
+        units = self.edit.units if self.edit.units is None else self.edit.units.to(old.device)
+        if units is None or units.ndim == 2:
+            new = self._changed(old, row, place).to(old.dtype)
+            return new if units is None else torch.where(units[row if len(units) > 1 else row * 0], new, old)
+        new = old.clone()
+        new[:, units] = self._changed(old[:, units], row, place).to(old.dtype)
+        return new
 
     def _changed(
         self, old: Float[Tensor, "some width"], row: Int[Tensor, " some"], place: Int[Tensor, " some"]

@@ -10,12 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lib.model.sites import Site
 
 EVERYWHERE = slice(None)
+Units = Int[Tensor, " unit"] | Bool[Tensor, "#prompt width"] | None
+"""Entries of a site that are edited: the same for all prompts, or marked for each; all of them where it is None."""
 Change = Callable[[Float[Tensor, "some width"], Float[Tensor, "some width"]], Float[Tensor, "some width"]]
 
 
@@ -30,8 +32,8 @@ class Edit:
     """One for all prompts or places where there is only one of them."""
     positions: slice | Int[Tensor, "#prompt #place"]
     """Counted from the first token, or for a slice also from the end; the places of `value` in their order."""
-    units: Int[Tensor, " unit"] | None
-    """The entries that are edited, all where it is None; `value` is as wide as there are some."""
+    units: Units
+    """For named ones `value` is as wide as they are many, for marked ones as wide as the site."""
 
     @property
     def fits_cache(self) -> bool:
@@ -42,12 +44,20 @@ class Edit:
         """The same edit for some of its prompts."""
         value = self.value if len(self.value) == 1 else self.value[index]
         ours = isinstance(self.positions, slice) or len(self.positions) == 1
-        return Edit(self.site, self.change, value, self.positions if ours else self.positions[index], self.units)
+        marked = self.units is not None and self.units.ndim == 2 and len(self.units) > 1
+        return Edit(
+            self.site,
+            self.change,
+            value,
+            self.positions if ours else self.positions[index],
+            self.units[index] if marked else self.units,
+        )
 
     def check(self, n_prompts: int, n_positions: int) -> None:
         """Raises ValueError unless the edit is one of this many prompts, and its positions are among theirs."""
         at = [self.positions] if isinstance(self.positions, Tensor) else []
-        for given in (self.value, *at):
+        marked = [self.units] if self.units is not None and self.units.ndim == 2 else []
+        for given in (self.value, *at, *marked):
             if len(given) not in (1, n_prompts):
                 raise ValueError(f"the edit at {self.site} is for {len(given)} prompts, but {n_prompts} are run")
         if at and at[0].numel() and not 0 <= int(at[0].min()) <= int(at[0].max()) < n_positions:
@@ -62,7 +72,7 @@ def replace(
     value: Float[Tensor, "*prompt_place width"],
     *,
     positions: slice | Int[Tensor, "prompt place"] = EVERYWHERE,
-    units: Int[Tensor, " unit"] | None = None,
+    units: Units = None,
 ) -> Edit:
     """Puts `value` in the place of what was there: one for all, one for each prompt, or one for each prompt and place.
 
@@ -75,7 +85,7 @@ def add(
     value: Float[Tensor, "*prompt_place width"],
     *,
     positions: slice | Int[Tensor, "prompt place"] = EVERYWHERE,
-    units: Int[Tensor, " unit"] | None = None,
+    units: Units = None,
 ) -> Edit:
     """Adds `value`; shapes and errors as with `replace`."""
     return _edit(site, torch.add, value, positions, units)
@@ -97,15 +107,13 @@ def project_out(
     return _edit(site, lambda old, unit: old - (old * unit).sum(-1, keepdim=True) * unit, unit, positions, None)
 
 
-def _edit(
-    site: Site, change: Change, value: Tensor, positions: slice | Tensor, units: Int[Tensor, " unit"] | None
-) -> Edit:
+def _edit(site: Site, change: Change, value: Tensor, positions: slice | Tensor, units: Units) -> Edit:
     value = value[(None,) * (3 - value.ndim)] if value.ndim != 2 else value[:, None]
     n_places = value.shape[1]
     if n_places > 1 and isinstance(positions, Tensor) and positions.shape[1] != n_places:
         raise ValueError(f"the edit at {site} has values for {n_places} places, but {positions.shape[1]} positions")
-    if units is not None and value.shape[2] not in (1, len(units)):
-        raise ValueError(f"the edit at {site} names {len(units)} units, but gives values for {value.shape[2]}")
+    if units is not None and value.shape[2] not in (1, units.shape[-1]):
+        raise ValueError(f"the edit at {site} names {units.shape[-1]} units, but gives values for {value.shape[2]}")
     return Edit(site, change, value, positions, units)
 
 

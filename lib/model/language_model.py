@@ -59,8 +59,8 @@ class Model:
         return self.bridge.cfg.n_ctx
 
     def sequences(self, text: str, *, n_sequences: int, sequence_length: int) -> Int[Tensor, "sequence position"]:
-        """Sequences of running text in this model's tokens; see `text.sequences`, also for the errors."""
-        return text_module.sequences(
+        """Sequences of running text in this model's tokens, on its device; see `text.sequences`, and for errors too."""
+        found = text_module.sequences(
             text_module.documents(text),
             self.tokenizer.encode,
             bos=self.tokenizer.bos,
@@ -68,6 +68,7 @@ class Model:
             n_sequences=n_sequences,
             sequence_length=sequence_length,
         )
+        return found.to(self.W_out.device)
 
     def scored(self, tokens: Int[Tensor, "sequence position"]) -> Bool[Tensor, "sequence position"]:
         """The positions of these sequences that statistics are over; see `text.scored`."""

@@ -41,21 +41,12 @@ def wrap(loaded: Any, tokenizer: Any, source: Source) -> Model:
     """A loaded Hugging Face model behind the door: bridged, folded, proved.
 
     Raises ModelError for a weight that is not finite, an architecture that does not fit, and as `prove` does."""
-    from transformer_lens.model_bridge.sources import build_bridge_from_module
-
     damaged = next((name for name, weight in loaded.named_parameters() if not weight.isfinite().all()), None)
     if damaged:
         raise ModelError(f"the weight {damaged} holds values that are not finite; its file is damaged")
-    logging.getLogger("transformer_lens").setLevel(logging.ERROR)
     architecture = type(loaded).__name__
     d_vocab = min(len(tokenizer), loaded.get_output_embeddings().weight.shape[0])
-    loaded.config.architectures = loaded.config.architectures or [architecture]
-    try:
-        bridge = build_bridge_from_module(loaded, architecture, hf_config=copy.deepcopy(loaded.config), tokenizer=None)
-    except ValueError:
-        raise ModelError(f"the installed TransformerLens does not support {architecture}") from None
-    if not bridge.adapter.supports_generation or "ln_final" not in dir(bridge):
-        raise ModelError(f"{architecture} has no final norm in front of a next-token head, so there is nothing to fold")
+    bridge = _bridged(loaded, architecture)
     block = bridge.blocks[bridge.cfg.n_layers - 1]
     W_out = output_weights(block, f"the last layer of {architecture}")
     final_layer = fold(bridge, loaded.config, d_vocab=d_vocab)
@@ -69,6 +60,21 @@ def wrap(loaded: Any, tokenizer: Any, source: Source) -> Model:
     )
     prove(model)
     return model
+
+
+def _bridged(loaded: Any, architecture: str) -> Any:
+    """The plain TransformerBridge around a loaded model. Raises ModelError where there is none, or nothing to fold."""
+    from transformer_lens.model_bridge.sources import build_bridge_from_module
+
+    logging.getLogger("transformer_lens").setLevel(logging.ERROR)
+    loaded.config.architectures = loaded.config.architectures or [architecture]
+    try:
+        bridge = build_bridge_from_module(loaded, architecture, hf_config=copy.deepcopy(loaded.config), tokenizer=None)
+    except ValueError:
+        raise ModelError(f"the installed TransformerLens does not support {architecture}") from None
+    if not bridge.adapter.supports_generation or "ln_final" not in dir(bridge):
+        raise ModelError(f"{architecture} has no final norm in front of a next-token head, so there is nothing to fold")
+    return bridge
 
 
 def fold(bridge: Any, config: Any, *, d_vocab: int) -> FinalLayer:

@@ -89,15 +89,16 @@ def rewritten(
     `path` is the model's own after these prompts, with the same `n_tokens` and `stops`. Only what changes is run."""
     found, last = along(model, path, sets, value), Site(model.n_layers - 1, "neurons")
     texts = [path.written(stops) for _ in sets]
-    for members, first, rows in zip(sets, found.first_change.cpu(), texts, strict=True):
-        units = members.nonzero()[:, 0].to(value.device)
-        edit = edits.replace(last, value[units], units=units)
-        for step in first[first < path.n_steps.cpu()].unique().tolist():
-            changed = (first == step).nonzero()[:, 0]
-            changed = changed[step < path.n_steps.cpu()[changed]]
-            kept = path.ids.cpu()[changed, :step]
-            prompt = torch.cat([tokens.cpu()[changed], kept], 1)
-            again = model.path(prompt, n_tokens=n_tokens - step, stops=stops, edits=[edit])
-            for row, before, after in zip(changed.tolist(), kept.tolist(), again.ids.tolist(), strict=True):
-                rows[row] = generating.upto([*before, *after], stops)
+    ids, n_steps, prompts = path.ids.cpu(), path.n_steps.cpu(), tokens.cpu()
+    first, members = found.first_change.cpu(), sets.cpu()
+    for step in range(ids.shape[1]):
+        which, row = ((first == step) & (step < n_steps)).nonzero(as_tuple=True)
+        if len(row):
+            kept = ids[row, :step]
+            edit = edits.replace(last, value, units=members[which])
+            rest = {"n_tokens": n_tokens - step, "stops": stops, "edits": [edit]}
+            again = model.path(torch.cat([prompts[row], kept], 1), **rest)
+            written = torch.cat([kept, again.ids.cpu()], 1).tolist()
+            for one, at, whole in zip(which.tolist(), row.tolist(), written, strict=True):
+                texts[one][at] = generating.upto(whole, stops)
     return texts
