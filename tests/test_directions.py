@@ -55,6 +55,13 @@ def test_a_group_is_sorted_by_a_direction_that_has_not_seen_it():
     assert not right[group == 0].any() and right[group != 0].all()
 
 
+def test_what_each_group_has_for_itself_does_not_help_it():
+    group, positive = torch.arange(40) // 10, torch.arange(40) % 2 == 0
+    own = torch.where(positive, 5.0, -5.0)[:, None] * torch.eye(4)[group]  # every group tells them apart along its axis
+    assert directions.difference_of_means(own, positive).sorts(own).eq(positive).all()
+    assert directions.left_out(own, positive, group).double().mean() == 0.5
+
+
 def test_what_no_direction_can_be_found_in_is_said():
     resid, positive, _ = two_kinds(3, apart=1)
     with pytest.raises(ValueError, match="two kinds of text are needed, got 40 positive ones of 40"):

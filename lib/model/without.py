@@ -52,8 +52,7 @@ def along(model: Model, path: Path, sets: Bool[Tensor, "set d_mlp"], value: Floa
     top_logit, top_id = (torch.cat(part, 1).unflatten(1, path.ids.shape) for part in zip(*parts, strict=True))
     changed = top_id[1:] != top_id[:1]
     steps = torch.arange(path.ids.shape[1], device=device)
-    inside = steps < path.n_steps.to(device)[:, None]
-    first = torch.where(changed & inside, steps, path.n_steps.to(device)[:, None]).amin(-1)
+    first = torch.where(changed, steps, path.n_steps.to(device)[:, None]).amin(-1)
     return Without(torch.where(changed, top_id[1:], path.ids.to(device)), top_logit[1:], first)
 
 
