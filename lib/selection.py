@@ -1,15 +1,19 @@
-"""Which neurons are the entropy neurons? Each paper's rule, by name.
+"""Which neurons are the entropy neurons, and which the token-frequency neurons? Each paper's rule, by name.
 
-A rule takes the weight statistics of one layer's neurons and returns a mask over them. The papers picked by
-eye or by hand; where they state no number, ours is a named argument. No rule is told what another found."""
+A rule takes statistics of one layer's neurons, of their weights or of their effects, and returns a mask over them. The
+papers picked by eye or by hand; where they state no number, ours is a named argument. No rule is told what another
+found."""
 
-import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lib.neuron_weights import NeuronWeights
+
+TOP, MIN_SHARE = 0.5, 0.3
+"""Of `frequency_neurons`: the share of the layer that moves predictions most, and the smallest mediated share."""
 
 
 def pareto_rank(
@@ -69,6 +73,51 @@ def entropy_alone(
     return much & (prediction_change <= prediction_change[much].quantile(0.5))
 
 
+def moves_much(abs_kl_change: Float[Tensor, " neuron"], *, top: float) -> Bool[Tensor, " neuron"]:
+    """The share `top` of a layer that changes KL(unigram || model) most. Raises ValueError unless it lies in 0 … 1."""
+    if not 0 < top <= 1:
+        raise ValueError(f"the share of neurons to choose from must lie above 0 and not above 1, got top={top:g}")
+    return abs_kl_change >= abs_kl_change.quantile(1 - top)
+
+
+def frequency_neurons(
+    frequency_mediated: Float[Tensor, " neuron"],
+    abs_kl_change: Float[Tensor, " neuron"],
+    *,
+    count: int = 6,
+    top: float = TOP,
+    min_share: float = MIN_SHARE,
+) -> Bool[Tensor, " neuron"]:
+    """Token-frequency neurons: a frequency-mediated share of at least `min_share` in the `top` of the layer by mean
+    absolute KL change; of those the `count` that change it most, and possibly none.
+
+    A share alone chooses no neuron, since a weak one's is wild; and a top tenth on both axes would ask a layer of a
+    hundred neurons for more than one of a thousand. Stolfo et al. (2024, section 4.2) pick neurons that are high on
+    both axes by eye; rule and numbers are ours. Raises ValueError unless `top` lies in 0 … 1."""
+    fit = moves_much(abs_kl_change, top=top) & (frequency_mediated >= min_share)
+    return lowest(-abs_kl_change, among=fit, count=count)
+
+
+def nearest_to_frequency(
+    frequency_mediated: Float[Tensor, " neuron"],
+    abs_kl_change: Float[Tensor, " neuron"],
+    *,
+    count: int = 6,
+    top: float = TOP,
+) -> Bool[Tensor, " neuron"]:
+    """What comes nearest to `frequency_neurons` where it finds none: the `count` largest shares in the `top` of the
+    layer. Raises ValueError as it does."""
+    return lowest(-frequency_mediated, among=moves_much(abs_kl_change, top=top), count=count)
+
+
+def mask_of(units: Sequence[int], *, d_mlp: int) -> Bool[Tensor, " neuron"]:
+    """The neurons with these units. Raises ValueError for a unit that the layer does not have."""
+    wrong = [unit for unit in units if not 0 <= unit < d_mlp]
+    if wrong:
+        raise ValueError(f"the layer has neurons 0 … {d_mlp - 1}, and none with unit {wrong[0]}")
+    return torch.zeros(d_mlp, dtype=torch.bool).index_fill(0, torch.tensor([*units], dtype=torch.long), True)
+
+
 def lowest(value: Float[Tensor, " neuron"], *, among: Bool[Tensor, " neuron"], count: int) -> Bool[Tensor, " neuron"]:
     """The `count` neurons of lowest `value` among some; all of those when there are fewer, and possibly none."""
     if count < 1:
@@ -103,7 +152,8 @@ def overlap(one: Bool[Tensor, " neuron"], other: Bool[Tensor, " neuron"]) -> flo
 def shared_by_chance(one: Bool[Tensor, " neuron"], other: Bool[Tensor, " neuron"]) -> tuple[float, float]:
     """What two random sets of these sizes share: how many neurons on average, and the probability of sharing
     at least as many as these two do (hypergeometric)."""
+    from scipy.stats import hypergeom
+
     n, n_one, n_other = len(one), int(one.sum()), int(other.sum())
-    shared = range(int((one & other).sum()), min(n_one, n_other) + 1)
-    ways = sum(math.comb(n_one, k) * math.comb(n - n_one, n_other - k) for k in shared)
-    return n_one * n_other / n, ways / math.comb(n, n_other)
+    shared = int((one & other).sum())
+    return n_one * n_other / n, float(hypergeom(n, n_one, n_other).sf(shared - 1))

@@ -194,49 +194,6 @@ def lower_percentile(
     return (torch.minimum(*ranks) - 0.5) / len(abs_kl_change)
 
 
-def top_on_both(
-    frequency_mediated: Float[Tensor, " neuron"],
-    abs_kl_change: Float[Tensor, " neuron"],
-    *,
-    top: float,
-    min_share: float,
-) -> Bool[Tensor, " neuron"]:
-    """The rule for token-frequency neurons: in the top share `top` of the layer both by frequency-mediated share
-    and by mean absolute KL change, the former at least `min_share`; possibly none.
-
-    Stolfo et al. (2024, section 4.2) pick neurons that are high on both axes by eye; rule and numbers are ours.
-    Raises ValueError unless `top` lies in 0 … 1."""
-    if not 0 < top <= 1:
-        raise ValueError(f"the share of neurons to choose from must lie above 0 and not above 1, got top={top:g}")
-    both = lower_percentile(frequency_mediated, abs_kl_change) > 1 - top
-    return both & (frequency_mediated >= min_share)
-
-
-def mask_of(units: list[int], *, d_mlp: int) -> Bool[Tensor, " neuron"]:
-    """The neurons with these units. Raises ValueError for a unit that the layer does not have."""
-    wrong = [unit for unit in units if not 0 <= unit < d_mlp]
-    if wrong:
-        raise ValueError(f"the layer has neurons 0 … {d_mlp - 1}, and none with unit {wrong[0]}")
-    return torch.zeros(d_mlp, dtype=torch.bool).index_fill(0, torch.tensor(units, dtype=torch.long), True)
-
-
-def to_follow(
-    found: Bool[Tensor, " neuron"],
-    percentile: Float[Tensor, " neuron"],
-    *,
-    named: Bool[Tensor, " neuron"],
-    count: int,
-) -> tuple[Bool[Tensor, " neuron"], str]:
-    """The neurons to look at, and why these: those that a paper names, else those that the rule found, else the `count`
-    of highest `percentile` (`lower_percentile`), which come nearest to passing a rule that finds none."""
-    if named.any():
-        return named, "named by the paper"
-    if found.any():
-        return found, "found by the rule"
-    nearest = percentile.argsort(descending=True, stable=True)[:count].tolist()
-    return mask_of(nearest, d_mlp=len(found)), "nearest to a rule that finds none"
-
-
 def contexts(
     model: Model,
     tokens: Int[Tensor, "sequence position"],

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lib import controls, effects, emergence, neuron_weights, null_space, selection, token_frequency
+from lib import controls, effects, emergence, neuron_weights, null_space, selection
 from lib import model as door
 from lib.emergence import statistics
 from lib.resampling import Estimate
@@ -55,7 +55,7 @@ def test_a_checkpoint_that_is_not_there_or_has_no_step_is_said(family):
 
 
 def followed(d_mlp, dim=5):
-    masks = [token_frequency.mask_of(units, d_mlp=d_mlp) for units in ([0, 1], [2, 3], [4], [5])]
+    masks = [selection.mask_of(units, d_mlp=d_mlp) for units in ([0, 1], [2, 3], [4], [5])]
     return emergence.Followed(dim, *masks)
 
 
@@ -214,7 +214,7 @@ def quiet(gpt2_folder):
 
 @pytest.fixture
 def among_all(generator):
-    chosen = token_frequency.mask_of([3, 20, 41], d_mlp=N_NEURONS)
+    chosen = selection.mask_of([3, 20, 41], d_mlp=N_NEURONS)
     everywhere = torch.ones(N_NEURONS)
     return chosen, controls.matched(chosen, everywhere, n_sets=100, generator=generator, nearest=N_NEURONS - 3)
 
@@ -249,9 +249,7 @@ def test_where_no_neuron_or_every_neuron_rises_the_chosen_have_not_risen_beyond_
     assert still.value == still.low == still.high == 0.0  # the same halves in both
     everywhere = 0.5 * torch.randn(N_NEURONS, 5, generator=generator) @ directions.mT
     final = replace(first, W_out=first.W_out + everywhere)
-    found = risen(
-        first, final, lambda weights: token_frequency.mask_of([3, 20, 41], d_mlp=N_NEURONS), generator=generator
-    )
+    found = risen(first, final, lambda weights: selection.mask_of([3, 20, 41], d_mlp=N_NEURONS), generator=generator)
     assert found.difference.low < 0 < found.difference.high and found.controls.value > 0.02
 
 

@@ -8,7 +8,7 @@ import torch
 from scipy.stats import binom, spearmanr
 from torch.testing import assert_close
 
-from lib import ablation, controls, drawing, effects, evidence, neuron_weights, null_space, selection, token_frequency
+from lib import ablation, controls, drawing, effects, evidence, neuron_weights, null_space, selection
 from lib import model as door
 from lib.resampling import Estimate
 
@@ -21,7 +21,7 @@ def fewer_resamples(monkeypatch):
 
 
 def mask(*units, n=N_NEURONS):
-    return token_frequency.mask_of(list(units), d_mlp=n)
+    return selection.mask_of(list(units), d_mlp=n)
 
 
 def some(generator, *, count=4, n=N_NEURONS):

@@ -18,8 +18,8 @@ FLOORS = [
     {"model", "neuron_weights"},
     {"selection", "controls", "ablation", "token_frequency"},
     {"effects"},
-    {"evidence", "induction", "emergence"},  # the case studies
-    {"plots", "claims", "provenance", "book"},
+    {"kinds", "evidence", "induction", "emergence"},  # the case studies
+    {"plots", "claims", "provenance", "book", "sentences"},
     {"bench"},  # measures the library, and draws what it found
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

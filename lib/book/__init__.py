@@ -2,7 +2,8 @@
 
 The Snakefile is the graph; here is what its rules call. `request` refuses what cannot be met before a
 kernel starts, `run` executes chapters and says in one sentence where one failed, `stage` lays out the
-executed chapters as Jupyter Book wants them, `site` renders them and mends the pages. Imports no torch."""
+executed chapters as Jupyter Book wants them, `site` renders them and mends the pages; `say` and `summary`
+show what a run found in words. Imports no torch."""
 
 from lib.book.request import (
     NOTEBOOKS,
@@ -17,14 +18,17 @@ from lib.book.request import (
     parsed,
 )
 from lib.book.run import THREADS, execute, kernel_environment, make
+from lib.book.saying import SUMMARY, Said, say, summary
 from lib.book.site import build
 from lib.book.stage import stage
 
 __all__ = [
     "NOTEBOOKS",
     "REPOSITORY",
+    "SUMMARY",
     "THREADS",
     "BookError",
+    "Said",
     "absolute",
     "build",
     "chapter_named",
@@ -36,5 +40,7 @@ __all__ = [
     "make",
     "parameters",
     "parsed",
+    "say",
     "stage",
+    "summary",
 ]

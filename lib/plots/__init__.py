@@ -14,7 +14,12 @@ from lib.plots.emergence import (
     statistics_against_training,
     twins_against_index,
 )
-from lib.plots.final_layer import accuracy_against_confidence, entropy_against_scale, loss_against_entropy
+from lib.plots.final_layer import (
+    accuracy_against_confidence,
+    entropy_against_scale,
+    loss_against_entropy,
+    probability_against_rank,
+)
 from lib.plots.induction import (
     activation_change_against_position,
     activation_change_against_rank,
@@ -63,6 +68,7 @@ __all__ = [
     "norm_mediated_against_rho",
     "onset_of_statistics",
     "overlap_of_rules",
+    "probability_against_rank",
     "rho_against_dim",
     "share_against_index",
     "share_against_share",
