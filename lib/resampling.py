@@ -26,6 +26,8 @@ from lib import drawing
 from lib.drawing import FEWEST, N_RESAMPLES
 
 LEVEL = 0.95
+LEAST_ERROR = 0.2
+"""Smallest standard error of a resample, as a share of the sample's."""
 COLUMNS = 2048
 """Columns whose resamples are held at once."""
 
@@ -183,9 +185,9 @@ def studentised(
 ) -> tuple[Float[Tensor, " column"], Float[Tensor, " column"]]:
     """Bootstrap-t intervals: `whole` less the quantiles of (again - whole) / errors times its own standard error.
 
-    A resample without any spread of its own says nothing about its error and is left out."""
-    floor = 1e-9 * error
-    t = torch.where(errors > floor, (again - whole) / errors.where(errors > floor, 1), torch.nan)
+    Where one sequence makes all the difference, a resample without it has next to no spread of its own, and its t would
+    know no bound; so no resample's error counts as less than `LEAST_ERROR` of the whole's."""
+    t = (again - whole) / torch.maximum(errors, LEAST_ERROR * error)
     low, high = t.nanquantile(_tails(LEVEL), dim=0).nan_to_num(0.0)
     return whole - high * error, whole - low * error
 

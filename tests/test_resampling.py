@@ -41,6 +41,13 @@ def test_ratios_of_means_and_shares_are_covered_as_often_as_they_say(n, draw, ge
     assert covers(int(((low <= 0.5) & (high >= 0.5)).sum()))
 
 
+def test_one_sequence_that_makes_all_the_difference_widens_an_interval_and_does_not_explode_it(generator):
+    value = torch.cat([torch.tensor([0.6]), 0.0005 + 0.0001 * torch.randn(15, generator=generator)])[:, None]
+    low, high = resampling.intervals(value, generator=generator)
+    mean, error = value.mean().item(), value.std().item() / 4
+    assert low <= mean - error and mean + 2 * error < high < mean + 6 * error
+
+
 def test_a_percentile_interval_of_few_sequences_would_have_been_too_narrow(generator):
     value = torch.stack([normal(8, generator) for _ in range(N_TRIALS)], dim=1).double()
     again = torch.stack([value[torch.randint(8, (8,), generator=generator)].mean(0) for _ in range(500)])
