@@ -177,7 +177,7 @@ def measure(*, base: str = "pocket", tuned: str = "pocket-sft", post: str = "poc
             "dim at most d_model / 12", {"dim": found["dim"]}, found["dim"] <= pocket.final_layer.d_model / 12
         ),
         "entropy_neurons": Target(
-            "at least 3 that the norm mediates by half or more, stronger than others of their norm that write elsewhere",
+            "at least 3 that the norm mediates by half or more, stronger than others that write elsewhere",
             found,
             len(found["entropy_mediated"]) >= 3,
         ),
