@@ -229,9 +229,12 @@ def largest(value: Float[Tensor, "sequence column"], *, n: int, generator: torch
 def percentile(value: float, again: Float[Tensor, " draw"], *, n: int, n_sequences: int = 1) -> Estimate:
     """A number with the percentile interval of draws that were made elsewhere: halves of a vocabulary, shuffles, …
 
+    Its ends are draws, the k-th from below and from above with k the whole part of 2.5 % of one more than there are, so
+    that a draw like the others lies beyond an end no more often than that (Davison and Hinkley 1997, section 4.2).
     `n` is the number of things behind it."""
-    low, high = again.double().cpu().quantile(_tails(LEVEL)).tolist()
-    return Estimate(value, low, high, n, n_sequences)
+    sorted_draws, tail = again.double().cpu().sort().values, (1 - LEVEL) / 2
+    rank = max(1, int(tail * (len(sorted_draws) + 1)))
+    return Estimate(value, sorted_draws[rank - 1].item(), sorted_draws[-rank].item(), n, n_sequences)
 
 
 def share(hits: int, n: int) -> Estimate:

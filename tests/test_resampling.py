@@ -176,3 +176,13 @@ def test_a_share_has_the_exact_interval_of_clopper_and_pearson():
     assert half.low < 0.5 < half.high and half.low == pytest.approx(1 - half.high)
     with pytest.raises(ValueError, match="got 3 of 2"):
         resampling.share(3, 2)
+
+
+@pytest.mark.parametrize("n_draws", [40, 100])
+def test_a_draw_like_the_others_lies_beyond_an_end_of_few_draws_no_more_often_than_it_should(n_draws, generator):
+    """With interpolated quantiles of forty shuffles, one test in twenty was positive that should be one in forty."""
+    draws = torch.randn(4000, n_draws + 1, generator=generator, dtype=torch.float64)
+    below = sum(resampling.percentile(0.0, row[1:], n=1).low > row[0] for row in draws)
+    assert 0.01 < below / len(draws) < 0.03
+    naive = draws[:, 1:].quantile(0.025, dim=1) > draws[:, 0]
+    assert n_draws > 40 or naive.double().mean() > 0.04
