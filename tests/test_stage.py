@@ -125,6 +125,7 @@ def test_staging_leaves_tables_cards_and_an_escaped_title_without_a_path(results
     card = dict.fromkeys(("source", "revision", "architecture", "device", "code", "date"), "x") | {
         "versions": {"torch": "2"}
     }
+    card["fingerprint"] = {"model": "m", "library": "l", "environment": "e"}
     card |= {"model": "a<b>", "parameters": {"seed": 0, "results": str(results)}}
     (results / "card.json").write_text(json.dumps(card))
     (results / "b.csv").write_text(f"checkpoint\n{results}/step1\n")
