@@ -24,6 +24,7 @@ for name, most in {"mem_mb": book.machine.free(), "cards": 1}.items():
         workflow.register_resource(name, most)
 
 PROSE = sorted(str(path) for path in Path("book").rglob("*") if path.is_file())
+CODE = sorted(str(path) for path in Path("lib").rglob("*.py"))  # which the book shows
 
 
 wildcard_constraints:
@@ -34,6 +35,7 @@ rule html:
     input:
         chapters=expand(f"{RUN}/notebooks/{{chapter}}.ipynb", chapter=book.chapters()),
         prose=PROSE,
+        code=CODE,
         config="_config.yml",
         toc="_toc.yml",
     output:

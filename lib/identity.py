@@ -20,8 +20,9 @@ CLAIMS = LIBRARY.with_name("book") / "claims"
 OTHERS = ("post_trained", "plain", "dropout")
 """The parameters beside `model` that name a model."""
 ASIDE = (".md", ".pyc")
-APART = ("pocket/models/", "pocket/sample.txt", "pocket/report.json")
-"""What lies in the library and is no part of it: models and text count by their own names, where they are read."""
+APART = ("bench/", "pocket/")
+"""What lies in the library and is read by no chapter as a part of it: no module may import from there, and embedded
+models and the embedded text count by their own names."""
 
 
 def made_of(parameters: Mapping[str, Any], *, loaded: Source | None = None) -> dict[str, str]:

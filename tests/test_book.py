@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 
+import nbclient.exceptions
 import papermill
 import pytest
 
@@ -76,6 +77,17 @@ def test_a_chapter_without_its_figures_or_about_something_else_is_not_kept(cells
     with pytest.raises(book.BookError, match=said):
         book.execute("01_final_layer", {"parameters": {}, "made_of": made_of}, places=places)
     assert places.log.exists() and not places.output.exists() and not places.results.exists()
+
+
+def test_a_kernel_that_dies_is_one_sentence(tmp_path, monkeypatch):
+    def execute_notebook(*_, **__):
+        raise nbclient.exceptions.DeadKernelError("Kernel died")
+
+    monkeypatch.setattr(papermill, "execute_notebook", execute_notebook)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    places = book.Places(**{name: tmp_path / name for name in ("log", "output", "results")})
+    with pytest.raises(book.BookError, match="chapter 01_final_layer: Kernel died; there may be too little memory"):
+        book.execute("01_final_layer", {"parameters": {}}, places=places)
 
 
 def test_a_failing_chapter_by_make_is_one_sentence_and_keeps_its_partial_notebook(tmp_path):

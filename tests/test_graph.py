@@ -122,7 +122,7 @@ def test_a_chapter_is_made_once_and_again_for_whatever_it_is_made_of(repository)
 
 def test_a_directory_has_a_run_for_each_state_of_it_and_the_last_one_is_named(repository):
     model = repository / "my 'model' é"
-    first, ran = make(repository, model=str(model.name).join(["./", ""]))
+    first, ran = make(repository, model=f"./{model.name}")
     assert ran and first.parts[-3].startswith("my--model--é--")
     (model / "config.json").write_text((model / "config.json").read_text() + "\n")
     second, ran = make(repository, model=str(model))

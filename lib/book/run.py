@@ -88,6 +88,8 @@ def _papermill(chapter: str, log: Path, given: dict[str, Any], threads: int) -> 
     except papermill.PapermillExecutionError as error:
         place = f"chapter {chapter}, cell {error.exec_count}"
         raise BookError(f"{place}: {error.ename}: {error.evalue}; the partial notebook is {log}") from None
+    except RuntimeError as error:  # as nbclient raises when a kernel dies, which out of memory it does
+        raise BookError(f"chapter {chapter}: {error}; there may be too little memory, see {log}") from None
 
 
 def _refuse_bare(notebook: dict[str, Any], *, chapter: str, log: Path) -> None:
