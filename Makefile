@@ -15,6 +15,16 @@ ifneq ($(strip $(STRAY)),)
 $(error there is no variable $(strip $(STRAY)); make knows $(KNOWN))
 endif
 
+# What each target takes beside PYTHON and JOBS: a variable that it would pass over is refused as well.
+TAKES_book = MODEL PARAMETERS
+TAKES_chapter = MODEL CHAPTER PARAMETERS
+TAKES_pocket = TWINS SMOKE
+TAKES_bench = SAVE
+IDLE = $(filter-out PYTHON JOBS $(foreach goal,$(MAKECMDGOALS),$(TAKES_$(goal))),$(GIVEN))
+ifneq ($(strip $(IDLE)),)
+$(error make $(MAKECMDGOALS) has no use for $(strip $(IDLE)); see make help)
+endif
+
 export MODEL CHAPTER PARAMETERS
 export PYTHONUTF8 = 1
 

@@ -20,6 +20,8 @@ def make(*arguments):
     ("arguments", "said"),
     [
         (["book", "MODL=gpt2"], "there is no variable MODL"),
+        (["book", "CHAPTER=02"], "make book has no use for CHAPTER; see make help"),
+        (["bench", "MODEL=gpt2"], "make bench has no use for MODEL"),
         (["chapter"], "say which chapter, as in: make chapter CHAPTER=01"),
         (["chapter", "CHAPTER=77"], "there is no chapter '77'; the chapters are 01_final_layer"),
         (["chapter", "CHAPTER=01", "PARAMETERS=n_sequence=3"], "has no parameter 'n_sequence'; its parameters are"),
