@@ -30,6 +30,15 @@ def test_a_model_of_unknown_size_runs_alone(monkeypatch):
     assert machine.needed(unknown, dtype="float32") == machine.UNKNOWN > machine.free()
 
 
+def test_a_model_that_was_downloaded_is_counted_without_asking(gpt2_folder, monkeypatch):
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: str(gpt2_folder))
+    monkeypatch.setattr(huggingface_hub, "HfApi", None)
+    kept = source.Source("org/name", "hub", "org/name", "0")
+    assert machine.needed(kept, dtype="float32") == machine.needed(source.resolve(str(gpt2_folder)), dtype="float32")
+
+
 def test_a_file_without_a_readable_header_counts_by_its_size(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"\xff" * 100)
     assert machine._in_a_folder(tmp_path) == 50

@@ -49,13 +49,27 @@ def _in_a_file(path: Path) -> int:
 
 
 def _on_the_hub(source: Source) -> int:
-    """Parameters as the hub counts them, else from the size of the weight files; 0 when it cannot be asked."""
+    """Parameters of what was downloaded, else as the hub tells; 0 when it cannot be asked."""
+    for ask in (_downloaded, _told):
+        try:
+            if found := ask(source):
+                return found
+        except Exception:  # whatever keeps the hub from answering, the answer is that nobody knows
+            continue
+    return 0
+
+
+def _downloaded(source: Source) -> int:
+    from huggingface_hub import snapshot_download
+
+    return _in_a_folder(Path(snapshot_download(source.location, revision=source.revision, local_files_only=True)))
+
+
+def _told(source: Source) -> int:
+    """As the hub counts them, or from the size of the weight files."""
     from huggingface_hub import HfApi
 
-    try:
-        info = HfApi().model_info(source.location, revision=source.revision, files_metadata=True)
-    except Exception:  # whatever keeps the hub from answering, the answer is that nobody knows
-        return 0
+    info = HfApi().model_info(source.location, revision=source.revision, files_metadata=True)
     files = [file.size or 0 for file in info.siblings or [] if file.rfilename.endswith((".safetensors", ".bin"))]
     return info.safetensors.total if info.safetensors else sum(files) // STORED
 

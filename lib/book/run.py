@@ -68,12 +68,7 @@ def _papermill(chapter: str, log: Path, given: dict[str, Any], threads: int) -> 
     environment = kernel_environment(threads)
     os.environ.clear()
     os.environ.update(environment)
-    bar = {
-        "file": _Lines(),
-        "disable": False,
-        "mininterval": 2,
-        "bar_format": f"{chapter}: cell {{n_fmt}} of {{total_fmt}}, {{elapsed}}",
-    }
+    told = f"{chapter}: cell {{n_fmt}} of {{total_fmt}}, {{elapsed}}"
     try:
         papermill.execute_notebook(
             NOTEBOOKS / f"{chapter}.ipynb",
@@ -82,7 +77,7 @@ def _papermill(chapter: str, log: Path, given: dict[str, Any], threads: int) -> 
             kernel_name="python3",
             kernel_manager_class=manager(),
             cwd=str(NOTEBOOKS),
-            progress_bar=bar,
+            progress_bar={"file": _Lines(), "disable": False, "mininterval": 2, "bar_format": told},
             autosave_cell_every=10,
         )
     except papermill.PapermillExecutionError as error:
