@@ -19,12 +19,17 @@ try:
 except ValueError as error:
     sys.exit(f"error: {error}")
 
-for name, most in {"mem_mb": book.machine.free(), "cards": 1}.items():
-    if workflow.global_resources.get(name) is None:
+for name, most in {"megabytes": book.machine.free(), "cards": 1}.items():  # of this machine, unless --resources says
+    if workflow.global_resources.get(name).value is None:
         workflow.register_resource(name, most)
 
 PROSE = sorted(str(path) for path in Path("book").rglob("*") if path.is_file())
 CODE = sorted(str(path) for path in Path("lib").rglob("*.py"))  # which the book shows
+
+
+resource_scopes:
+    megabytes="local",
+    cards="local",
 
 
 wildcard_constraints:
@@ -55,7 +60,8 @@ rule chapter:
         f"{RUN}/logs/{{chapter}}.ipynb",
     threads: int(config.get("threads", book.THREADS))
     resources:
-        mem_mb=ORDER.memory,
+        megabytes=ORDER.memory,
+        mem_mb=ORDER.memory,  # what a cluster is asked for
         cards=ORDER.cards,
     shell:
         "{sys.executable:q} -m lib.book execute {wildcards.chapter} --asked {input.asked:q} --threads {threads}"

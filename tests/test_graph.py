@@ -149,8 +149,10 @@ def test_plain_snakemake_knows_how_much_memory_there_is_and_refuses_what_make_re
     done = snakemake(repository, f"runs/pocket/notebooks/{CHAPTER}.ipynb", "--forcerun", "chapter")
     assert done.returncode == 0, done.stderr[-3000:]
     said = done.stdout + done.stderr
-    limit, needed = (int(re.search(pattern, said)[1]) for pattern in (r"Provided .*mem_mb=(\d+)", r" mem_mb=(\d+)"))
-    assert 0 < needed <= limit and re.search("Provided .*cards=1", said)
+    limit, needed = (
+        int(re.search(pattern, said)[1]) for pattern in (r"Provided .*megabytes=\D*(\d+)", r"megabytes=(\d+)")
+    )
+    assert 0 < needed <= limit and re.search(r"Provided .*cards=\D*1", said)
     done = snakemake(repository, "-n", "--config", "parameters={model: x}")
     assert done.returncode and "the model is named by MODEL=…, not among the parameters" in done.stderr
 
