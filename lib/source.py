@@ -22,7 +22,9 @@ READ = ("*.safetensors", "*.bin", "*.json", "*.model", "*.jinja", "vocab.txt", "
 BESIDE = ("{}-step-*", "{}-plain", "{}-plain-dropout")
 """The folders beside a local model that belong to it: checkpoints of its training, and its twins."""
 RESTORE = "restore it with: git checkout -- lib/pocket/models (or retrain: make pocket)"
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+HUB_ID = re.compile(
+    r"(?!.*--)[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?"
+)  # the hub allows no --, which therefore parts names of folders
 
 
 class SourceError(ValueError):

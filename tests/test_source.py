@@ -92,7 +92,7 @@ def test_the_pocket_model_and_a_directory_are_found_with_a_fingerprint(gpt2_fold
     assert source.resolve(str(gpt2_folder)).kind == "directory"
 
 
-@pytest.mark.parametrize("model", ["a/b/c", "", "no such model", "../nowhere"])
+@pytest.mark.parametrize("model", ["a/b/c", "", "no such model", "../nowhere", "org--name"])
 def test_what_is_no_name_at_all_is_refused(model):
     with pytest.raises(source.SourceError, match="neither an embedded model"):
         source.resolve(model)
