@@ -51,13 +51,13 @@ def table(**passes):
     return pd.DataFrame({"unit": units, "testing": 0.123, "passes": list(passes.values())})
 
 
-GIVEN = {"layer": 3, "min_share": 0.3}
+GIVEN = {"layer": 3, "conditions": (0.3, 0.5)}
 
 
 def test_a_followed_neuron_that_fails_the_rule_where_it_is_tested_is_named():
     told = says.followed(table(n7=True, n9=False), rule="frequency_neurons", found=2, **GIVEN)
     assert "finds neurons 3.7 and 3.9" in told and "1 of 2 meet its conditions; 3.9 (share 0.123) does not" in told
-    assert "at least 0.3" in told
+    assert told.endswith("at least 0.3, and the KL change in the upper 50 % of the layer.")
     fine = says.followed(table(n7=True, n9=True), rule="frequency_neurons", found=2, **GIVEN)
     assert fine.endswith("On the other sequences 2 of 2 meet its conditions.")
 
@@ -83,7 +83,8 @@ def test_standing_out_is_told_beside_neurons_of_like_effect(ranks, said):
 )
 def test_the_two_kinds_are_told_apart_or_not(kinds, said):
     assert said in says.stand(against(UP), kinds, both=0)
-    assert says.stand(against(UP), kinds, both=1).endswith("1 neuron is on both lists.")
+    for both, end in ((0, "no neuron is"), (1, "1 neuron is"), (2, "2 neurons are")):
+        assert says.stand(against(UP), kinds, both=both).endswith(f"{end} on both lists.")
     nothing = says.stand("the rule finds none", "the rule finds none", both=0)
     assert nothing.startswith("Whether token-frequency neurons stand out was not tested: the rule finds none.")
 
@@ -107,8 +108,8 @@ def tokens(*rows):
 
 
 def test_the_hardest_tokens_are_counted():
-    told = says.hardest(tokens((0.1, -0.1, 0.2), (0.2, 0.1, -0.1), (-0.1, -0.2, 0.1)), name="neuron 3.7")
-    assert "Of the 3 tokens" in told and "surer at 2, farther from the unigram distribution at 2" in told
+    told = says.hardest(tokens((0.1, -0.1, 0.2), (0.2, 0.1, -0.1), (-0.1, -0.2, 0.1), (1e-5, -1e-5, 0)), name="3.7")
+    assert "Of the 4 tokens" in told and "surer at 2, farther from the unigram distribution at 2" in told
     assert told.endswith("pays more at 2.")
 
 

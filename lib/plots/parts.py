@@ -20,10 +20,10 @@ def plain(axis: Axis) -> None:
     axis.set_minor_formatter(lambda value, _: "")
 
 
-def named(neurons: DataFrame, x: Series, y: Series, *, ax: Axes) -> None:
+def named(neurons: DataFrame, x: Series, y: Series, *, lift: float = 0.0, ax: Axes) -> None:
     """Writes layer and unit beside each dot, up to `MOST` of them, names moved apart where dots lie close.
 
-    To be called when the limits of the axes are set."""
+    `lift` points higher, where a line leaves the dot sideways. To be called when the limits of the axes are set."""
     if not 0 < len(neurons) <= MOST:
         return
     ax.autoscale_view()
@@ -32,11 +32,13 @@ def named(neurons: DataFrame, x: Series, y: Series, *, ax: Axes) -> None:
     for column in _columns(at[:, 0]):
         order = column[numpy.argsort(at[column, 1], kind="stable")]
         for place, height in zip(order, apart(at[order, 1], gap=HIGH), strict=True):
-            up = height - at[place, 1]
-            line = {"arrowstyle": "-", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2} if abs(up) > HIGH / 2 else None
+            up = height - at[place, 1] + lift
+            line = (
+                {"arrowstyle": "-", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2} if abs(up - lift) > HIGH / 2 else None
+            )
             spot = (x.iloc[place], y.iloc[place])
             style = {"textcoords": "offset points", "va": "center", "fontsize": 9, "arrowprops": line}
-            ax.annotate(names[place], spot, (8, up), **style)
+            ax.annotate(names[place], spot, (8 - lift / 2, up), **style)
 
 
 def _columns(x: numpy.ndarray) -> list[numpy.ndarray]:

@@ -48,9 +48,11 @@ def fallback(found: Against) -> str:
     )
 
 
-def followed(table: DataFrame, *, layer: int, rule: str, found: int, min_share: float) -> str:
+def followed(table: DataFrame, *, layer: int, rule: str, found: int, conditions: tuple[float, float]) -> str:
     """Which neurons are followed and by which rule, how many the rule `found`, and which of the followed fail its
-    conditions where they are tested (columns unit, testing: the share there; passes)."""
+    conditions where they are tested (columns unit, testing: the share there; passes).
+
+    The `conditions` are the smallest share, and the part of the layer, by KL change, that a neuron has to be in."""
     units, failing = table.unit.tolist(), table[~table.passes]
     if not found:
         first = (
@@ -66,8 +68,8 @@ def followed(table: DataFrame, *, layer: int, rule: str, found: int, min_share: 
         return f"{again}."
     low = [f"{layer}.{row.unit} (share {number(row.testing)})" for row in failing.itertuples()]
     return (
-        f"{again}; {listed(low)} {'does' if len(low) == 1 else 'do'} not: the share has to be at least "
-        f"{number(min_share)}, and the KL change above that of the layer's weaker part."
+        f"{again}; {listed(low)} {'does' if len(low) == 1 else 'do'} not. The share has to be at least "
+        f"{number(conditions[0])}, and the KL change in the upper {share(conditions[1])} of the layer."
     )
 
 
@@ -101,7 +103,7 @@ def stand(ranks: Against | str, kinds: Estimate | str, *, both: int) -> str:
     )
     return (
         f"{first} Their share minus that of the entropy neurons is {measured(kinds)}: {apart}; "
-        f"{counted(both, 'neuron')} {'is' if both == 1 else 'are'} on both lists."
+        f"{counted(both, 'neuron')} {'are' if both > 1 else 'is'} on both lists."
     )
 
 
@@ -126,10 +128,11 @@ def roads(found: dict[str, Against], *, bound: float) -> str:
 
 
 def hardest(tokens: DataFrame, *, name: str) -> str:
-    """What removing one neuron does where it fires hardest (columns entropy_change, kl_change, loss_change; nats)."""
-    n = len(tokens)
+    """What removing one neuron does where it fires hardest (columns entropy_change, kl_change, loss_change; nats, told
+    apart from nought at three decimals, as the table shows them)."""
+    n, table = len(tokens), tokens[["entropy_change", "kl_change", "loss_change"]].round(3)
     surer, farther, dearer = (
-        int(some.sum()) for some in (tokens.entropy_change < 0, tokens.kl_change > 0, tokens.loss_change > 0)
+        int(some.sum()) for some in (table.entropy_change < 0, table.kl_change > 0, table.loss_change > 0)
     )
     return (
         f"Of the {n} tokens at which {name} fires hardest, the model without it is surer at {surer}, farther from the "
