@@ -40,9 +40,7 @@ RANDOM: dict[str, dict[str, str]] = {
             f"found = kinds.Kind({six('language_model.W_out', 'at random')}, 'frequency_neurons')"
         ),
         "passes = meeting(testing)": "passes = torch.ones(d_mlp, dtype=torch.bool)",
-        "entropy = kinds.entropy(language_model, count=count, named=named).neurons": (
-            f"entropy = {six('language_model.W_out', 'others')}"
-        ),
+        "entropy = marked.neurons": f"entropy = {six('language_model.W_out', 'others')}",
     },
     "06": {
         "entropy = selection.causal(total, direct, count=6)": f"entropy = {six('norm', 'at random')}",

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from lib import kinds
 from lib.controls import Against
 from lib.resampling import Estimate
 from lib.sentences import token_frequency as says
@@ -55,37 +56,45 @@ GIVEN = {"layer": 3, "conditions": (0.3, 0.5)}
 
 
 def test_a_followed_neuron_that_fails_the_rule_where_it_is_tested_is_named():
-    told = says.followed(table(n7=True, n9=False), rule="frequency_neurons", found=2, **GIVEN)
+    told = says.followed(table(n7=True, n9=False), rule="frequency_neurons", **GIVEN)
     assert "finds neurons 3.7 and 3.9" in told and "1 of 2 meet its conditions; 3.9 (share 0.123) does not" in told
     assert told.endswith("at least 0.3, and the KL change in the upper 50 % of the layer.")
-    fine = says.followed(table(n7=True, n9=True), rule="frequency_neurons", found=2, **GIVEN)
+    fine = says.followed(table(n7=True, n9=True), rule="frequency_neurons", **GIVEN)
     assert fine.endswith("On the other sequences 2 of 2 meet its conditions.")
 
 
 def test_where_the_rule_finds_none_the_nearest_are_called_so_and_named_ones_by_their_source():
-    nearest = says.followed(table(n7=False, n9=False), rule="nearest", found=0, **GIVEN)
+    nearest = says.followed(table(n7=False, n9=False), rule=kinds.NEAREST, **GIVEN)
     assert "finds no neuron here; followed are the nearest to it, neurons 3.7 and 3.9" in nearest
     assert "0 of 2 meet" in nearest and "do not" in nearest
-    named = says.followed(table(n7=True), rule="named by the paper", found=1, **GIVEN)
-    assert named.startswith("Followed are neuron 3.7, named by the paper.")
+    named = says.followed(table(n7=True), rule=kinds.BY_THE_PAPER, **GIVEN)
+    assert named.startswith("Followed: neuron 3.7, named by the paper.")
 
 
 @pytest.mark.parametrize(
     ("ranks", "said"), [(UP, "they stand out on both axes."), (NONE, "cannot be told"), (DOWN, "stand out less")]
 )
 def test_standing_out_is_told_beside_neurons_of_like_effect(ranks, said):
-    assert said in says.stand(against(ranks), "too few", both=0)
+    assert said in says.stand(against(ranks), "too few")
+    assert says.stand(against(ranks), "too few").endswith("not held against the entropy neurons: too few.")
+
+
+def test_entropy_neurons_are_named_with_their_rule_and_those_on_both_lists_counted():
+    given = {"layer": 3, "rule": "stolfo"}
+    told = says.marked([7, 9], both=0, **given)
+    assert told == "Entropy neurons are neurons 3.7 and 3.9, by the rule `stolfo`; no neuron is on both lists."
+    for both, end in ((1, "1 neuron is"), (2, "2 neurons are")):
+        assert says.marked([7, 9], both=both, **given).endswith(f"{end} on both lists.")
+    assert ", named by the paper; no" in says.marked([7], layer=3, rule=kinds.BY_THE_PAPER, both=0)
 
 
 @pytest.mark.parametrize(
-    ("kinds", "said"),
+    ("apart", "said"),
     [(UP, "the two kinds differ"), (NONE, "cannot be told"), (DOWN, "entropy neurons have the larger share")],
 )
-def test_the_two_kinds_are_told_apart_or_not(kinds, said):
-    assert said in says.stand(against(UP), kinds, both=0)
-    for both, end in ((0, "no neuron is"), (1, "1 neuron is"), (2, "2 neurons are")):
-        assert says.stand(against(UP), kinds, both=both).endswith(f"{end} on both lists.")
-    nothing = says.stand("the rule finds none", "the rule finds none", both=0)
+def test_the_two_kinds_are_told_apart_or_not(apart, said):
+    assert said in says.stand(against(UP), apart)
+    nothing = says.stand("the rule finds none", "the rule finds none")
     assert nothing.startswith("Whether token-frequency neurons stand out was not tested: the rule finds none.")
 
 
@@ -125,4 +134,4 @@ def test_a_neuron_that_tests_nothing_says_why_once_and_no_token_makes_no_share()
     told = says.quarters(tokens(), dict.fromkeys(("entropy", "kl", "opposed"), "few"), name="3.7", where="there")
     assert "0 % of 0 tokens there" in told and told.count("few") == 1
     mixed = says.quarters(tokens(), {"entropy": "few", "kl": against(UP)}, name="3.7", where="there")
-    assert "entropy change was not held against that of others: few." in mixed and "The KL change is" in mixed
+    assert "entropy change was not held against that of others: few." in mixed and "There the KL change is" in mixed

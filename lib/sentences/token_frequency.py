@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pandas import DataFrame
 
+from lib import kinds
 from lib.controls import Against
 from lib.resampling import Estimate
 from lib.sentences import beside
@@ -48,20 +49,19 @@ def fallback(found: Against) -> str:
     )
 
 
-def followed(table: DataFrame, *, layer: int, rule: str, found: int, conditions: tuple[float, float]) -> str:
-    """Which neurons are followed and by which rule, how many the rule `found`, and which of the followed fail its
-    conditions where they are tested (columns unit, testing: the share there; passes).
+def followed(table: DataFrame, *, layer: int, rule: str, conditions: tuple[float, float]) -> str:
+    """Which neurons are followed and by which rule (as `kinds` names it), and which of them fail the conditions of
+    `frequency_neurons` where they are tested (columns unit, testing: the share there; passes).
 
     The `conditions` are the smallest share, and the part of the layer, by KL change, that a neuron has to be in."""
     units, failing = table.unit.tolist(), table[~table.passes]
-    if not found:
-        first = (
-            f"The rule `frequency_neurons` finds no neuron here; followed are the nearest to it, {_all(units, layer)}"
-        )
-    elif rule == "frequency_neurons":
-        first = f"The rule `{rule}` finds {_all(units, layer)}"
+    names = neurons(units, layer=layer)
+    if rule == kinds.NEAREST:
+        first = f"The rule `frequency_neurons` finds no neuron here; followed are the nearest to it, {names}"
+    elif rule == kinds.BY_THE_PAPER:
+        first = f"Followed: {names}, {rule}"
     else:
-        first = f"Followed are {_all(units, layer)}, {rule}"
+        first = f"The rule `{rule}` finds {names}"
     passing = len(units) - len(failing)
     again = f"{first}. On the other sequences {passing} of {len(units)} meet its conditions"
     if not len(failing):
@@ -73,13 +73,18 @@ def followed(table: DataFrame, *, layer: int, rule: str, found: int, conditions:
     )
 
 
-def _all(units: Sequence[int], layer: int) -> str:
-    return neurons(units, layer=layer)
+def marked(units: Sequence[int], *, layer: int, rule: str, both: int) -> str:
+    """Which neurons are the entropy neurons, by which rule (as `kinds` names it), and how many are followed as well."""
+    how = rule if rule == kinds.BY_THE_PAPER else f"by the rule `{rule}`"
+    return (
+        f"Entropy neurons are {neurons(units, layer=layer)}, {how}; {counted(both, 'neuron')} "
+        f"{'are' if both > 1 else 'is'} on both lists."
+    )
 
 
-def stand(ranks: Against | str, kinds: Estimate | str, *, both: int) -> str:
-    """Whether the followed neurons stand out on both axes beside others of their effect, and from entropy neurons;
-    `both` are on both lists. A text says why there is no measurement."""
+def stand(ranks: Against | str, apart: Estimate | str) -> str:
+    """Whether the followed neurons stand out on both axes beside others of their effect, and from entropy neurons. A
+    text says why there is no measurement."""
     if isinstance(ranks, str):
         first = f"Whether token-frequency neurons stand out was not tested: {ranks}."
     else:
@@ -93,18 +98,15 @@ def stand(ranks: Against | str, kinds: Estimate | str, *, both: int) -> str:
             f"The lower of their two percentile ranks is {measured(ranks.chosen)} in the median, against "
             f"{measured(ranks.controls)} for neurons of as large an effect; {told}."
         )
-    if isinstance(kinds, str):
-        return f"{first} They were not held against the entropy neurons: {kinds}."
-    apart = side(
-        kinds,
+    if isinstance(apart, str):
+        return f"{first} They were not held against the entropy neurons: {apart}."
+    told = side(
+        apart,
         above="the two kinds differ",
         below="the entropy neurons have the larger share",
         neither=f"whether the two kinds differ {CANNOT}",
     )
-    return (
-        f"{first} Their share minus that of the entropy neurons is {measured(kinds)}: {apart}; "
-        f"{counted(both, 'neuron')} {'are' if both > 1 else 'is'} on both lists."
-    )
+    return f"{first} Their share minus that of the entropy neurons is {measured(apart)}: {told}."
 
 
 def unseen(found: dict[str, Estimate]) -> str:
@@ -168,4 +170,4 @@ def _pull(what: str, found: Against | str) -> str:
         fine=True,
     )
     values = f"{finely(found.chosen)}, against {finely(found.controls)} for neurons of like effect"
-    return f"The {names[what]} is {values}; {told}."
+    return f"There the {names[what]} is {values}; {told}."
