@@ -58,6 +58,14 @@ def test_shares_are_drawn_with_intervals_and_those_out_of_the_frame_are_counted(
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("rho (dotted: chance)", "norm-mediated share")
 
 
+def test_what_carries_entropy_is_drawn_against_rho_with_the_chosen_named(ax, neurons):
+    plots.correlation_against_rho(neurons.assign(correlation=[0.0, 0.1, 0.2, 0.3, 0.9]), chance=0.15, ax=ax)
+    assert [len(dots.get_offsets()) for dots in ax.collections] == [3, 2]
+    assert ax.get_legend_handles_labels()[1] == ["other neurons (3)", "chosen (2)"]
+    assert [text.get_text() for text in ax.texts] == ["2.3", "2.4"] and ax.get_ylim() == (0, 1)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("rho (dotted: chance)", "|correlation| of activation and entropy")
+
+
 def test_one_neurons_line_stands_beside_the_band_of_others_and_every_bin_is_seen(ax):
     bins = pd.DataFrame({"loss": [0.0, 1e-7, 0.002, 3.0], "change": [-0.1, 0.0, 0.1, 0.2], "usual": 0.0})
     bins["low"], bins["high"] = bins.change - 0.05, bins.change + 0.05

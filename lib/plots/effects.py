@@ -66,6 +66,24 @@ def norm_mediated_against_rho(neurons: DataFrame, *, chance: float, ax: Axes) ->
     return ax
 
 
+def correlation_against_rho(neurons: DataFrame, *, chance: float, ax: Axes) -> Axes:
+    """A dot per neuron (rho, correlation: absolute, of its activation with the entropy); coloured and named where
+    `chosen`."""
+    for label, mask, colour, size in (
+        ("other neurons", ~neurons.chosen, OTHER, 12),
+        ("chosen", neurons.chosen, ENTROPY, 30),
+    ):
+        some, style = neurons[mask], {"color": colour, "s": size, "linewidth": 0, "rasterized": colour == OTHER}
+        ax.scatter(some.rho, some.correlation, label=f"{label} ({len(some)})", **style)
+    ax.axvline(chance, color="black", linewidth=1, linestyle=":")
+    ax.set(xlabel="rho (dotted: chance)", ylabel="|correlation| of activation and entropy", xlim=(0, 1.1), ylim=(0, 1))
+    ax.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1])
+    picked = neurons[neurons.chosen]
+    named(picked, picked.rho, picked.correlation, ax=ax)
+    ax.legend(loc="upper left")
+    return ax
+
+
 def loss_change_against_loss(bins: DataFrame, *, name: str, ax: Axes) -> Axes:
     """Mean loss change of one neuron with its interval (change, low, high) in bins of equal mass by clean loss (loss),
     and of others like it (usual) with their middle nine tenths (usual_low, usual_high)."""
