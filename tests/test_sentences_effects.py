@@ -113,7 +113,11 @@ def test_shares_that_depend_on_the_way_of_ablating_are_told_from_those_that_do_n
 def test_the_nearer_control_decides_whether_the_chosen_are_the_purer_temperature(difference, said):
     found = {"norm": against(measured(0.5, 0.9)), "effect": against(difference)}
     told = says.temperature(found, median=1.0162)
-    assert said in told and "A single temperature, 1.02 in the median, explains 0.6" in told
+    assert (
+        said in told
+        and "Against sets matched on effect the difference" in told
+        and "A single temperature, 1.02 in the median, explains 0.6" in told
+    )
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,8 @@ def ways(shares: dict[str, Estimate], joint: Estimate) -> str:
 def temperature(found: dict[str, Against], *, median: float) -> str:
     """What a single temperature explains of the chosen set's ablation (its `median`), beside control sets by what they
     are matched on."""
-    weakest = min(found.values(), key=lambda one: one.difference.low)
+    nearest = min(found, key=lambda name: found[name].difference.low)
+    weakest = found[nearest]
     others = listed([f"{measured(one.controls)} for sets matched on {name}" for name, one in found.items()])
     told = difference(
         weakest,
@@ -109,7 +110,7 @@ def temperature(found: dict[str, Against], *, median: float) -> str:
     )
     return (
         f"A single temperature, {number(median)} in the median, explains {measured(weakest.chosen)} of what ablating "
-        f"the chosen does, against {others}. From the nearer of these {told}."
+        f"the chosen does, against {others}. Against sets matched on {nearest} {told}."
     )
 
 
