@@ -94,7 +94,11 @@ def test_entropy_neurons_are_named_with_their_rule_and_those_on_both_lists_count
 )
 def test_the_two_kinds_are_told_apart_or_not(apart, said):
     assert said in says.stand(against(UP), apart)
-    nothing = says.stand("the rule finds none", "the rule finds none")
+    both = says.stand("the rule finds none", "the rule finds none")
+    assert (
+        both == "Whether they stand out from others, and from the entropy neurons, was not tested: the rule finds none."
+    )
+    nothing = says.stand("the rule finds none", "too few")
     assert nothing.startswith("Whether token-frequency neurons stand out was not tested: the rule finds none.")
 
 

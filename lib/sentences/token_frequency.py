@@ -85,6 +85,8 @@ def marked(units: Sequence[int], *, layer: int, rule: str, both: int) -> str:
 def stand(ranks: Against | str, apart: Estimate | str) -> str:
     """Whether the followed neurons stand out on both axes beside others of their effect, and from entropy neurons. A
     text says why there is no measurement."""
+    if isinstance(ranks, str) and ranks == apart:
+        return f"Whether they stand out from others, and from the entropy neurons, was not tested: {ranks}."
     if isinstance(ranks, str):
         first = f"Whether token-frequency neurons stand out was not tested: {ranks}."
     else:
