@@ -89,11 +89,15 @@ def test_the_largest_share_is_held_against_that_of_others(found, said):
 
 @pytest.mark.parametrize(
     ("difference", "said"),
-    [(UP, "also carry it."), (NONE, "cannot be told"), (DOWN, "those that carry it least")],
+    [(UP, "the more closely it follows it."), (NONE, "cannot be told"), (DOWN, "the less closely it follows it.")],
 )
 def test_what_acts_also_carries_or_not(difference, said):
     told = says.carried(against(difference), count=6, shared=0, expected=0.281, chance=1.0)
-    assert said in told and "two lists of 6 share no neuron; random lists share 0.281 on average" in told
+    assert said in told and told.endswith("share no neuron; random lists share 0.281 on average.")
+    some = says.carried(against(difference), count=6, shared=3, expected=0.281, chance=0.0011)
+    assert some.endswith(
+        "share 3 neurons; random lists share 0.281 on average, and as many with a probability of 0.0011."
+    )
 
 
 def test_shares_that_depend_on_the_way_of_ablating_are_told_from_those_that_do_not():

@@ -119,15 +119,16 @@ def carried(found: Against, *, count: int, shared: int, expected: float, chance:
     share, beside what two random lists share (`expected`, and the `chance` of sharing as many)."""
     told = side(
         found.difference,
-        above="the neurons that can act on entropy also carry it",
-        below="the neurons that can act on entropy are those that carry it least",
-        neither=f"whether the neurons that can act on entropy also carry it {CANNOT}",
+        above="on the whole, the more a neuron can act on entropy, the more closely it follows it",
+        below="on the whole, the more a neuron can act on entropy, the less closely it follows it",
+        neither=f"whether neurons that can act on entropy also carry it {CANNOT}",
     )
+    luck = f", and as many with a probability of {small(chance)}" if shared else ""
     return (
         f"The rank correlation of rho and of how closely an activation follows the entropy is "
         f"{measured(found.chosen)}, against {measured(found.controls)} in random spaces, a difference of "
-        f"{measured(found.difference)}: {told}. The two lists of {count} share {counted(shared, 'neuron')}; random "
-        f"lists share {number(expected)} on average, and as many with a probability of {small(chance)}."
+        f"{measured(found.difference)}: {told}. The {count} neurons of largest rho and the {count} that follow it most "
+        f"closely share {counted(shared, 'neuron')}; random lists share {number(expected)} on average{luck}."
     )
 
 
