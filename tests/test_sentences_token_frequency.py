@@ -59,6 +59,8 @@ def test_a_followed_neuron_that_fails_the_rule_where_it_is_tested_is_named():
     told = says.followed(table(n7=True, n9=False), rule="frequency_neurons", **GIVEN)
     assert "finds neurons 3.7 and 3.9" in told and "1 of 2 meet its conditions; 3.9 (share 0.123) does not" in told
     assert told.endswith("at least 0.3, and the KL change in the upper 50 % of the layer.")
+    strong = says.followed(table(n7=True, n9=False).assign(testing=0.4), rule="frequency_neurons", **GIVEN)
+    assert "3.9 (KL change) does not" in strong
     fine = says.followed(table(n7=True, n9=True), rule="frequency_neurons", **GIVEN)
     assert fine.endswith("On the other sequences 2 of 2 meet its conditions.")
 

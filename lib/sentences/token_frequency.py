@@ -66,7 +66,10 @@ def followed(table: DataFrame, *, layer: int, rule: str, conditions: tuple[float
     again = f"{first}. On the other sequences {passing} of {len(units)} meet its conditions"
     if not len(failing):
         return f"{again}."
-    low = [f"{layer}.{row.unit} (share {number(row.testing)})" for row in failing.itertuples()]
+    at_fault = [
+        f"share {number(row.testing)}" if row.testing < conditions[0] else "KL change" for row in failing.itertuples()
+    ]
+    low = [f"{layer}.{unit} ({why})" for unit, why in zip(failing.unit, at_fault, strict=True)]
     return (
         f"{again}; {listed(low)} {'does' if len(low) == 1 else 'do'} not. The share has to be at least "
         f"{number(conditions[0])}, and the KL change in the upper {share(conditions[1])} of the layer."
