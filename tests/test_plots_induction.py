@@ -58,7 +58,7 @@ def test_the_first_series_is_coloured_and_its_control_grey(ax):
 def test_shown_neurons_are_lines_and_all_others_a_band(ax):
     changes = pd.DataFrame({unit: [0.0, unit] for unit in range(5)}, index=[1, 2])
     plots.activation_change_against_position(changes, shown=[3, 1], layer=5, start=2, ax=ax)
-    assert labels(ax) == ["95 % of other neurons", "1 more entropy neurons", "neuron 5.3"]
+    assert labels(ax) == ["95 % of other neurons", "1 more entropy neuron", "neuron 5.3"]
     assert [list(line.get_ydata()) for line in ax.lines[:2]] == [[0.0, 1.0], [0.0, 3.0]]
     assert ax.lines[1].get_linewidth() > ax.lines[0].get_linewidth()
     assert ax.collections[0].get_paths()[0].vertices[:, 1].max() < 4.0  # the band is of neurons 0, 2 and 4
@@ -75,6 +75,13 @@ def test_neurons_are_ranked_by_the_size_of_their_change_and_drawn_with_its_sign(
     assert bar[:, 1].tolist() == pytest.approx([-0.6, 0.3])
     ax.figure.canvas.draw()
     assert not any("10^" in tick.get_text() for tick in ax.get_xticklabels(which="both"))
+
+
+def test_an_endless_interval_is_cut_off_by_the_frame(ax):
+    neurons = pd.DataFrame({"layer": 2, "unit": range(3), "kind": ["other", "entropy", "other"]})
+    neurons = neurons.assign(change=[0.1, -0.5, 0.2], change_low=-30.0, change_high=0.0)
+    plots.activation_change_against_rank(neurons, column="change", title="text", ax=ax)
+    assert ax.get_ylim() == pytest.approx((-1.075, 0.275))
 
 
 def test_both_entropy_ratios_are_drawn_over_the_range_of_the_controls(ax):
@@ -104,5 +111,5 @@ def test_tokens_and_bins_of_the_loss_change_are_all_drawn(ax):
     tokens = pd.DataFrame({"loss": [0.1, 1.0, 2.0], "loss_change": [0.0, 0.1, -0.1]})
     bins = pd.DataFrame({"loss": [1.0], "loss_change": [0.0], "low": [-0.1], "high": [0.1]})
     plots.loss_change_on_repeat(tokens, bins, name="23.417", ax=ax)
-    assert [len(line.get_xdata()) for line in ax.lines[:2]] == [3, 1] and "23.417" in ax.get_title(loc="left")
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("clean loss (nats)", "loss change (nats)")
+    assert [len(line.get_xdata()) for line in ax.lines[:2]] == [3, 1] and "23.417" in ax.get_ylabel()
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("clean loss (nats)", "loss change, 23.417 clipped (nats)")

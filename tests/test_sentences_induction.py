@@ -44,10 +44,10 @@ def test_without_such_heads_the_highest_stand_in():
 @pytest.mark.parametrize(
     ("entropy", "loss", "beyond", "said"),
     [
-        (DOWN, DOWN, DOWN, ["becomes surer", "pays less", "surer than the same tokens"]),
-        (NONE, UP, DOWN, ["is not seen to become surer", "pays more", "surer than the same tokens"]),
+        (DOWN, DOWN, DOWN, ["becomes surer", "pays less", "There it is surer than on the same tokens"]),
+        (NONE, UP, DOWN, ["is not seen to become surer", "pays more", "There it is surer than on the same tokens"]),
         (UP, NONE, NONE, ["becomes less sure", "about as much", "cannot be told"]),
-        (UP, UP, UP, ["becomes less sure", "pays more", "less sure than the same tokens"]),
+        (UP, UP, UP, ["becomes less sure", "pays more", "There it is less sure than on the same tokens"]),
     ],
 )
 def test_a_change_is_told_by_itself_and_beyond_its_control(entropy, loss, beyond, said):
@@ -131,14 +131,20 @@ def falls(fall, low, high):
 @pytest.mark.parametrize(
     ("fall", "difference", "said"),
     [
-        ((0.4, 0.3, 0.5), UP, ["at rest it falls back", "it falls more than with other heads"]),
+        ((0.4, 0.3, 0.5), UP, ["at rest it falls back", "more than with other heads"]),
         ((0.0, -0.1, 0.1), NONE, ["it is not seen to move", "not distinguishably more"]),
-        ((-0.4, -0.5, -0.3), DOWN, ["moves further from the first pass", "it falls less than"]),
+        ((-0.4, -0.5, -0.3), DOWN, ["moves further from the first pass", "less than with other"]),
     ],
 )
 def test_resting_heads_are_judged_by_the_fall_and_beside_other_heads(fall, difference, said):
     told = says.rest(falls(*fall), (beside(difference), measured(0.1, 0.2)), heads="L1H0", neuron="3.28")
-    assert all(part in told for part in said) and "by 0.5 [0.4, 0.6]" in told and "differ by 0.01" in told
+    assert all(part in told for part in said) and "by 0.5 [0.4, 0.6]" in told
+
+
+def test_whether_both_ways_of_resting_agree_is_said():
+    apart = falls(0.4, 0.3, 0.5)
+    assert "differs from resting at one by 0.01 at most, with L1H0 at rest" in says.at_once(apart)
+    assert "agree to three decimals" in says.at_once(apart.assign(all_at_once=apart.fall))
 
 
 def test_where_heads_have_nothing_to_drive_the_reason_is_given():

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from pandas import DataFrame
 
-from lib.plots.style import ENTROPY, FREQUENCY, OTHER, lying, upright
+from lib.plots.style import ENTROPY, FREQUENCY, OTHER, counted, lying, upright
 
 KINDS = {"other": OTHER, "frequency": FREQUENCY, "entropy": ENTROPY}
 ABOVE = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "columnspacing": 1.2, "fontsize": 10}
@@ -56,12 +56,13 @@ def activation_change_against_position(
     ax.fill_between(changes.index, low, high, color=OTHER, alpha=0.5, linewidth=0, label="95 % of other neurons")
     star, *others = shown
     for place, unit in enumerate(others):
-        label = f"{len(others)} more entropy neurons" if place == 0 else None
+        label = counted(len(others), "more entropy neuron") if place == 0 else None
         ax.plot(changes.index, changes[unit], color=ENTROPY, alpha=0.4, linewidth=0.9, label=label)
     ax.plot(changes.index, changes[star], color=ENTROPY, linewidth=1.8, label=f"neuron {layer}.{star}")
     ax.axvline(start, color="black", linewidth=1, linestyle=":")
     ax.axhline(0, color="black", linewidth=0.8)
     ax.set(xlabel="position", ylabel="activation change × norm")
+    ax.legend(ncols=3, **ABOVE)
     return ax
 
 
@@ -69,7 +70,8 @@ def activation_change_against_rank(neurons: DataFrame, *, column: str, title: st
     """Neurons by the size of their `column`, largest first, with its sign, in the colour of their `kind`: other,
     frequency, entropy.
 
-    Entropy and frequency neurons carry the interval of their change and, up to 14 of them, their names."""
+    Entropy and frequency neurons carry the interval of their change and, up to 14 of them, their names. The frame cuts
+    off what lies beyond twice the largest change."""
     order = neurons.assign(rank=neurons[column].abs().rank(ascending=False, method="first")).sort_values("rank")
     for kind, colour in KINDS.items():
         some = order[order.kind == kind]
@@ -81,9 +83,12 @@ def activation_change_against_rank(neurons: DataFrame, *, column: str, title: st
             upright(some["rank"], some[column], ends, ax=ax, color=colour, label=f"{kind}, {len(some)}")
     named = order[order.kind != "other"]
     for place, row in enumerate(named.itertuples() if len(named) <= 14 else ()):
-        at, offset = (row.rank, getattr(row, column)), (5, 7) if place % 2 else (5, -13)
+        at, offset = (row.rank, getattr(row, column)), (5, (7, -14, 17, -24)[place % 4])
         ax.annotate(f"{row.layer}.{row.unit}", at, offset, textcoords="offset points", fontsize=9)
     ax.axhline(0, color="black", linewidth=0.8)
+    ends, most = order[[column, f"{column}_low", f"{column}_high"]][order.kind != "other"], order[column].abs().max()
+    low, high = min(order[column].min(), ends.min().min()), max(order[column].max(), ends.max().max())
+    ax.set(ylim=(max(low, -2 * most) - 0.15 * most, min(high, 2 * most) + 0.15 * most))
     ax.set(xscale="log", xlabel="rank by the size of the change", ylabel="change × norm")
     ax.set_title(title, loc="left", fontsize=11)
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -101,7 +106,7 @@ def entropy_ratio_against_position(table: DataFrame, controls: DataFrame, *, ax:
     ax.fill_between(band.index, band["min"], band["max"], color=OTHER, alpha=0.5, linewidth=0, label=label)
     for shade, (name, rows) in enumerate(table.groupby("series", sort=False)):
         style = {"color": ENTROPY, "alpha": 1 - 0.5 * shade}
-        ax.plot(rows.position, rows.ratio_of_means, linewidth=1.8, label=f"{name}, ratio of means", **style)
+        ax.plot(rows.position, rows.ratio_of_means, linewidth=1.8, label=name, **style)
         ax.plot(rows.position, rows.mean_of_ratios, linestyle="--", linewidth=1, **style)
     ax.plot([], [], color=ENTROPY, linestyle="--", linewidth=1, label="the same, mean of ratios")
     ax.axhline(1, color="black", linewidth=0.8)
@@ -133,7 +138,7 @@ def fall_by_heads(table: DataFrame, *, reaction: float, ax: Axes) -> Axes:
 
 
 def loss_change_on_repeat(tokens: DataFrame, bins: DataFrame, *, name: str, ax: Axes) -> Axes:
-    """Loss change under clip ablation against clean loss: a dot per token of the repeat (loss, loss_change), and the
+    """Loss change when neuron `name` is clipped against clean loss: a dot per token (loss, loss_change), and the
     mean of each of `bins` with its interval (low, high). The frame leaves one token in a hundred out at either side,
     where those would dwarf all others."""
     dots = {"color": OTHER, "markersize": 3, "alpha": 0.5, "rasterized": True}
@@ -144,7 +149,7 @@ def loss_change_on_repeat(tokens: DataFrame, bins: DataFrame, *, name: str, ax: 
     low, high = tokens.loss_change.quantile([0.01, 0.99])
     edges = min(low, bins.low.min(), bins.loss_change.min()), max(high, bins.high.max(), bins.loss_change.max())
     room = 0.15 * (edges[1] - edges[0])
-    ax.set(xlabel="clean loss (nats)", ylabel="loss change (nats)", ylim=(edges[0] - room, edges[1] + room))
-    ax.set_title(f"neuron {name}, clipped", loc="left", fontsize=11)
-    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2, columnspacing=1, fontsize=10)
+    ax.set(xlabel="clean loss (nats)", ylabel=f"loss change, {name} clipped (nats)")
+    ax.set(ylim=(edges[0] - room, edges[1] + room))
+    ax.legend(ncols=2, **ABOVE)
     return ax

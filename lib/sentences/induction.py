@@ -42,9 +42,9 @@ def change(found: Changes, text: str) -> str:
     costs = side(loss, above="pays more", below="pays less", neither="pays about as much")
     worth = side(
         beyond,
-        above="The order of the tokens makes it less sure than the same tokens in another order",
-        below="The order of the tokens makes it surer than the same tokens in another order",
-        neither="Whether the order of the tokens makes it surer cannot be told",
+        above="There it is less sure than on the same tokens in another order",
+        below="There it is surer than on the same tokens in another order",
+        neither="Whether it is surer there than on the same tokens in another order cannot be told",
     )
     return (
         f"From first pass to repeat of {text} the model {surer} (entropy {measured(entropy)} nats) and {costs} (loss "
@@ -177,11 +177,23 @@ def rest(falls: DataFrame, found: tuple[Against, Estimate] | str, *, heads: str,
         below="less than with other heads of the same layers at rest",
         neither="not distinguishably more than with other heads of the same layers at rest",
     )
-    apart = (falls.fall - falls.all_at_once).abs().max()
     return (
         f"Neuron {neuron} reacts to the repeat by {measured(reacts)}. With {heads} at rest {told} (fall "
-        f"{measured(fall)}); it falls {beyond} ({number(found[0].controls.value)}). Resting at one position and at all "
-        f"differ by {number(apart)} at most."
+        f"{measured(fall)}), {beyond} ({number(found[0].controls.value)})."
+    )
+
+
+def at_once(falls: DataFrame) -> str:
+    """How far resting at one position at a time (fall) and at all of them (all_at_once) are apart."""
+    apart = (falls.fall - falls.all_at_once).abs()
+    same = "The two ways of resting agree to three decimals, so the heads act on the neuron where it stands."
+    return (
+        same
+        if apart.max() < 5e-4
+        else (
+            f"Resting at all positions at once differs from resting at one by {number(apart.max())} at most, with "
+            f"{apart.idxmax()} at rest."
+        )
     )
 
 
