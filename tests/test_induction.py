@@ -1,3 +1,4 @@
+import pandas
 import pytest
 import torch
 from hypothesis import given
@@ -312,6 +313,13 @@ def test_curves_are_means_by_position_and_pushes_depart_from_the_first_pass(gene
     assert push.shape == (11, 1) and push.index[0] == 1
     first = texts["text"].first[0].tolist()
     assert push.loc[first, 0].mean() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_neuron_that_leaves_the_others_on_the_repeat_is_outside_their_range_there():
+    push = pandas.DataFrame({unit: [0.0, 0.1 * unit, 0.2, 0.1] for unit in range(5)}, index=range(1, 5))
+    push[4] = [0.0, 0.15, 5.0, -5.0]
+    assert induction.outside(push, 4, shown=[4], start=3) == (0.0, 1.0)
+    assert induction.outside(push, 1, shown=[4], start=3) == (0.0, 0.0)
 
 
 def test_standing_is_one_for_the_largest_and_nought_for_the_smallest(generator):

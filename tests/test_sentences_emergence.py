@@ -167,6 +167,20 @@ def test_the_twins_are_told_apart_at_the_end_and_beside_the_rest(ratio, said):
     assert all(part in told for part in said) and "median ratio is 1.1" in told
 
 
+@pytest.mark.parametrize(
+    ("plain", "dropout", "said"),
+    [
+        (1.0, 1.0, "neither has a cliff."),
+        (0.4, 1.0, "only the model without dropout has a cliff."),
+        (1.0, 0.4, "only the model with dropout has a cliff."),
+        (0.1, 0.1, "both have a cliff."),
+    ],
+)
+def test_a_cliff_at_the_end_is_told_of_each_twin(plain, dropout, said):
+    pair = pd.DataFrame({"plain": [1.0] * 38 + [plain, 0.0], "dropout": [1.0] * 38 + [dropout, 0.0]})
+    assert says.twins(UP, pair).endswith(said)
+
+
 def test_where_there_is_nothing_every_sentence_says_so():
     empty = emergence.onsets(NOT_THERE)
     told = [says.checkpoints(NOT_THERE), says.course(NOT_THERE, "rho"), says.onsets(empty)]

@@ -70,6 +70,11 @@ def test_a_reaction_has_a_direction_and_controls(chosen, difference, said):
     assert all(part in told for part in said) and "−6.2 on random tokens and 0.21 on text" in told
 
 
+def test_a_band_is_told_for_both_passes_of_each_text():
+    told = says.band({"random tokens": (0.12, 1.0), "text": (0.0, 0.2)}, neuron="3.28")
+    assert told.endswith("lies outside the grey band at 12 % and 100 % on random tokens and at 0 % and 20 % on text.")
+
+
 def test_natural_repeats_are_counted_and_too_few_left_out():
     assert says.natural(32, n_gram=6, fewest=8) == "This text has 32 documents with a natural repeat of 6 tokens."
     assert "no document with" in says.natural(0, n_gram=6, fewest=8)

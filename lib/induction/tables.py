@@ -79,6 +79,14 @@ def head_table(
     return table.assign(shuffled=shuffled.mean(0).flatten())
 
 
+def outside(push: Any, unit: int, *, shown: list[int], start: int) -> tuple[float, float]:
+    """At which share of the positions before `start`, and from there on, a neuron lies outside the range of 95 % of the
+    neurons that are not shown (`push`: as `pushes` gives it)."""
+    low, high = push.drop(columns=shown).quantile([0.025, 0.975], axis=1).to_numpy()
+    beyond = (push[unit] < low) | (push[unit] > high)
+    return float(beyond[beyond.index < start].mean()), float(beyond[beyond.index >= start].mean())
+
+
 def reaction_table(
     changes: dict[str, Float[Tensor, "_ neuron"]],
     *,

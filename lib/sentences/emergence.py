@@ -8,6 +8,8 @@ from lib.resampling import Estimate
 from lib.sentences.wording import apart, counted, listed, measured, number, share, side
 
 NOTHING = "No checkpoints lie beside this model or were named, so this run saw nothing of its training."
+CLIFF = 2.0
+"""A drop by this factor from one singular value to the next is called a cliff."""
 SUBJECT = {
     "null space": "The null space, in decades,",
     "rho": "The entropy neurons' rho",
@@ -180,5 +182,21 @@ def twins(ratio: Estimate | str, table: DataFrame | None) -> str:
     )
     return (
         f"The last 5 % of the singular values are {measured(ratio)} times as large without dropout as with it: {told}. "
-        f"Of all the others the median ratio is {number(others)}, so {beyond}."
+        f"Of all the others the median ratio is {number(others)}, so {beyond}. {_cliffs(table)}"
+    )
+
+
+def _cliffs(table: DataFrame) -> str:
+    """How far the values of both models drop from one to the next within the last 5 %, exact zeros left out."""
+    drops = []
+    for name in ("plain", "dropout"):
+        value = table[name][table[name] > 0]
+        end = value.iloc[-max(2, len(value) // 20) :]
+        drops.append(float((end.shift() / end).max()))
+    which = {(True, True): "both have", (True, False): "only the model without dropout has"}
+    which |= {(False, True): "only the model with dropout has", (False, False): "neither has"}
+    told = which[drops[0] >= CLIFF, drops[1] >= CLIFF]
+    return (
+        f"There the largest drop from one value to the next is by a factor of {number(drops[0])} without dropout and "
+        f"{number(drops[1])} with it: {told} a cliff."
     )

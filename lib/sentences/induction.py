@@ -76,6 +76,12 @@ def reaction(found: Against, moved: dict[str, float], *, neuron: str) -> str:
     )
 
 
+def band(outside: dict[str, tuple[float, float]], *, neuron: str) -> str:
+    """At which share of the positions of the first pass and of the repeat a neuron lies outside the range of others."""
+    told = [f"at {share(one)} and {share(other)} on {text}" for text, (one, other) in outside.items()]
+    return f"Of the positions of first pass and repeat neuron {neuron} lies outside the grey band {listed(told)}."
+
+
 def natural(n_found: int, *, n_gram: int, fewest: int) -> str:
     """How many documents have a natural repeat, and whether they suffice."""
     enough = "" if n_found >= fewest else f"; an interval needs {fewest}, so natural repeats are left out below"
