@@ -127,7 +127,8 @@ def test_one_date_makes_no_order():
 
 
 @pytest.mark.parametrize(
-    ("difference", "said"), [(0.001, "one model but for precision"), (0.5, "differ from the last")]
+    ("difference", "said"),
+    [(0.0, "give the numbers of"), (0.001, "one model but for precision"), (0.5, "differ from the last")],
 )
 def test_the_drift_is_measured_by_the_width_of_the_interval(difference, said):
     found = pd.DataFrame(

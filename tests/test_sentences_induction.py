@@ -96,7 +96,7 @@ def test_ranks_count_who_reacts_more_and_who_changes_sign():
     told = says.ranks(table, {"text": "one", "natural repeats": "two"})
     assert "On text the entropy neurons rank 1 and 2 of 4 by size, and no other neuron reacts more strongly" in told
     assert "On natural repeats the entropy neurons rank 3 and 4 of 4 by size, and 2 neurons react more" in told
-    assert told.endswith("1 of 2 entropy neurons (50 %) (neuron 3.1) change sign between the two.")
+    assert told.endswith("1 of 2 entropy neurons (50 %) change sign between the two: neuron 3.1.")
     assert "sign" not in says.ranks(table, {"text": "one"})
     single = says.ranks(table.assign(one=[0.9, 0.5, 0.4, 0.2]), {"text": "one"})
     assert "1 neuron reacts more strongly than all of them" in single

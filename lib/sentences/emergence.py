@@ -40,8 +40,8 @@ def grown(trace: DataFrame) -> str:
     told = f"step {before.index[-1]:,} ({counted(int(before.iloc[-1]), 'layer')} at work)"
     return (
         f"After {told} the model grows: {counted(int(layers.loc[steps[-1]]), 'layer')} at work at step {steps[-1]:,}. "
-        f"The last {counted(len(steps), 'checkpoint')} are stages of that growth, and what changes there is not due to "
-        "reading more of the same text."
+        f"The last {counted(len(steps), 'checkpoint')} are stages of that growth: what changes there may be due to it, "
+        "and not to more text."
     )
 
 
@@ -128,6 +128,8 @@ def drift(table: DataFrame) -> str:
             f"{listed(list(moved.index))}: that is rounding, or something was done to the model afterwards."
         )
     most = (table.difference.abs() / width.where(width > 0, 1)).max()
+    if most < 0.0005:
+        return "The final weights give the numbers of the last checkpoint."
     return (
         f"In no statistic do the final weights differ from the last checkpoint by more than {share(most)} of its "
         "interval: they are one model but for precision."

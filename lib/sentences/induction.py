@@ -110,8 +110,8 @@ def ranks(table: DataFrame, columns: dict[str, str]) -> str:
     if len(columns) > 1:
         one, other = (table[column][some] for column in [*columns.values()][:2])
         turned = table.unit[some][one * other < 0].tolist()
-        named = f" ({neurons(turned, layer=int(table.layer.iloc[0]))})" if turned else ""
-        sentences.append(f"{of(len(turned), int(some.sum()), 'entropy neuron')}{named} change sign between the two.")
+        named = f": {neurons(turned, layer=int(table.layer.iloc[0]))}" if turned else ""
+        sentences.append(f"{of(len(turned), int(some.sum()), 'entropy neuron')} change sign between the two{named}.")
     return " ".join(sentences)
 
 
