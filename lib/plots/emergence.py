@@ -38,7 +38,8 @@ def statistic_against_training(
     checkpoints_along(ax, steps)
     ax.set(ylabel=ylabel)
     ax.label_outer()
-    ax.legend(fontsize=10, loc="lower left", bbox_to_anchor=(0, 1.02), ncols=4, borderaxespad=0.2, columnspacing=1.2)
+    at = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.02), "borderaxespad": 0.2}
+    ax.legend(fontsize=10, ncols=4, columnspacing=1, handlelength=1.3, **at)
     return ax
 
 

@@ -82,9 +82,10 @@ def activation_change_against_rank(neurons: DataFrame, *, column: str, title: st
             ends = (some[f"{column}_low"], some[f"{column}_high"])
             upright(some["rank"], some[column], ends, ax=ax, color=colour, label=f"{kind}, {len(some)}")
     named = order[order.kind != "other"]
-    for place, row in enumerate(named.itertuples() if len(named) <= 14 else ()):
-        at, offset = (row.rank, getattr(row, column)), (5, (7, -14, 17, -24)[place % 4])
-        ax.annotate(f"{row.layer}.{row.unit}", at, offset, textcoords="offset points", fontsize=9)
+    for row in named.itertuples() if len(named) <= 14 else ():
+        at, way = (row.rank, getattr(row, column)), 1 if getattr(row, column) > 0 else -1
+        style = {"rotation": 50 * way, "va": "bottom" if way > 0 else "top", "fontsize": 9}
+        ax.annotate(f"{row.layer}.{row.unit}", at, (2, 4 * way), textcoords="offset points", **style)
     ax.axhline(0, color="black", linewidth=0.8)
     ends, most = order[[column, f"{column}_low", f"{column}_high"]][order.kind != "other"], order[column].abs().max()
     low, high = min(order[column].min(), ends.min().min()), max(order[column].max(), ends.max().max())
