@@ -1,3 +1,5 @@
+import re
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -6,8 +8,8 @@ import pandas as pd
 import pytest
 from matplotlib.collections import LineCollection
 
-from lib import plots
-from lib.plots import style
+from lib import book, plots
+from lib.plots import last_layer, style
 
 
 @pytest.fixture
@@ -137,3 +139,12 @@ def test_rho_is_drawn_beside_controls_and_chance(ax):
     table = pd.DataFrame({"dim": [2, 3], "chosen": [0.5, 0.6], "control": [0.2, 0.3], "chance": [0.1, 0.2]})
     plots.rho_against_dim(table, dim=3, ax=ax)
     assert [list(line.get_ydata()) for line in ax.lines[:3]] == [[0.5, 0.6], [0.2, 0.3], [0.1, 0.2]]
+
+
+def test_the_map_of_the_last_layer_is_what_its_code_draws_and_names_every_chapter(tmp_path):
+    last_layer.save(tmp_path / "map.svg")
+    drawn = (tmp_path / "map.svg").read_text()
+    assert drawn == last_layer.PLACE.read_text()
+    numbers = {chapter.split("_")[0] for chapter in book.chapters()}
+    words = re.sub(r"<[^>]*>", " ", drawn[drawn.index("</defs>") :])
+    assert numbers == set(re.findall(r"\b\d\d\b", words))

@@ -99,9 +99,12 @@ def test_the_temperature_is_read_off_the_whole_sweep(entropy, said):
     ("accuracy", "said"),
     [
         ([0.4, 0.9], "All 2 bins touch"),
-        ([0.6, 0.9], "1 above the line, where a model is timid; the intervals of the others touch"),
-        ([0.2, 0.7], "Of 2 bins 2 below, overconfident."),
-        ([0.6, 0.7], "1 above the line, where a model is timid and 1 below, overconfident."),
+        ([0.6, 0.9], "1 lies above the line, where a model is timid; the intervals of the others touch"),
+        ([0.2, 0.7], "Of 2 bins 2 lie below it, where a model is overconfident."),
+        (
+            [0.6, 0.7],
+            "1 lies above the line, where a model is timid and 1 lies below it, where a model is overconfident.",
+        ),
     ],
 )
 def test_calibration_is_answered_and_every_bin_counted(accuracy, said):

@@ -10,6 +10,10 @@ SUMMARY = "What this run found"
 """The heading of a chapter's summary."""
 
 
+FOUND = "**Found.**"
+"""How a finding begins."""
+
+
 class Said:
     """Sentences that a notebook shows as Markdown."""
 
@@ -25,7 +29,7 @@ class Said:
 
 def say(*sentences: str) -> Said:
     """What was found, as one paragraph. Raises ValueError when there is nothing, or something empty, to say."""
-    return Said(f"**Found.** {' '.join(_checked(sentences))}")
+    return Said(f"{FOUND} {' '.join(_checked(sentences))}")
 
 
 def summary(*sentences: str) -> Said:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.book.paths import without_paths
-from lib.book.saying import SUMMARY
+from lib.book.saying import FOUND, SUMMARY
 
 Cell = dict[str, Any]
 PLAIN = re.compile(r"[*`$]")
@@ -25,7 +25,7 @@ def shown(notebook: dict[str, Any], *, chapter: str, results: Path) -> dict[str,
 
     `results` is the folder that its run wrote to. Raises KeyError for a notebook that papermill did not run."""
     given = notebook["metadata"]["papermill"]["parameters"]
-    cells = [_described(_captioned(cell)) for cell in _with_parameters(notebook["cells"], given)]
+    cells = [part for cell in _with_parameters(notebook["cells"], given) for part in _told(_captioned(cell))]
     _number(cells, chapter.split("_")[0])
     _summarise(cells)
     for cell in cells:
@@ -89,12 +89,17 @@ def said(cell: Cell) -> str:
     return texts[-1] if texts else ""
 
 
-def _described(cell: Cell) -> Cell:
-    """A figure whose description ends in what its cell says of it."""
+def _told(cell: Cell) -> list[Cell]:
+    """A cell, and below it what it says was found, as a paragraph of the page; a figure's description ends in it."""
+    text = said(cell)
+    if not text.startswith(FOUND):
+        return [cell]
     image = cell["metadata"].get("mystnb", {}).get("image")
-    if image and said(cell):
-        image["alt"] = f"{image['alt']} {PLAIN.sub('', said(cell))}"
-    return cell
+    if image:
+        image["alt"] = f"{image['alt']} {PLAIN.sub('', text.removeprefix(FOUND)).strip()}"
+    cell["outputs"] = [output for output in cell["outputs"] if "text/markdown" not in output.get("data", {})]
+    found = f"```{{container}} found\n{text}\n```"
+    return [cell, {"cell_type": "markdown", "id": f"{cell['id']}-found", "metadata": {}, "source": found}]
 
 
 def _summarise(cells: list[Cell]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from lib.book import landing
 from lib.book.paths import without_paths
 from lib.book.request import REPOSITORY
 from lib.book.shown import shown
@@ -19,13 +20,16 @@ def stage(run: Path, *, names: list[str]) -> None:
     shutil.rmtree(staged, ignore_errors=True)
     shutil.copytree(REPOSITORY / "book", staged / "book")
     (staged / "notebooks").mkdir()
+    executed = {name: _read(run / "notebooks" / f"{name}.ipynb") for name in names}
+    first = staged / "book" / "intro.md"
+    filled = landing.filled(first.read_text(encoding="utf-8"), executed, folder=staged / "book" / "figures")
+    first.write_text(filled, encoding="utf-8")
     cards = {}
-    for name in names:
-        notebook = json.loads((run / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
+    for name, notebook in executed.items():
         given = notebook["metadata"]["papermill"]["parameters"]
         seconds = round(notebook["metadata"]["papermill"]["duration"], 1)
         results = run / "results" / name
-        card = json.loads((results / "card.json").read_text(encoding="utf-8"))
+        card = _read(results / "card.json")
         cards[name] = without_paths(card, given=given) | {"seconds": seconds}
         _tables(results, staged / "tables" / name, given=given)
         page = shown(notebook, chapter=name, results=results)
@@ -33,6 +37,10 @@ def stage(run: Path, *, names: list[str]) -> None:
     report = _report(cards)
     (run / "run.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (run / "_config.yml").write_text(yaml.safe_dump(_config(report), allow_unicode=True), encoding="utf-8")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _tables(results: Path, tables: Path, *, given: dict[str, Any]) -> None:

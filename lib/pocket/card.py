@@ -113,6 +113,7 @@ by that run, and `python -m lib.pocket.report` measures the models again.
 | `pocket-step-…` | `pocket` after so many steps of training, float16; before growth, with silent layers |
 | `pocket-plain` | a shorter run of the first stage without reserved coordinates, the control, float16 |
 | `pocket-plain-dropout` | the same with dropout 0.1, float16 |
+| `pocket-random-verdicts` | `pocket`, its later stages with statements judged by lot: the control of truth, float16 |
 
 Here: {folders}.
 

@@ -88,8 +88,8 @@ def calibration(error: Estimate, bins: DataFrame) -> str:
 
 
 def _sides(above: int, below: int, n: int) -> str:
-    parts = (above, "above the line, where a model is timid"), (below, "below, overconfident")
-    told = [f"{count} {what}" for count, what in parts if count]
+    parts = (above, "above the line, where a model is timid"), (below, "below it, where a model is overconfident")
+    told = [f"{count} lie{'' if count > 1 else 's'} {what}" for count, what in parts if count]
     if not told:
         return f"All {n} bins touch the line within their intervals."
     rest = "; the intervals of the others touch the line" if above + below < n else ""
