@@ -146,6 +146,19 @@ def test_resting_heads_are_judged_by_the_fall_and_beside_other_heads(fall, diffe
     assert all(part in told for part in said) and "by 0.5 [0.4, 0.6]" in told
 
 
+@pytest.mark.parametrize(
+    ("moved", "said"),
+    [
+        (measured(-0.1, 0.2), "Those leave the neuron alone."),
+        (measured(-0.1, 0.9), "Whether those leave the neuron alone cannot be told."),
+        (measured(0.5, 1.5), "Those move it too, back by 1 times its reaction."),
+        (measured(-3.0, -2.0), "Those move it too, away by 2.5 times its reaction."),
+    ],
+)
+def test_other_heads_that_move_the_neuron_are_not_passed_over(moved, said):
+    assert says.rest(falls(0.4, 0.3, 0.5), (beside(UP), moved), heads="L1H0", neuron="3.28").endswith(said)
+
+
 def test_whether_both_ways_of_resting_agree_is_said():
     apart = falls(0.4, 0.3, 0.5)
     assert "differs from resting at one by 0.01 at most, with L1H0 at rest" in says.at_once(apart)

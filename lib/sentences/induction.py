@@ -7,6 +7,9 @@ from lib.induction import WHOLE, Changes
 from lib.resampling import Estimate
 from lib.sentences.wording import counted, listed, measured, neurons, number, of, share, side
 
+IDLE = 0.25
+"""The share of a reaction up to which heads at rest count as having no part in it."""
+
 
 def heads(table: DataFrame, best: Estimate, *, threshold: float) -> str:
     """How many heads (layer, head, induction_score, shuffled) score above the threshold, and the best head's score,
@@ -185,8 +188,18 @@ def rest(falls: DataFrame, found: tuple[Against, Estimate] | str, *, heads: str,
     )
     return (
         f"Neuron {neuron} reacts to the repeat by {measured(reacts)}. With {heads} at rest {told} (fall "
-        f"{measured(fall)}), {beyond} ({number(found[0].controls.value)})."
+        f"{measured(fall)}), {beyond} ({number(found[0].controls.value)}). {_idle(found[1])}"
     )
+
+
+def _idle(moved: Estimate) -> str:
+    """Whether heads that should have no part in a reaction leave it alone, within `IDLE` of it."""
+    if max(abs(moved.low), abs(moved.high)) <= IDLE:
+        return "Those leave the neuron alone."
+    if moved.low <= IDLE and moved.high >= -IDLE:
+        return "Whether those leave the neuron alone cannot be told."
+    way = "back" if moved.value > 0 else "away"
+    return f"Those move it too, {way} by {number(abs(moved.value))} times its reaction."
 
 
 def at_once(falls: DataFrame) -> str:
