@@ -179,6 +179,23 @@ def grown(model, tokens, layers):
     return emergence.trace(points, model, load=lambda point: model, measure=measure)
 
 
+def test_a_loss_that_growth_throws_back_is_dated_by_what_was_before(gpt2_folder):
+    seen = {0: 0, 10: 100, 20: 200, 30: 200, 40: 250}
+    points = [emergence.Checkpoint(f"step{step}", "", "", step, n) for step, n in seen.items()]
+    losses, layers = iter([8.0, 3.0, 1.0, 9.0, 1.2, 1.2]), iter([0.0, 4.0, 4.0, 6.0, 6.0, 6.0])
+
+    def measure(model):
+        loss, n = next(losses), next(layers)
+        return {"loss": Estimate(loss, loss, loss, 10, 8), emergence.LAYERS: Estimate(n, n, n, 6, 1)}
+
+    model, levels = door.load(str(gpt2_folder)), {"loss": emergence.Level(5.0, falls=True)}
+    trace = emergence.trace(points, model, load=lambda point: model, measure=measure)
+    onsets = emergence.onsets(trace, levels)
+    assert onsets.loc["loss", ["earliest", "step", "latest"]].tolist() == [10, 10, 10]
+    assert emergence.thrown_back(trace, onsets, levels) == [("loss", 30, 9.0)]
+    assert emergence.before_growth(trace).step.tolist() == [0, 0, 10, 10, 20, 20]
+
+
 @pytest.mark.parametrize(
     ("tokens", "layers", "steps"),
     [

@@ -121,6 +121,19 @@ def test_the_order_names_what_comes_first_and_counts_what_is_open(relations, sai
     assert said in says.order(found)
 
 
+@pytest.mark.parametrize(
+    ("back", "grown", "said"),
+    [
+        ([], [], "No checkpoint is one of growth"),
+        ([], [20, 30], "stays there while it grows"),
+        ([("loss", 20, 8.98)], [20, 30], "throws loss (8.98 at step 20) back behind the level, and comes back before"),
+        ([("loss", 20, 8.98), ("rho", 30, 0.2)], [20, 30], "and rho (0.2 at step 30) back behind the level; rho to"),
+    ],
+)
+def test_what_growth_throws_back_is_said(back, grown, said):
+    assert said in says.growing(back, grown)
+
+
 def test_one_date_makes_no_order():
     assert "no order to speak of" in says.order(pd.DataFrame("–", index=["a"], columns=["a"]))
     assert "no order to speak of" in says.order(pd.DataFrame())

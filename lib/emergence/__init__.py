@@ -12,10 +12,12 @@ from lib.emergence.onsets import (
     LEVELS,
     NOT_REACHED,
     Level,
+    before_growth,
     drift,
     growth,
     onsets,
     order,
+    thrown_back,
     trace,
 )
 from lib.emergence.points import Checkpoint, checkpoints, loader, step_of
@@ -33,6 +35,7 @@ __all__ = [
     "Checkpoint",
     "Followed",
     "Level",
+    "before_growth",
     "checkpoints",
     "drift",
     "effect_statistics",
@@ -49,6 +52,7 @@ __all__ = [
     "step_of",
     "tail_ratio",
     "tail_size",
+    "thrown_back",
     "trace",
     "twin_spectra",
     "weight_statistics",

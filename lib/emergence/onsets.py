@@ -30,6 +30,10 @@ class Level:
     falls: bool = False
     """Whether beyond means below, as for a loss."""
 
+    def is_passed(self, value: float) -> bool:
+        """Whether a value is beyond the level."""
+        return value < self.value if self.falls else value > self.value
+
 
 LEVELS: Mapping[str, Level] = {
     "null space": Level(1.0),
@@ -79,16 +83,30 @@ def growth(trace: Any) -> list[int]:
     return points.step[points.step >= grown.min()].tolist() if len(grown) else []
 
 
+def before_growth(trace: Any) -> Any:
+    """The rows of the checkpoints before a model grows; all rows where it does not."""
+    return trace[~trace.step.isin(growth(trace))]
+
+
+def thrown_back(trace: Any, onsets: Any, levels: Mapping[str, Level] = LEVELS) -> list[tuple[str, int, float]]:
+    """What was beyond its level before a model grew and is not beyond it at a checkpoint of growth: statistic, step,
+    value."""
+    there = onsets.index[onsets.status != NOT_REACHED]
+    rows = trace[trace.step.isin(growth(trace)) & trace.statistic.isin(there) & (trace.checkpoint != FINAL)]
+    return [(r.statistic, r.step, r.value) for r in rows.itertuples() if not levels[r.statistic].is_passed(r.value)]
+
+
 def onsets(trace: Any, levels: Mapping[str, Level] = LEVELS) -> Any:
     """A pandas table, one row for each statistic with a level: the level, the first and the final value, whether it
     `emerges`, was there `from the start` or is `not reached`, and the steps of an emergence.
 
-    `step`: from there on the value stays beyond the level. `earliest` and `latest`: the same for the nearer and the
+    A model that grows is dated by its checkpoints before: growth may throw back what reading had brought about. `step`:
+    from there on the value stays beyond the level. `earliest` and `latest`: the same for the nearer and the
     farther end of the interval, missing where that end is not beyond at the end of training. A statistic that was
     measured once only has no row."""
     import pandas
 
-    found = {name: _rows(trace, name) for name in levels}
+    found = {name: _rows(before_growth(trace), name) for name in levels}
     rows = {name: _onset(found[name], level) for name, level in levels.items() if len(found[name]) > 1}
     columns = ["level", "first", "final", "status", "earliest", "step", "latest"]
     table = pandas.DataFrame.from_dict(rows, orient="index", columns=columns)

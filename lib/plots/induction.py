@@ -9,7 +9,14 @@ from pandas import DataFrame
 from lib.plots.style import ENTROPY, FREQUENCY, OTHER, counted, lying, upright
 
 KINDS = {"other": OTHER, "frequency": FREQUENCY, "entropy": ENTROPY}
-ABOVE = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "columnspacing": 1.2, "fontsize": 10}
+ABOVE = {
+    "loc": "lower left",
+    "bbox_to_anchor": (0, 1),
+    "borderaxespad": 0.2,
+    "columnspacing": 1,
+    "handlelength": 1.4,
+    "fontsize": 10,
+}
 """A legend above the axes, where nothing is drawn."""
 
 
@@ -23,10 +30,11 @@ def induction_score_against_layer(heads: DataFrame, *, threshold: float, ax: Axe
     ax.plot(place, heads.shuffled, "_", color=OTHER, markersize=11, markeredgewidth=2.5, label="second half shuffled")
     upright(place, score, ends, ax=ax, color="black", markersize=4, label="repeated, 95 %")
     ax.axhline(threshold, color="black", linewidth=1, linestyle=":", label=f"threshold {threshold:g}")
-    for index, row in heads[score > threshold].nlargest(10, "induction_score").iterrows():
-        name = f"L{row.layer:.0f}H{row['head']:.0f}"
+    named = heads[score > threshold].nlargest(10, "induction_score")
+    for order, (index, row) in enumerate(named.iterrows()):
+        name, above = f"L{row.layer:.0f}H{row['head']:.0f}", (0, -16) if order % 2 else (0, 7)
         at = (place[index], row.induction_score)
-        ax.annotate(name, at, (0, 7), textcoords="offset points", ha="center", fontsize=10)
+        ax.annotate(name, at, above, textcoords="offset points", ha="center", fontsize=10)
     ax.set(xlabel="layer", ylabel="induction score", ylim=(-0.02, 1.06), xticks=range(int(heads.layer.max()) + 1))
     ax.legend(ncols=3, **ABOVE)
     return ax

@@ -99,6 +99,20 @@ def _range(row: Series) -> str:
     return "" if row.earliest == row.latest else f" ({row.earliest:,} to {row.latest:,})"
 
 
+def growing(back: list[tuple[str, int, float]], grown: list[int]) -> str:
+    """What growth throws back behind its level (statistic, step, value)."""
+    if not grown:
+        return "No checkpoint is one of growth, so all of them count for the dates below."
+    if not back:
+        return "What was beyond its level before the model grew stays there while it grows."
+    told = listed([f"{name} ({number(value)} at step {step:,})" for name, step, value in back])
+    lasts = sorted({name for name, step, _ in back if step == grown[-1]})
+    end = f"; {listed(lasts)} to the end" if lasts else ", and comes back before the end"
+    return (
+        f"Growth throws {told} back behind the level{end}. Its checkpoints therefore have no part in the dates below."
+    )
+
+
 def order(table: DataFrame) -> str:
     """Which of the statistics that emerge do so one before another (`before`, `after`, `open`)."""
     names = [str(name) for name in table.index]
