@@ -43,9 +43,8 @@ RANDOM: dict[str, dict[str, str]] = {
         "entropy = marked.neurons": f"entropy = {six('language_model.W_out', 'others')}",
     },
     "06": {
-        "entropy = selection.causal(total, direct, count=6)": f"entropy = {six('norm', 'at random')}",
-        "frequent = frequency.top_on_both(*shares, top=0.1, min_share=0.2) & ~entropy": (
-            f"frequent = {six('norm', 'others')} & ~entropy"
+        "entropy, frequent = (kind.neurons for kind in by_rule.values())": (
+            f"entropy, frequent = {six('norm', 'at random')}, {six('norm', 'others')}"
         ),
     },
 }

@@ -12,7 +12,7 @@ from lib.plots.effects import (
 )
 from lib.plots.emergence import (
     onset_of_statistics,
-    statistics_against_training,
+    statistic_against_training,
     twins_against_index,
 )
 from lib.plots.final_layer import (
@@ -75,7 +75,7 @@ __all__ = [
     "share_against_index",
     "share_against_share",
     "singular_value_against_index",
-    "statistics_against_training",
+    "statistic_against_training",
     "twins_against_index",
     "use_style",
 ]
