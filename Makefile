@@ -72,7 +72,7 @@ test: .venv/ready
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@$(BOOK) make book
-	@.venv/bin/python -m pytest -m "not slow" --jaxtyping-packages=lib,beartype.beartype tests
+	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $(JOBS) --dist loadfile -m "not slow" --jaxtyping-packages=lib,beartype.beartype tests
 	@.venv/bin/python -m tests.rerun
 
 nulls: .venv/ready

@@ -37,6 +37,7 @@ def rerun(folder: Path) -> int:
     """Runs the copies in `folder`; the exit status of the last pytest that failed, or 0."""
     sanitized = ["--nbval-sanitize-with", str(book.REPOSITORY / "tests/nbval.cfg"), "--rootdir", str(folder)]
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", *sanitized, "-p", "no:cacheprovider"]
+    command += ["-n", "auto", "--dist", "loadscope"]  # a chapter to a worker
     status = 0
     for threads, notebooks in copies(folder).items():
         done = subprocess.run([*command, *map(str, notebooks)], env=environment(threads))
