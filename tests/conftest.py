@@ -33,8 +33,16 @@ ARCHITECTURES = {
     "llama": GROUPED,
     "mistral": GROUPED,
     "qwen2": GROUPED | {"tie_word_embeddings": True},
+    "qwen3": GROUPED | {"tie_word_embeddings": True, "head_dim": 8},
     "phi": HF,
+    "gemma": GROUPED | {"head_dim": 8},
     "gemma2": GROUPED | {"head_dim": 8},
+    "gemma3_text": GROUPED
+    | {
+        "head_dim": 8,
+        "sliding_window": 5,  # shorter than what the tests run
+        "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+    },
     "opt": {
         "hidden_size": 32,
         "num_hidden_layers": 3,

@@ -12,12 +12,12 @@ LIB = Path(__file__).parents[1] / "lib"
 FLOORS = [
     {"measures", "drawing", "fingerprint"},
     {"resampling"},
-    {"calibration"},
+    {"calibration", "paired"},
     {"final_layer", "null_space", "documents", "source", "facts"},
     {"text", "identity", "checkpoint"},  # what model reads through, and what it is known by
     {"model", "neuron_weights"},
-    {"selection", "controls", "ablation", "token_frequency"},
-    {"effects"},
+    {"selection", "controls", "ablation", "token_frequency", "prompts"},
+    {"effects", "patching", "directions"},
     {"kinds", "evidence", "induction", "emergence"},  # the case studies
     {"plots", "claims", "provenance", "book", "sentences"},
     {"bench"},  # measures the library, and draws what it found

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lib import facts
+from lib import directions, facts
 from lib.model.running import Run
 from lib.pocket import knowing
 from lib.pocket.statements import is_held_out
@@ -21,11 +21,11 @@ def planted(generator, *, shared):
 
 
 def test_a_shared_direction_is_found_on_relations_left_out(generator):
-    assert knowing.left_out(*planted(generator, shared=True)).all()
+    assert directions.left_out(*planted(generator, shared=True)).all()
 
 
 def test_directions_that_each_relation_has_for_itself_do_not_carry_over(generator):
-    assert 0.35 < knowing.left_out(*planted(generator, shared=False)).double().mean() < 0.65
+    assert 0.35 < directions.left_out(*planted(generator, shared=False)).double().mean() < 0.65
 
 
 def test_ends_are_the_residual_stream_at_the_last_token_of_each_text(pocket):

@@ -7,7 +7,7 @@ and is read as information (`stops_of`); whoever asks decides whether to stop th
 
 import inspect
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import torch
@@ -29,18 +29,44 @@ def greedy(
 
     Only the `d_vocab` ids that have a token are written. With a key-value cache unless an edit under way does not
     fit one (`editing.fits_cache`); the rows are all of one length, so that no position is ever padded."""
-    stopping = torch.tensor(sorted(stops), dtype=torch.long)
-    with_cache, cache, tokens = editing.fits_cache(bridge), None, tokens.to(bridge.original_model.device)
-    seen, fresh, written = tokens, tokens, []
-    running = torch.ones(len(tokens), dtype=torch.bool)
-    while len(written) < n_tokens and running.any():
-        logits, cache = _last_logits(bridge, seen if cache is None else fresh, cache, with_cache=with_cache)
-        fresh = logits[:, :d_vocab].argmax(-1, keepdim=True)
-        seen = torch.cat([seen, fresh], 1)
-        written.append(fresh[:, 0].cpu())
-        running &= ~torch.isin(written[-1], stopping)
+    steps = passes(bridge, tokens, n_tokens=n_tokens, stops=stops, d_vocab=d_vocab)
+    written = [logits.argmax(-1) for logits in steps]
     rows = torch.stack(written, 1).tolist() if written else [[] for _ in tokens]
-    return [row[: next((at for at, new in enumerate(row) if new in stops), len(row))] for row in rows]
+    return [upto(row, stops) for row in rows]
+
+
+def upto(row: list[int], stops: Collection[int]) -> list[int]:
+    """The ids before the first stop."""
+    return row[: next((at for at, new in enumerate(row) if new in stops), len(row))]
+
+
+def passes(
+    bridge: Any,
+    tokens: Int[Tensor, "batch position"],
+    *,
+    n_tokens: int,
+    stops: Collection[int],
+    d_vocab: int,
+    with_cache: bool | None = None,
+) -> Iterator[Float[Tensor, "batch d_vocab"]]:
+    """The logits that each new token is the largest of, until every row has come to a stop.
+
+    `with_cache` says whether earlier positions are kept or run anew for every token; None keeps them where every edit
+    under way allows it."""
+    device = bridge.original_model.device
+    stopping = torch.tensor(sorted(stops), dtype=torch.long, device=device)
+    with_cache = editing.fits_cache(bridge) if with_cache is None else with_cache
+    cache, seen = None, tokens.to(device)
+    fresh, running = seen, torch.ones(len(seen), dtype=torch.bool, device=device)
+    for _ in range(n_tokens):
+        if not running.any():
+            return
+        logits, cache = _last_logits(bridge, seen if cache is None else fresh, cache, with_cache=with_cache)
+        logits = logits[:, :d_vocab]
+        yield logits
+        fresh = logits.argmax(-1, keepdim=True)
+        seen = torch.cat([seen, fresh], 1)
+        running &= ~torch.isin(fresh[:, 0], stopping)
 
 
 def _last_logits(

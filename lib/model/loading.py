@@ -12,8 +12,9 @@ import torch
 from lib import checkpoint
 from lib.checkpoint import ModelError
 from lib.final_layer import FinalLayer
+from lib.model.language_model import Model
 from lib.model.proof import prove
-from lib.model.running import Model
+from lib.model.sites import output_weights
 from lib.model.tokenizer import Tokenizer
 from lib.source import Source, resolve
 
@@ -40,28 +41,20 @@ def wrap(loaded: Any, tokenizer: Any, source: Source) -> Model:
     """A loaded Hugging Face model behind the door: bridged, folded, proved.
 
     Raises ModelError for a weight that is not finite, an architecture that does not fit, and as `prove` does."""
-    from transformer_lens.model_bridge.sources import build_bridge_from_module
-
     damaged = next((name for name, weight in loaded.named_parameters() if not weight.isfinite().all()), None)
     if damaged:
         raise ModelError(f"the weight {damaged} holds values that are not finite; its file is damaged")
-    logging.getLogger("transformer_lens").setLevel(logging.ERROR)
     architecture = type(loaded).__name__
     d_vocab = min(len(tokenizer), loaded.get_output_embeddings().weight.shape[0])
-    loaded.config.architectures = loaded.config.architectures or [architecture]
-    try:
-        bridge = build_bridge_from_module(loaded, architecture, hf_config=copy.deepcopy(loaded.config), tokenizer=None)
-    except ValueError:
-        raise ModelError(f"the installed TransformerLens does not support {architecture}") from None
-    if not bridge.adapter.supports_generation or "ln_final" not in dir(bridge):
-        raise ModelError(f"{architecture} has no final norm in front of a next-token head, so there is nothing to fold")
-    final_layer = fold(bridge, loaded.config, d_vocab=d_vocab)
+    bridge = _bridged(loaded, architecture)
     block = bridge.blocks[bridge.cfg.n_layers - 1]
+    W_out = output_weights(block, f"the last layer of {architecture}")
+    final_layer = fold(bridge, loaded.config, d_vocab=d_vocab)
     model = Model(
         source=source,
         tokenizer=Tokenizer(tokenizer),
         final_layer=final_layer,
-        W_out=final_layer.centre(block.mlp.W_out.detach().to(final_layer.W_U.dtype)),
+        W_out=final_layer.centre(W_out.to(final_layer.W_U.dtype)),
         not_exact=_not_exact(block, final_layer),
         bridge=bridge,
     )
@@ -69,12 +62,27 @@ def wrap(loaded: Any, tokenizer: Any, source: Source) -> Model:
     return model
 
 
+def _bridged(loaded: Any, architecture: str) -> Any:
+    """The plain TransformerBridge around a loaded model. Raises ModelError where there is none, or nothing to fold."""
+    from transformer_lens.model_bridge.sources import build_bridge_from_module
+
+    logging.getLogger("transformer_lens").setLevel(logging.ERROR)
+    loaded.config.architectures = loaded.config.architectures or [architecture]
+    try:
+        bridge = build_bridge_from_module(loaded, architecture, hf_config=copy.deepcopy(loaded.config), tokenizer=None)
+    except ValueError:
+        raise ModelError(f"the installed TransformerLens does not support {architecture}") from None
+    if not bridge.adapter.supports_generation or "ln_final" not in dir(bridge):
+        raise ModelError(f"{architecture} has no final norm in front of a next-token head, so there is nothing to fold")
+    return bridge
+
+
 def fold(bridge: Any, config: Any, *, d_vocab: int) -> FinalLayer:
     """Folds the final norm into the unembedding, the norm's gain and bias found by probing the module.
 
     Probing needs no knowledge of how a model stores its gain (Gemma keeps gain - 1) and tells LayerNorm
     from RMSNorm by whether a constant shift matters. The probe alternates between 1 and -1: it is already
-    centred, and no entry of it is small."""
+    centred, and no entry of it is small. Raises ModelError as `epsilon` does."""
     norm = copy.deepcopy(bridge.ln_final.original_component).double()
     W_U, b_U = bridge.W_U.detach()[:, :d_vocab].double(), bridge.b_U.detach()[:d_vocab].double()
     probe = 1.0 - 2.0 * (torch.arange(W_U.shape[0], device=W_U.device, dtype=torch.float64) % 2)
@@ -83,17 +91,28 @@ def fold(bridge: Any, config: Any, *, d_vocab: int) -> FinalLayer:
         response = norm(probe) - bias
         # RMSNorm modules compute in float32 whatever they are given, hence the tolerance
         centres = bool(torch.allclose(norm(probe + 5) - bias, response, atol=1e-4))
-    eps = next(getattr(norm, name) for name in ("eps", "variance_epsilon") if hasattr(norm, name))
+    eps = epsilon(norm, bridge.cfg.architecture)
     gain = response * (1 + eps) ** 0.5 / probe
     W_U, b_U = W_U * gain[:, None], bias @ W_U + b_U
     keep = torch.promote_types(bridge.W_U.dtype, torch.float32)
     return FinalLayer(
         W_U=(W_U - W_U.mean(0) if centres else W_U).to(keep),
         b_U=b_U.to(keep),
-        eps=float(eps),
+        eps=eps,
         centres=centres,
         multiplier=float(getattr(config, "logit_scale", None) or 1 / getattr(config, "logits_scaling", 1.0)),
         soft_cap=getattr(config, "final_logit_softcapping", None),
+    )
+
+
+def epsilon(norm: Any, architecture: str) -> float:
+    """What a norm adds under the root. Raises ModelError for one that does not say so (OLMo 1)."""
+    for name in ("eps", "variance_epsilon"):
+        if hasattr(norm, name):
+            return float(getattr(norm, name))
+    raise ModelError(
+        f"the final norm of {architecture} does not say what epsilon it adds, so its scale cannot be computed here; "
+        "choose a model whose norm has weights of its own"
     )
 
 

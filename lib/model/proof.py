@@ -5,7 +5,7 @@ from torch import Tensor
 
 from lib.checkpoint import ModelError
 from lib.model.hooks import forward, recording
-from lib.model.running import Model
+from lib.model.language_model import Model
 
 
 def prove(model: Model) -> None:

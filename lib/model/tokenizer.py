@@ -1,4 +1,4 @@
-"""Text to token ids and back."""
+"""Text to token ids and back, and what a chat model is handed."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +17,39 @@ class Tokenizer:
         """Token ids of a text, no BOS added."""
         return self.backend.encode(text, add_special_tokens=False, verbose=False)
 
+    def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """The same ids, and for each of them the characters that it covers: the first, and the first behind them.
+
+        Raises ModelError for a tokenizer that does not tell."""
+        if not self.backend.is_fast:
+            raise ModelError("this tokenizer does not say which characters a token covers; save it as a fast one")
+        found = self.backend(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        return found["input_ids"], [tuple(pair) for pair in found["offset_mapping"]]
+
     def decode(self, token: int) -> str:
         """The text of one token, its spaces kept."""
         return self.backend.decode([token], clean_up_tokenization_spaces=False)
+
+    @property
+    def has_chat_template(self) -> bool:
+        """Whether the model says how a question to it is written."""
+        return bool(getattr(self.backend, "chat_template", None))
+
+    def chat(self, question: str, *, system: str = "") -> str:
+        """A question as the model was trained to read it, up to where its answer begins, without the BOS.
+
+        Raises ModelError where the tokenizer has no chat template, or one that takes no `system` text."""
+        if not self.has_chat_template:
+            raise ModelError("the tokenizer has no chat template; write the question as the model should read it")
+        said = [{"role": "system", "content": system}] if system else []
+        said.append({"role": "user", "content": question})
+        from jinja2 import TemplateError
+
+        try:
+            text = self.backend.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
+        except TemplateError as error:
+            raise ModelError(f"the chat template does not take what it was given: {error}") from error
+        return text.removeprefix(self.backend.bos_token or "")
 
     @property
     def bos(self) -> int:

@@ -7,12 +7,11 @@ import random
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from lib import calibration, facts, measures, resampling
-from lib.model import Model
-from lib.model.hooks import forward, recording
+from lib import calibration, directions, facts, measures, resampling
+from lib.model import Model, Site
 from lib.pocket import chat, statements
 from lib.pocket.behaviour import share
 from lib.pocket.draw import Draw
@@ -70,7 +69,8 @@ def truth_direction(model: Model) -> dict[str, Any]:
             right.append(true)
             relation.append(number)
     resid = ends(model, texts)
-    hits = [left_out(after, torch.tensor(right), torch.tensor(relation)) for after in resid.unbind(1)]
+    told = torch.tensor(right), torch.tensor(relation)
+    hits = [directions.left_out(after, *told) for after in resid.unbind(1)]
     by_layer = [hit.double().mean().item() for hit in hits]
     best = max(range(len(hits)), key=lambda layer: by_layer[layer])
     found = share("share", int(hits[best].sum()), len(texts))
@@ -80,26 +80,9 @@ def truth_direction(model: Model) -> dict[str, Any]:
 def ends(model: Model, texts: list[str]) -> Float[Tensor, "text layer d_model"]:
     """The residual stream after every layer at each text's last token."""
     tokens, end = last(model, texts)
-    wanted = {str(layer): f"blocks.{layer}.hook_resid_post" for layer in range(model.n_layers)}
-    parts = []
-    for some, at in zip(tokens.split(BATCH), end.split(BATCH), strict=True):
-        kept: dict[str, Tensor] = {}
-        with recording(model.bridge, wanted, kept):
-            forward(model.bridge, some, logits=False)
-        parts.append(torch.stack([kept[name][torch.arange(len(some)), at] for name in wanted], dim=1))
-    return torch.cat(parts)
-
-
-def left_out(
-    resid: Float[Tensor, "text d_model"], right: Bool[Tensor, " text"], relation: Int[Tensor, " text"]
-) -> Bool[Tensor, " text"]:
-    """Which texts the difference of means of all other relations sorts rightly."""
-    hit = torch.zeros_like(right)
-    for number in relation.unique():
-        here = relation == number
-        true, false = (resid[~here & (right == kind)].mean(0) for kind in (True, False))
-        hit[here] = ((resid[here] - (true + false) / 2) @ (true - false) > 0) == right[here]
-    return hit
+    after = [Site(layer, "resid_post") for layer in range(model.n_layers)]
+    kept = model.record(tokens, after, positions=end[:, None], batch_size=BATCH)
+    return torch.cat([kept[site] for site in after], dim=1)
 
 
 def answers(model: Model) -> dict[str, float | int]:

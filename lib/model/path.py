@@ -1,0 +1,89 @@
+"""A greedy path: what a model writes after a prompt, and the state of its last layer at every step of it.
+
+The last layer's neurons act on nothing but the logits of their own position. So this state, kept once along the path,
+is enough to say what the model would have written at each step without some of them (see `path_without`)."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lib.model import editing, generating
+from lib.model.edits import Edit
+from lib.model.hooks import keeping
+from lib.model.running import Recording
+from lib.model.sites import Site
+
+
+@dataclass(frozen=True)
+class Path:
+    """The most likely tokens after some prompts of one length, step by step, on the model's device.
+
+    A prompt that has come to a stop is written on as long as another has not; what lies behind `n_steps` is no part
+    of its path."""
+
+    ids: Int[Tensor, "prompt step"]
+    """The token written at each step, the stop included."""
+    n_steps: Int[Tensor, " prompt"]
+    """Steps of each prompt, the one that writes its stop included."""
+    top_id: Int[Tensor, "prompt step top"]
+    """The most likely tokens of each step, the likeliest first."""
+    top_logit: Float[Tensor, "prompt step top"]
+    resid: Float[Tensor, "prompt step d_model"]
+    """The residual stream entering the final norm where the token is predicted."""
+    activation: Float[Tensor, "prompt step d_mlp"]
+    """The last layer's neurons there, after the nonlinearity."""
+
+    def written(self, stops: Collection[int]) -> list[list[int]]:
+        """The ids of each prompt up to its first stop and without it."""
+        return [generating.upto(row, stops) for row in self.ids.tolist()]
+
+
+def follow(
+    bridge: Any,
+    tokens: Int[Tensor, "prompt position"],
+    *,
+    n_tokens: int,
+    stops: Collection[int],
+    d_vocab: int,
+    n_top: int,
+    edits: Sequence[Edit],
+    with_cache: bool | None,
+) -> Path:
+    """The path of prompts of one length, edits done; `Model.path` says what is asked of the numbers."""
+    last = bridge.cfg.n_layers - 1
+    resid, activation = Site(last, "resid_post"), Site(last, "neurons")
+    recording, ids, top, states = Recording([resid, activation], slice(-1, None)), [], [], []
+    with editing.under_way(bridge, edits), keeping(bridge, recording.keepers):
+        asked = {"n_tokens": n_tokens, "stops": stops, "d_vocab": d_vocab, "with_cache": with_cache}
+        for logits in generating.passes(bridge, tokens, **asked):
+            ids.append(logits.argmax(-1))
+            top.append(logits.topk(n_top))
+            states.append(recording.found())
+    written = torch.stack(ids, 1)
+    stopped = torch.isin(written, torch.tensor(sorted(stops), dtype=torch.long, device=written.device))
+    return Path(
+        ids=written,
+        n_steps=1 + (~stopped).cumprod(1)[:, :-1].sum(1),
+        top_id=torch.stack([step.indices for step in top], 1),
+        top_logit=torch.stack([step.values for step in top], 1),
+        resid=torch.cat([state[resid] for state in states], 1),
+        activation=torch.cat([state[activation] for state in states], 1),
+    )
+
+
+def joined(paths: Sequence[Path]) -> Path:
+    """Paths of more prompts in one; shorter ones are filled up with zeros, which are no part of them."""
+    longest = max(path.ids.shape[1] for path in paths)
+
+    def filled(value: Tensor) -> Tensor:
+        return torch.cat([value, value.new_zeros(len(value), longest - value.shape[1], *value.shape[2:])], 1)
+
+    together = {}
+    for name in (field.name for field in fields(Path)):
+        values = [getattr(path, name) for path in paths]
+        together[name] = torch.cat(values if name == "n_steps" else [filled(value) for value in values])
+    return Path(**together)

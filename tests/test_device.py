@@ -1,0 +1,111 @@
+"""Nothing that a model computes meets a tensor that stayed behind on the CPU."""
+
+import pytest
+import torch
+
+from lib import directions, effects, patching
+from lib import model as door
+from lib.model import Site, edits, without
+from tests import pretend
+from tests.conftest import ARCHITECTURES, D_VOCAB, build
+
+N = 12
+
+
+def elsewhere(folder):
+    """A model on a device that is not there."""
+    model = door.load(str(folder))
+    pretend.put(model.bridge.original_model, model.final_layer.W_U, model.final_layer.b_U, model.W_out)
+    return model
+
+
+@pytest.fixture(scope="module", params=["gpt2", "gpt_neox", "gemma3_text"])
+def away(request, tmp_path_factory):
+    """One architecture of each kind: attention before the MLP, beside it, and with norms behind both."""
+    return elsewhere(build(tmp_path_factory.mktemp("away"), request.param, **ARCHITECTURES[request.param]))
+
+
+@pytest.fixture
+def tokens(generator):
+    return torch.randint(1, D_VOCAB, (3, N), generator=generator)
+
+
+def assert_away(*values):
+    some = [*pretend.tensors(values)]
+    assert some and all(map(pretend.is_elsewhere, some))
+
+
+def test_a_pretended_device_refuses_what_a_real_one_refuses():
+    here, there = torch.ones(3), torch.ones(3)
+    pretend.put(there)
+    with pretend.Elsewhere():
+        assert there.device == pretend.ELSEWHERE != here.device
+        for meet in (
+            lambda: here + there,
+            lambda: torch.stack([here, there]),
+            lambda: here[there.long()],
+            lambda: there.index_add_(0, torch.arange(3), there),
+            lambda: torch.zeros(3, device=there.device) + here,
+            lambda: there.clone().cpu() + there,
+        ):
+            with pytest.raises(RuntimeError, match="on different devices"):
+                meet()
+        with pytest.raises(RuntimeError, match="generator of another device"):
+            torch.rand(3, device=there.device, generator=torch.Generator())
+        with pytest.raises(TypeError, match="no numpy array"):
+            there.numpy()
+        assert_away(there[torch.tensor([0, 2])], there * torch.tensor(2.0), here.to(there), there.new_zeros(2))
+        assert not any(map(pretend.is_elsewhere, (there.cpu(), torch.arange(3), here.to(there).to("cpu"))))
+
+
+def test_sequences_lie_where_the_model_is(away):
+    with pretend.Elsewhere():
+        tokens = away.sequences("pocket", n_sequences=2, sequence_length=N)
+        assert_away(tokens, away.scored(tokens))
+        assert_away(dict(away.run(tokens, "resid")))
+
+
+def test_runs_recordings_and_edits_stay_where_the_model_is(away, tokens):
+    sites = [Site(1, "neurons"), Site(0, "attn_out"), Site(2, "heads")]
+    at = torch.tensor([[1, 4], [0, 2], [6, 3]])
+    done = [edits.replace(sites[1], torch.ones(3, 2, 32), positions=at), edits.project_out(sites[1], torch.ones(32))]
+    with pretend.Elsewhere():
+        run = away.run(tokens, "resid", "scale", "activation", "logits", "pattern", edits=done)
+        kept = away.record(tokens, sites, positions=at, edits=done)
+    assert_away(dict(run), [*kept.values()])
+
+
+def test_paths_and_what_is_told_from_them_stay_where_the_model_is(away, tokens):
+    heads = torch.zeros(away.n_layers, away.n_heads, dtype=torch.bool)
+    heads[0, 1] = True
+    sets, value = torch.eye(48, dtype=torch.bool)[:4], torch.ones(48)
+    units = torch.tensor([3, 1])
+    with pretend.Elsewhere():
+        with away.bos_ablated(heads):
+            path = away.path(tokens, n_tokens=3, stops=[5])
+        again = away.path(tokens, n_tokens=3, edits=[edits.add(Site(2, "neurons"), value[units], units=units)])
+        found = without.along(away, path, sets, value)
+        texts = without.rewritten(away, tokens, again, sets, 9 * value, n_tokens=3, stops=[5])
+        assert away.continuations(["The old town of"], n_tokens=3) and len(texts) == len(sets)
+    assert_away(vars(path), vars(again), vars(found))
+
+
+@pytest.mark.parametrize("gear", ["eager", "cumulant"])
+def test_the_clean_run_and_effects_stay_where_the_model_is(away, tokens, gear, generator):
+    scored, log_unigram = away.scored(tokens), torch.randn(D_VOCAB, generator=generator).log_softmax(-1)
+    with pretend.Elsewhere():
+        clean = effects.clean_run(away, tokens, scored)
+        found = effects.measure(away, tokens, scored=scored, log_unigram=log_unigram, gear=gear)
+    assert_away(vars(clean), found.total, found.kl_change)
+
+
+def test_directions_and_patches_stay_where_the_model_is(away, tokens):
+    pairs = patching.Pairs(tokens[:2], tokens[1:], tokens[:2, 0], tokens[1:, 0])
+    ends, site = torch.tensor([[N - 1]] * 3), Site(1, "resid_post")
+    with pretend.Elsewhere():
+        resid = away.record(tokens, [site], positions=ends)[site][:, 0]
+        found = directions.difference_of_means(resid, torch.tensor([True, False, False]))
+        right = directions.left_out(resid.repeat(2, 1), torch.arange(6) % 2 == 0, torch.arange(6) // 3)
+        patched = patching.patch(away, pairs, [site], positions=torch.tensor([[2, N - 1]] * 2))
+        assert_away(patched.recovery, found.unit, right)
+    assert_away(vars(found), vars(patched))
