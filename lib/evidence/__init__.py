@@ -16,10 +16,12 @@ from lib.evidence.ablation import (
     share_beyond,
 )
 from lib.evidence.frequency import apart, confirmed, correlation_beyond_permuted, kl_to_permuted, percentile_beyond
-from lib.evidence.weights import inside, of_named, outlying
+from lib.evidence.reading import Stretch, strongest_stretch
+from lib.evidence.weights import inside, of_last_layer, of_named, outlying
 
 __all__ = [
     "Lone",
+    "Stretch",
     "apart",
     "confirmed",
     "correlation_beyond_permuted",
@@ -30,9 +32,11 @@ __all__ = [
     "largest_share",
     "lone",
     "of_clipped",
+    "of_last_layer",
     "of_named",
     "outlying",
     "over",
     "percentile_beyond",
     "share_beyond",
+    "strongest_stretch",
 ]
