@@ -29,7 +29,7 @@ class ColouredText:
         self.strongest = max(map(abs, self.values))
 
     def __repr__(self) -> str:
-        told = " ".join(f"{token!r} {value:+.3f}" for token, value in zip(self.tokens, self.values, strict=True))
+        told = " ".join(f"{token!r} {_signed(value)}" for token, value in zip(self.tokens, self.values, strict=True))
         return f"{self.quantity}: {told}"
 
     def _repr_html_(self) -> str:
@@ -39,7 +39,7 @@ class ColouredText:
 
     def _span(self, token: str, value: float) -> str:
         shown = html.escape(token.replace("\n", "↵\n"))
-        told = f"{html.escape(repr(token), quote=True)}: {value:+.3f}"
+        told = f"{html.escape(repr(token), quote=True)}: {_signed(value)}"
         return f'<span title="{told}" style="{self.style(value)}">{shown}</span>'
 
     def style(self, value: float) -> str:
@@ -51,8 +51,16 @@ class ColouredText:
 
     def _legend(self) -> str:
         steps = [step * self.strongest for step in STEPS]
-        shades = " ".join(f'<span style="{self.style(step)}; padding: 0 0.4rem">{step:+.2f}</span>' for step in steps)
+        shades = " ".join(
+            f'<span style="{self.style(step)}; padding: 0 0.4rem">{_signed(step)}</span>' for step in steps
+        )
         return f'<p style="margin: 0.5rem">{html.escape(self.quantity)}: {shades}</p>'
+
+
+def _signed(value: float) -> str:
+    """Three decimals with a true minus, a plus where it is positive, neither where nothing is left of it."""
+    text = f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+    return text if text.strip("+0.\N{MINUS SIGN}") else "0"
 
 
 def coloured_text(tokens: Sequence[str], values: Sequence[float], *, quantity: str) -> ColouredText:

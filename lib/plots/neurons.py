@@ -71,8 +71,8 @@ def overlap_of_rules(overlap: DataFrame, *, sizes: dict[str, int], ax: Axes) -> 
     for rule, size in sizes.items():
         texts.loc[rule, rule] = f"[{size}]"
         shade.loc[rule, rule] = 0.0
-    style = {"vmin": 0, "vmax": 1, "square": True, "cbar": False, "linewidths": 1, "linecolor": OTHER}
-    colours = seaborn.light_palette(ENTROPY, as_cmap=True)
+    style = {"vmin": 0, "vmax": 1, "cbar": False, "linewidths": 1, "linecolor": OTHER}
+    colours = seaborn.blend_palette(["white", ENTROPY], as_cmap=True)
     seaborn.heatmap(shade, annot=texts, fmt="", cmap=colours, annot_kws={"color": "black"}, ax=ax, **style)
     ax.set(xlabel="", ylabel="")
     ax.tick_params(length=0, labelrotation=0)

@@ -20,7 +20,7 @@ def write_in_the_plane(streams: DataFrame, *, ax: Axes) -> Axes:
     ax.axvline(0, color=OTHER, linewidth=1)
     for name, colour, beside in (("before", OTHER, (8, -14)), ("after", ENTROPY, (8, -4))):
         x, y, scale = streams.loc[name, ["read", "unread", "scale"]]
-        _arrow((0, 0), (x, y), ax=ax, color=colour)
+        _arrow((0.0, 0.0), (x, y), ax=ax, color=colour)
         ax.plot(x / scale, y / scale, "o", color=colour, markersize=8, zorder=3)
         ax.plot([0, x / scale], [y / scale] * 2, color=colour, linestyle=":", linewidth=2)
         ax.annotate(name, (x, y), beside, textcoords="offset points")

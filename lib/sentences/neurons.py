@@ -31,12 +31,11 @@ def freedom(rules: DataFrame, *, n: int) -> str:
 def plane(table: DataFrame, *, rule: str) -> str:
     """Where the neurons of a rule lie (a row for each neuron: layer, unit, norm, logit_variance, and `rule`, whether
     it is chosen), and whether they stand apart from the other neurons of the longest quarter."""
+    table = table.astype({"norm": float, "logit_variance": float})
     chosen, rest = table[table[rule]], table[(table.norm >= table.norm.quantile(0.75)) & ~table[rule]]
     ends = f"{number(chosen.norm.min())} to {number(chosen.norm.max())}"
-    told = (
-        f"The rule chooses {neurons(chosen.unit.tolist(), layer=table.layer.iloc[0])}: {ends} long, where half of the "
-        f"layer is below {number(table.norm.median())}."
-    )
+    names = neurons(chosen.unit.tolist(), layer=int(table.layer.iloc[0]))
+    told = f"The rule chooses {names}: {ends} long, where half of the layer is below {number(table.norm.median())}."
     if len(rest):
         gap = rest.logit_variance.min() / max(chosen.logit_variance.max(), 1e-300)
         where = "they stand apart" if gap >= APART else "they are the edge of a cloud"
@@ -49,9 +48,9 @@ def outlying(ratio: Estimate) -> str:
     """LogitVar of what a rule chooses under shuffled norms, over that of its own choice."""
     told = side(
         ratio,
-        above="Long neurons are hardly read here, more than chance has it",
-        below="Long neurons are read more here than chance has it",
-        neither="That long neurons are hardly read is not told from chance",
+        above="Long neurons are read less here than chance would have it",
+        below="Long neurons are read more here than chance would have it",
+        neither="That long neurons are read less is not told from chance",
         bound=1.0,
     )
     return f"{told}: with norms shuffled, the rule's choice has {measured(ratio)} times the LogitVar."
@@ -181,20 +180,15 @@ def kept(counts: Sequence[int], *, count: int) -> str:
 
 def stretch(tokens: Sequence[str], added: Sequence[float], *, neuron: str) -> str:
     """What one neuron adds to the entropy after each token of a stretch of text, in nats."""
-    if not any(added):
+    strongest = max(map(abs, added))
+    if strongest == 0:
         return f"Neuron {neuron} does nothing in this stretch."
-    up, down = sum(value > 0 for value in added), sum(value < 0 for value in added)
-    order = sorted(range(len(added)), key=lambda at: -abs(added[at]))
-    total, so_far, half = sum(map(abs, added)), 0.0, 0
-    while so_far < total / 2:
-        so_far += abs(added[order[half]])
-        half += 1
-    most, token = added[order[0]], tokens[order[0]].replace("`", "'")
+    up = sum(value >= strongest / 10 for value in added)
+    down = sum(value <= -strongest / 10 for value in added)
+    most = max(range(len(added)), key=lambda at: abs(added[at]))
+    shown, sign = tokens[most].replace("`", "'"), "+" if added[most] > 0 else ""
     return (
-        f"In this stretch neuron {neuron} raises the entropy after {counted(up, 'token')} and lowers it after {down}. "
-        f"Half of what it does falls on {counted(half, 'token')}; most after `{token!r}`, {_added(most)} nats."
+        f"In this stretch neuron {neuron} raises the entropy after {counted(up, 'token')} and lowers it after "
+        f"{down or 'none'}; after the other {len(added) - up - down} it does less than a tenth of its most, "
+        f"{sign}{number(added[most])} nats after `{shown!r}`."
     )
-
-
-def _added(value: float) -> str:
-    return f"{'+' if value > 0 else ''}{number(value)}"
