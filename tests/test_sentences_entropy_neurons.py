@@ -19,10 +19,11 @@ def rules(**rows):
 def test_a_rule_whose_floors_have_chosen_and_one_without_a_floor_are_named():
     told = says.freedom(rules(stolfo=(6, 9, 6), rho_top=(6, 128, 6), tighidet=(6, 121, 6), du=(10, 32, 10)), n=128)
     assert "Of 128 neurons the floors let 9 (`stolfo`), 121 (`tighidet`) and 32 (`du`) pass" in told
-    assert "`stolfo` chose 6 of 9, so its floors have all but chosen" in told
+    assert "the floors have all but chosen: 6 of 9 for `stolfo`." in told
     assert "The floor of `tighidet` bars 7: it chooses nearly as if it had none" in told
-    assert "`du` chose" not in told and "of `du` bars" not in told and "Fewer" not in told
-    assert "`tighidet` chose 6 of 7" in says.freedom(rules(tighidet=(6, 7, 6)), n=128)
+    assert "for `du`" not in told and "of `du` bars" not in told and "Fewer" not in told
+    assert "6 of 7 for `tighidet`" in says.freedom(rules(tighidet=(6, 7, 6)), n=128)
+    assert "all but chosen" not in says.freedom(rules(stolfo=(6, 11, 6)), n=128)
 
 
 def test_a_rule_that_finds_fewer_than_asked_for_or_none_is_named():
@@ -102,7 +103,7 @@ def pairs(*probabilities, alike=()):
 
 def test_only_rules_that_sort_by_different_numbers_are_witnesses_to_each_other():
     told = says.agreement(pairs(0.0001, 0.5, 0.0001, alike=(2,)))
-    assert "Of 2 pairs sorted by different numbers 1 share more than chance: `r0` and `s0` (0)." in told
+    assert "Of 2 pairs sorted by different numbers 1 shares more than chance: `r0` and `s0` (0)." in told
     assert "no witnesses to each other, whatever they share: `r2` and `s2` (2)" in told
     none = says.agreement(pairs(0.03, 0.5))
     assert "0 share more than chance." in none and "witnesses" not in none  # 0.03 is above 0.05 over two pairs
@@ -121,7 +122,7 @@ def test_rules_by_norm_are_said_to_fail_where_what_acts_is_short():
     assert short.startswith("Of the 6 neurons that act most through the norm `rho_top` finds 3 and `stolfo` finds 0.")
     assert "Only 0 of these are in the longest quarter: rules by norm fail here" in short
     long = says.causal(acting(range(34, 40)), rules=["stolfo", "rho_top"])
-    assert "`stolfo` finds 6 and `rho_top` finds 0" in long and "are 6 of these, so a rule by norm could" in long
+    assert "`stolfo` finds 6 and `rho_top` finds 0" in long and "Of these, 6 of 6 belong to the longest quarter" in long
     assert says.causal(acting([]), rules=["stolfo"]).startswith("No neuron acts through the norm here")
     elsewhere = acting([]).assign(causal=float("nan"))
     assert "needs the last layer" in says.causal(elsewhere, rules=["stolfo"])
@@ -146,9 +147,15 @@ def sweep(chosen, chance, high):
 
 def test_a_rho_that_hangs_on_dim_is_told_from_one_that_does_not():
     flat = says.by_dim(sweep([0.4, 0.98, 0.99], [0.1, 0.15, 0.35], [0.5, 0.9, 0.95]), dim=4)
-    assert "lies in a few directions" in flat and "from 0.98 at `dim` 4 to 0.99 at 16" in flat and "at 2 of 3" in flat
+    assert (
+        "Most of what the chosen write lies in these few directions" in flat
+        and "from 0.98 at `dim` 4 to 0.99 at 16" in flat
+        and "at 2 of 3" in flat
+    )
     climbing = says.by_dim(sweep([0.2, 0.3, 0.8], [0.1, 0.15, 0.35], [0.5, 0.9, 0.95]), dim=4)
     assert "still climbs" in climbing and "at 0 of 3 values" in climbing
+    low = says.by_dim(sweep([0.3, 0.38, 0.4], [0.1, 0.15, 0.35], [0.5, 0.9, 0.95]), dim=4)
+    assert "Rho hardly grows beyond the `dim` that is used: from 0.38 at `dim` 4 to 0.4 at 16" in low
     nowhere = says.by_dim(sweep([0.1, 0.16, 0.36], [0.1, 0.15, 0.35], [0.5, 0.9, 0.95]), dim=4)
     assert "no preferred place" in nowhere
 

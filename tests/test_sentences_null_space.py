@@ -52,7 +52,7 @@ def test_the_end_of_the_spectrum_is_told_beside_its_neighbour_and_random_unembed
 @pytest.mark.parametrize(
     ("over", "said"),
     [
-        ((19.0, 21.0), "is sharper than that of any spectrum's end"),
+        ((19.0, 21.0), "is sharper than that of a spectrum without"),
         ((0.9, 1.1), "is not told from"),
         ((0.4, 0.8), "is blunter than"),
     ],
@@ -111,9 +111,9 @@ def growth(change):
 
 def test_a_space_ends_where_one_direction_more_at_least_doubles_the_change():
     ends = says.quiet(growth([0.01, 0.01, 0.1, 0.5]), dim=3)
-    assert "50 times less than a random write" in ends and "multiplies that by 10: the space ends here" in ends
+    assert "50 times less than a random write" in ends and "multiplies that by 10: the space is set apart" in ends
     climbs = says.quiet(growth([0.30, 0.35, 0.40, 0.5]), dim=3)
-    assert "by 1.14 only: nothing ends here" in climbs
+    assert "by 1.14 only: the space is not set apart" in climbs
     assert says.quiet(growth([0.30, 0.5]), dim=3).endswith("1 times less than a random write.")
     silent = says.quiet(growth([0.0, 0.0, 0.5]), dim=3)
     assert "moves the logits by 0 (root" in silent and "more than 1,000" in silent

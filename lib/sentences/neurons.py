@@ -19,11 +19,12 @@ def freedom(rules: DataFrame, *, n: int) -> str:
     floored = rules[rules.passing < n]
     lets = listed([f"{row.passing:,} (`{name}`)" for name, row in floored.iterrows()]) if len(floored) else "all"
     told = [f"Of {counted(n, 'neuron')} the floors let {lets} pass."]
-    for name, row in floored.iterrows():
-        if 0 < row.passing <= 2 * row.found:
-            told.append(f"`{name}` chose {row.found:,} of {row.passing:,}, so its floors have all but chosen.")
-        elif row.passing >= 0.9 * n:
-            told.append(f"The floor of `{name}` bars {n - row.passing:,}: it chooses nearly as if it had none.")
+    forced = floored[(floored.found > 0) & (floored.passing <= 1.5 * floored.found)]
+    if len(forced):
+        of_how_many = [f"{row.found:,} of {row.passing:,} for `{name}`" for name, row in forced.iterrows()]
+        told.append(f"Where so few pass, the floors have all but chosen: {listed(of_how_many)}.")
+    for name, row in floored[floored.passing >= 0.9 * n].iterrows():
+        told.append(f"The floor of `{name}` bars {n - row.passing:,}: it chooses nearly as if it had none.")
     few = [f"`{name}` finds {row.found:,} of {row.asked:,}" for name, row in rules.iterrows() if row.found < row.asked]
     return " ".join([*told, *([f"Fewer than asked for: {listed(few)}."] if few else [])])
 
@@ -63,8 +64,8 @@ def writes(table: DataFrame, *, dim: int) -> str:
     within, beyond = int(above.tail(dim).sum()), int(above.iloc[:-dim].sum())
     return (
         f"On average {share(inside.chosen.sum())} of a chosen write's squared length lies in the null space, and "
-        f"{share(inside.control.sum())} of a control's. The chosen lie above the band in {within} of {dim} directions "
-        f"of the space and in {beyond} of the {counted(len(table) - dim, 'other')}."
+        f"{share(inside.control.sum())} of a control's. The chosen lie above the band in {within} of "
+        f"{counted(dim, 'direction')} of the space and in {beyond} of the {counted(len(table) - dim, 'other')}."
     )
 
 
@@ -101,7 +102,8 @@ def agreement(pairs: DataFrame) -> str:
     alike, other = pairs[pairs.alike], pairs[~pairs.alike]
     beyond = other[other["P(as many)"] < 0.05 / max(len(other), 1)]
     names = f": {listed([_pair(row) for _, row in beyond.iterrows()])}" if len(beyond) else ""
-    told = f"Of {counted(len(other), 'pair')} sorted by different numbers {len(beyond)} share more than chance{names}."
+    share_more = f"{len(beyond)} {'shares' if len(beyond) == 1 else 'share'} more than chance{names}"
+    told = f"Of {counted(len(other), 'pair')} sorted by different numbers {share_more}."
     if len(alike):
         told += (
             f" Those that sort by the same number are no witnesses to each other, whatever they share: "
@@ -126,9 +128,10 @@ def causal(table: DataFrame, *, rules: Sequence[str]) -> str:
     told = listed([f"`{rule}` finds {found}" for found, rule in hits])
     long = int((acts.norm >= table.norm.quantile(0.75)).sum())
     if 2 * long < len(acts):
-        end = f"Only {long} of these are in the longest quarter: rules by norm fail here, since what acts is short."
+        are = "is" if long == 1 else "are"
+        end = f"Only {long} of these {are} in the longest quarter: rules by norm fail here, since what acts is short."
     else:
-        end = f"In the longest quarter are {long} of these, so a rule by norm could find them."
+        end = f"Of these, {long} of {len(acts)} belong to the longest quarter, where a rule by norm can find them."
     return f"Of the {counted(len(acts), 'neuron')} that act most through the norm {told}. {end}"
 
 
@@ -161,8 +164,10 @@ def by_dim(sweep: DataFrame, *, dim: int) -> str:
     climbs = f"chance from {number(at.chance)} to {number(last.chance)}"
     if at.chosen < NEAR * at.chance:
         told = f"The chosen have no preferred place: rho goes {ends}, {climbs}"
+    elif rise < by_chance / 2 and at.chosen**2 > 0.5:
+        told = f"Most of what the chosen write lies in these few directions: rho goes {ends}, {climbs}"
     elif rise < by_chance / 2:
-        told = f"What the chosen write lies in a few directions: rho goes {ends}, {climbs}"
+        told = f"Rho hardly grows beyond the `dim` that is used: {ends}, {climbs}"
     else:
         told = f"Rho still climbs beyond the `dim` that is used: {ends}, {climbs}"
     above = int((sweep.chosen > sweep.control_high).sum())

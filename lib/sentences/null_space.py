@@ -55,7 +55,7 @@ def sharp(found: Sharpness) -> str:
     """Whether the drop is sharper than that of unembeddings without structure, and how sure its place is."""
     told = side(
         found.over_random,
-        above="The drop is sharper than that of any spectrum's end",
+        above="The drop is sharper than that of a spectrum without structure",
         below="The drop is blunter than that of a spectrum without structure",
         neither="The drop is not told from that of a spectrum without structure",
         bound=1.0,
@@ -127,8 +127,10 @@ def quiet(growth: DataFrame, *, dim: int) -> str:
         return f"{told}."
     by = change.loc[dim + 1] / max(own, 1e-300)
     if by >= 2:
-        return f"{told}. One direction more multiplies that by {times(change.loc[dim + 1], own)}: the space ends here."
-    return f"{told}. One direction more multiplies that by {number(by)} only: nothing ends here, and `dim` is a choice."
+        return (
+            f"{told}. One direction more multiplies that by {times(change.loc[dim + 1], own)}: the space is set apart."
+        )
+    return f"{told}. One direction more multiplies that by {number(by)} only: the space is not set apart."
 
 
 def small(value: float) -> str:
