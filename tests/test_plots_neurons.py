@@ -65,6 +65,14 @@ def test_names_of_neighbouring_neurons_do_not_overprint(ax):
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
 
 
+def test_the_name_of_a_neuron_covers_no_other_neuron(ax):
+    table = pd.DataFrame({"layer": 3, "unit": range(3), "norm": [2.0, 2.2, 0.1], "logit_variance": [1e-3, 1.1e-3, 1.0]})
+    plots.logit_variance_against_norm(table.assign(stolfo=[True, False, False]), chosen="stolfo", ax=ax)
+    (name,) = ax.texts
+    other = ax.transData.transform((2.2, 1.1e-3))
+    assert not name.get_window_extent().contains(*other)
+
+
 def test_many_neurons_are_drawn_as_pixels_and_more_than_ten_are_not_named(ax):
     many = pd.concat([crowd(11)] * 8, ignore_index=True)
     plots.logit_variance_against_norm(many, chosen="stolfo", ax=ax)

@@ -20,8 +20,8 @@ def test_a_rule_whose_floors_have_chosen_and_one_without_a_floor_are_named():
     told = says.freedom(rules(stolfo=(6, 9, 6), rho_top=(6, 128, 6), tighidet=(6, 121, 6), du=(10, 32, 10)), n=128)
     assert "Of 128 neurons the floors let 9 (`stolfo`), 121 (`tighidet`) and 32 (`du`) pass" in told
     assert "the floors have all but chosen: 6 of 9 for `stolfo`." in told
-    assert "The floor of `tighidet` bars 7: it chooses nearly as if it had none" in told
-    assert "for `du`" not in told and "of `du` bars" not in told and "Fewer" not in told
+    assert "The floor of `tighidet` bars only 7: it chooses nearly as if it had none" in told
+    assert "for `du`" not in told and "of `du` bars" not in told and "`rho_top`" not in told and "Fewer" not in told
     assert "6 of 7 for `tighidet`" in says.freedom(rules(tighidet=(6, 7, 6)), n=128)
     assert "all but chosen" not in says.freedom(rules(stolfo=(6, 11, 6)), n=128)
 

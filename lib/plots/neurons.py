@@ -26,14 +26,16 @@ def logit_variance_against_norm(neurons: DataFrame, *, chosen: str, ax: Axes) ->
     ax.legend(loc="lower left")
     if len(picked) <= 10:
         names = [f"{row.layer}.{row.unit}" for row in picked.itertuples()]
-        _name(list(zip(picked.norm, picked.logit_variance, strict=True)), names, ax=ax)
+        everyone, own = (list(zip(some.norm, some.logit_variance, strict=True)) for some in (neurons, picked))
+        _name(own, names, among=everyone, ax=ax)
     return ax
 
 
-def _name(places: list[tuple[float, float]], names: list[str], *, ax: Axes) -> None:
-    """Writes a name beside each place, where it covers no other place and no name, as far as there is such room."""
+def _name(places: list[tuple[float, float]], names: list[str], *, among: list[tuple[float, float]], ax: Axes) -> None:
+    """Writes a name beside each place, where it covers no name and no place `among` all, as far as there is room."""
     ax.figure.canvas.draw()
-    dots = [Bbox.from_bounds(x - 7, y - 7, 14, 14) for x, y in ax.transData.transform(places)]
+    dots = [Bbox.from_bounds(x - 3, y - 3, 6, 6) for x, y in ax.transData.transform(among)]
+    dots += [Bbox.from_bounds(x - 7, y - 7, 14, 14) for x, y in ax.transData.transform(places)]
     taken: list[Bbox] = []
     for place, name in zip(places, names, strict=True):
         tried: list[tuple[int, Annotation, Bbox]] = []

@@ -23,8 +23,8 @@ def freedom(rules: DataFrame, *, n: int) -> str:
     if len(forced):
         of_how_many = [f"{row.found:,} of {row.passing:,} for `{name}`" for name, row in forced.iterrows()]
         told.append(f"Where so few pass, the floors have all but chosen: {listed(of_how_many)}.")
-    for name, row in floored[floored.passing >= 0.9 * n].iterrows():
-        told.append(f"The floor of `{name}` bars {n - row.passing:,}: it chooses nearly as if it had none.")
+    for name, row in floored[floored.passing >= 0.8 * n].iterrows():
+        told.append(f"The floor of `{name}` bars only {n - row.passing:,}: it chooses nearly as if it had none.")
     few = [f"`{name}` finds {row.found:,} of {row.asked:,}" for name, row in rules.iterrows() if row.found < row.asked]
     return " ".join([*told, *([f"Fewer than asked for: {listed(few)}."] if few else [])])
 

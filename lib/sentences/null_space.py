@@ -14,7 +14,8 @@ LEAST = 0.001
 def toy(plane: DataFrame, tokens: DataFrame) -> str:
     """A write in the plane: both residual streams (rows `before`, `after`; column scale) and what the model predicts of
     each token (columns token, before, after)."""
-    before, after = plane.scale.loc["before"], plane.scale.loc["after"]
+    tokens, scale = tokens.astype({"before": float, "after": float}), plane.scale.astype(float)
+    before, after = scale.loc["before"], scale.loc["after"]
     first = tokens.loc[tokens.before.idxmax()]
     order = tokens.before.rank().equals(tokens.after.rank())
     kept = "no token changes its place" if order else "the order of the tokens changes"
