@@ -37,9 +37,13 @@ def stolfo(weights: NeuronWeights, *, count: int = 6, within: int = 3) -> Bool[T
 
     Among neurons at or above the 75th percentile of norm that lie on the Pareto front or within `within` ranks of
     it, the `count` of lowest LogitVar."""
-    long = weights.norm >= weights.norm.quantile(0.75)
     near = pareto_rank(weights.norm, weights.logit_variance, n_fronts=within + 1) <= within
-    return lowest(weights.logit_variance, among=long & near, count=count)
+    return lowest(weights.logit_variance, among=is_long(weights) & near, count=count)
+
+
+def is_long(weights: NeuronWeights) -> Bool[Tensor, " neuron"]:
+    """Neurons at or above the 75th percentile of norm: those that a rule by norm lets pass."""
+    return weights.norm >= weights.norm.quantile(0.75)
 
 
 def rho_top(weights: NeuronWeights, *, count: int = 6) -> Bool[Tensor, " neuron"]:
@@ -54,7 +58,7 @@ def tighidet(weights: NeuronWeights, *, count: int = 6, rho_floor: float = 0.4) 
 
 def du(weights: NeuronWeights, *, count: int = 10) -> Bool[Tensor, " neuron"]:
     """The top quarter by norm, then the `count` of lowest LogitVar (Du et al. 2025, section 6)."""
-    return lowest(weights.logit_variance, among=weights.norm >= weights.norm.quantile(0.75), count=count)
+    return lowest(weights.logit_variance, among=is_long(weights), count=count)
 
 
 def causal(
@@ -130,6 +134,21 @@ RULES = {"stolfo": stolfo, "rho_top": rho_top, "tighidet": tighidet, "du": du}
 """The rules that need nothing but weights, by name; `causal` looks at effects and cannot be tested by them."""
 NAMES = (*RULES, "causal")
 """All rules, as the columns of `neurons.csv` are called."""
+SORTED_BY = {"stolfo": "LogitVar", "rho_top": "rho", "tighidet": "LogitVar", "du": "LogitVar", "causal": "effect"}
+"""By which number each rule takes the first of those that its floors let pass."""
+
+
+def passing(weights: NeuronWeights, *, rho_floor: float = 0.4) -> dict[str, Bool[Tensor, " neuron"]]:
+    """The neurons that the floors of each rule of `RULES` let pass, among which it could choose.
+
+    Where they are hardly more than it chooses, the floor has chosen; where they are nearly all, there is no floor."""
+    n = len(weights.norm)
+    return {
+        "stolfo": stolfo(weights, count=n),
+        "rho_top": torch.ones_like(weights.norm, dtype=torch.bool),
+        "tighidet": tighidet(weights, count=n, rho_floor=rho_floor),
+        "du": is_long(weights),
+    }
 
 
 def by_name(rule: str, weights: NeuronWeights, *, count: int) -> Bool[Tensor, " neuron"]:
@@ -149,11 +168,27 @@ def overlap(one: Bool[Tensor, " neuron"], other: Bool[Tensor, " neuron"]) -> flo
     return int((one & other).sum()) / union if union else 1.0
 
 
-def shared_by_chance(one: Bool[Tensor, " neuron"], other: Bool[Tensor, " neuron"]) -> tuple[float, float]:
+def shared_by_chance(
+    one: Bool[Tensor, " neuron"],
+    other: Bool[Tensor, " neuron"],
+    *,
+    among: tuple[Bool[Tensor, " neuron"], Bool[Tensor, " neuron"]] | None = None,
+) -> tuple[float, float]:
     """What two random sets of these sizes share: how many neurons on average, and the probability of sharing
-    at least as many as these two do (hypergeometric)."""
+    at least as many as these two do (hypergeometric).
+
+    Each set is drawn from the neurons that its rule lets pass (`among`; None: from all), so that what two floors
+    have in common counts as chance. Raises ValueError for a set with neurons that its rule bars."""
     from scipy.stats import hypergeom
 
-    n, n_one, n_other = len(one), int(one.sum()), int(other.sum())
-    shared = int((one & other).sum())
-    return n_one * n_other / n, float(hypergeom(n, n_one, n_other).sf(shared - 1))
+    mine, others = among or (torch.ones_like(one), torch.ones_like(other))
+    if (one & ~mine).any() or (other & ~others).any():
+        raise ValueError("a set holds neurons that are not among those its rule lets pass; give it the rule's own")
+    n_one, n_other, shared = (int(some.sum()) for some in (one, other, one & other))
+    n_mine, n_others, n_both = (int(some.sum()) for some in (mine, others, mine & others))
+    if not n_one or not n_other:
+        return 0.0, 1.0
+    passing_both = torch.arange(min(n_one, n_both) + 1).numpy()  # of the one set, how many the other rule lets pass
+    weight = hypergeom(n_mine, n_both, n_one).pmf(passing_both)
+    as_many = hypergeom(n_others, passing_both, n_other).sf(shared - 1)
+    return n_one * n_other * n_both / (n_mine * n_others), float((weight * as_many).sum())

@@ -123,22 +123,12 @@ def test_every_neuron_is_a_dot_and_the_chosen_are_named_by_layer_and_unit(ax):
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_yscale()) == ("norm", "LogitVar", "log")
 
 
-def test_the_share_of_every_direction_is_shown_with_its_controls(ax):
-    table = pd.DataFrame({"index": range(5), "chosen": [0.1] * 5, "control_low": [0.0] * 5, "control_high": [0.3] * 5})
-    plots.share_against_index(table, dim=2, ax=ax)
-    assert len(ax.lines[0].get_xdata()) == 5 and "null space, dim 2" in ax.get_legend_handles_labels()[1]
-
-
-def test_the_diagonal_of_the_overlap_tells_the_sizes(ax):
-    overlap = pd.DataFrame({"a": {"a": 1.0, "b": 0.25}, "b": {"a": 0.25, "b": 1.0}})
-    plots.overlap_of_rules(overlap, sizes={"a": 6, "b": 10}, ax=ax)
-    assert [label.get_text() for label in ax.texts] == ["[6]", "0.25", "0.25", "[10]"]
-
-
 def test_rho_is_drawn_beside_controls_and_chance(ax):
-    table = pd.DataFrame({"dim": [2, 3], "chosen": [0.5, 0.6], "control": [0.2, 0.3], "chance": [0.1, 0.2]})
+    table = pd.DataFrame({"dim": [2, 3], "chosen": [0.5, 0.6], "control_low": [0.1, 0.2], "chance": [0.1, 0.2]})
+    table["control_high"] = [0.3, 0.4]
     plots.rho_against_dim(table, dim=3, ax=ax)
-    assert [list(line.get_ydata()) for line in ax.lines[:3]] == [[0.5, 0.6], [0.2, 0.3], [0.1, 0.2]]
+    assert [list(line.get_ydata()) for line in ax.lines[:2]] == [[0.5, 0.6], [0.1, 0.2]]
+    assert ax.collections[0].get_datalim(ax.transData).intervaly.tolist() == [0.1, 0.4]
 
 
 def test_the_map_of_the_last_layer_is_what_its_code_draws_and_names_every_chapter(tmp_path):

@@ -79,6 +79,34 @@ def test_chance_is_what_enumerating_all_sets_gives():
     assert selection.shared_by_chance(one, mask(6)) == (0.0, 1.0)
 
 
+def test_what_two_floors_have_in_common_counts_as_chance():
+    """Sets of two and of one, drawn from those that each rule lets pass, against all such draws."""
+    mine, others = mask(6, 0, 1, 2), mask(6, 1, 2, 3, 4)
+    one, other = mask(6, 1, 2), mask(6, 2)
+    drawn = [len(set(pair) & {single}) for pair in itertools.combinations([0, 1, 2], 2) for single in (1, 2, 3, 4)]
+    expected, probability = selection.shared_by_chance(one, other, among=(mine, others))
+    assert expected == pytest.approx(sum(drawn) / len(drawn))
+    assert probability == pytest.approx(sum(n >= 1 for n in drawn) / len(drawn))
+    forced = selection.shared_by_chance(mine, mine, among=(mine, mine))
+    assert forced == pytest.approx((3.0, 1.0))  # nothing was left to choose
+    assert selection.shared_by_chance(one, mask(6), among=(mine, others)) == (0.0, 1.0)
+    with pytest.raises(ValueError, match="not among those its rule lets pass"):
+        selection.shared_by_chance(mask(6, 5), other, among=(mine, others))
+
+
+def test_a_rule_chooses_among_those_that_its_floors_let_pass():
+    weights = random_weights()
+    passing = selection.passing(weights, rho_floor=0.3)
+    for name, rule in selection.RULES.items():
+        chosen = selection.tighidet(weights, rho_floor=0.3) if name == "tighidet" else rule(weights)
+        assert not (chosen & ~passing[name]).any() and name in selection.SORTED_BY
+    assert passing["rho_top"].all() and int(passing["du"].sum()) == 20
+    assert torch.equal(passing["tighidet"], weights.rho >= 0.3)
+    near = selection.pareto_rank(weights.norm, weights.logit_variance, n_fronts=4) <= 3
+    assert torch.equal(passing["stolfo"], passing["du"] & near)
+    assert set(selection.SORTED_BY) == set(selection.NAMES)
+
+
 def test_a_rule_is_called_by_its_name_and_says_when_it_finds_nobody():
     weights = random_weights()
     for name, rule in selection.RULES.items():

@@ -28,12 +28,14 @@ from lib.evidence.frequency import (
     seen_alone,
 )
 from lib.evidence.lone import Lone, lone
+from lib.evidence.reading import Stretch, strongest_stretch
 from lib.evidence.spread import boxes, members
-from lib.evidence.weights import inside, of_named, outlying
+from lib.evidence.weights import inside, of_last_layer, of_named, outlying
 
 __all__ = [
     "Carried",
     "Lone",
+    "Stretch",
     "apart",
     "binned_permuted",
     "boxes",
@@ -51,11 +53,13 @@ __all__ = [
     "lone",
     "members",
     "of_clipped",
+    "of_last_layer",
     "of_named",
     "outlying",
     "over",
     "percentile_beyond",
     "seen_alone",
     "share_beyond",
+    "strongest_stretch",
     "together",
 ]

@@ -3,6 +3,7 @@
 Colour means one thing in the whole book: entropy (`ENTROPY`), token frequency (`FREQUENCY`), and
 everything random or unselected (`OTHER`). A module for each chapter's figures; call them as `plots.<figure>`."""
 
+from lib.plots.coloured import ColouredText, coloured_text
 from lib.plots.effects import (
     correlation_against_rho,
     entropy_change_against_prediction_change,
@@ -31,7 +32,12 @@ from lib.plots.induction import (
     loss_change_on_repeat,
 )
 from lib.plots.neurons import logit_variance_against_norm, overlap_of_rules, rho_against_dim, share_against_index
-from lib.plots.null_space import direct_change_against_dim, singular_value_against_index
+from lib.plots.null_space import (
+    direct_change_against_dim,
+    probability_of_tokens,
+    singular_value_against_index,
+    write_in_the_plane,
+)
 from lib.plots.style import ENTROPY, FREQUENCY, OTHER, use_style
 from lib.plots.token_frequency import (
     count_against_rank,
@@ -46,9 +52,11 @@ __all__ = [
     "ENTROPY",
     "FREQUENCY",
     "OTHER",
+    "ColouredText",
     "accuracy_against_confidence",
     "activation_change_against_position",
     "activation_change_against_rank",
+    "coloured_text",
     "confidence_against_position",
     "correlation_against_rho",
     "count_against_rank",
@@ -71,6 +79,7 @@ __all__ = [
     "onset_of_statistics",
     "overlap_of_rules",
     "probability_against_rank",
+    "probability_of_tokens",
     "rho_against_dim",
     "share_against_index",
     "share_against_share",
@@ -78,4 +87,5 @@ __all__ = [
     "statistic_against_training",
     "twins_against_index",
     "use_style",
+    "write_in_the_plane",
 ]
