@@ -67,14 +67,21 @@ def test_an_interval_is_drawn_from_end_to_end_also_where_it_misses_its_mark(ax, 
 TOKENS = pd.DataFrame({"entropy": [0.1, 1.0], "loss": [0.2, 1.5], "kl": [1.0, 2.0], "loss_change": [0.0, 0.1]})
 BINS = pd.DataFrame({"entropy": [1.0, 1.2, 1.4], "loss": [1.0, 1.2, 1.4], "kl": [1.0, 2.0, 3.0]})
 ENDS = {"low": [0.6, 1.0, float("nan")], "high": [0.8, 1.3, float("nan")]}
+BOXES = pd.DataFrame({"group": list("abc"), "effect": ["total", "direct_frequency", "total"], "mean": [1.0, 1.2, 1.4]})
+BOXES = BOXES.assign(low=0.1, first=0.2, median=0.3, third=0.4, high=0.5)
+MEANS = {f"mean_{end}": ENDS[end] for end in ENDS}
 FIGURES = {
     "loss_against_entropy": lambda t, ax: plots.loss_against_entropy(TOKENS, t, ax=ax),
     "accuracy_against_confidence": lambda t, ax: plots.accuracy_against_confidence(t, ax=ax),
-    "loss_change_against_loss": lambda t, ax: plots.loss_change_against_loss(t.assign(neuron="2.3"), ax=ax),
-    "entropy_against_kl": lambda t, ax: plots.entropy_against_kl(TOKENS, t, ax=ax),
+    "loss_change_against_loss": lambda t, ax: plots.loss_change_against_loss(
+        t.assign(usual=0.0, usual_low=0.0, usual_high=0.0), name="2.3", ax=ax
+    ),
+    "entropy_against_kl": lambda t, ax: plots.entropy_against_kl(TOKENS, t, t, ax=ax),
     "loss_change_on_repeat": lambda t, ax: plots.loss_change_on_repeat(TOKENS, t, name="2.3", ax=ax),
     "norm_mediated_against_rho": lambda t, ax: plots.norm_mediated_against_rho(t, chance=0.1, ax=ax),
-    "kl_change_against_share": lambda t, ax: plots.kl_change_against_share(t.assign(kind="entropy"), ax=ax),
+    "kl_change_against_share": lambda t, ax: plots.kl_change_against_share(
+        t.assign(kind="entropy"), min_share=0.3, least=0.1, ax=ax
+    ),
     "induction_score_against_layer": lambda t, ax: plots.induction_score_against_layer(t, threshold=0.7, ax=ax),
     "activation_change_against_rank": lambda t, ax: plots.activation_change_against_rank(
         t.assign(kind="entropy"), column="change", title="", ax=ax
@@ -83,8 +90,9 @@ FIGURES = {
     "statistics_against_training": lambda t, ax: plots.statistics_against_training(
         t, statistics=["rho"], ylabel="rho", ax=ax
     ),
-    "loss_change_by_group": lambda t, ax: plots.loss_change_by_group(
-        t.assign(abs_loss_change=1.0), t.assign(value=1.0), ax=ax
+    "loss_change_by_group": lambda t, ax: plots.loss_change_by_group(BOXES.assign(**MEANS), ax=ax),
+    "loss_change_boxes": lambda t, ax: plots.loss_change_boxes(
+        BOXES.assign(**MEANS, effect=["total", "direct", "total"]), ax=ax
     ),
 }
 
@@ -99,7 +107,6 @@ def test_no_figure_hides_an_interval_that_misses_its_estimate(ax, figure):
     table["confidence"], table["induction_score"] = table.loss / 2, table.loss
     for name in ("change", "norm_mediated", "frequency_mediated", "induction_score"):
         table[f"{name}_low"], table[f"{name}_high"] = table.low, table.high
-    table["effect"] = ["total", "frequency frozen", "total"] if figure == "loss_change_by_group" else "total"
     FIGURES[figure](table, ax)
     lines = [line for line in ax.collections if isinstance(line, LineCollection)]
     ends = [sorted(segment.ravel().round(3)) for found in lines for segment in found.get_segments()]

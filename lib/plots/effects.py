@@ -12,7 +12,7 @@ LOWEST = -1.0
 
 def entropy_change_against_prediction_change(neurons: DataFrame, *, ax: Axes) -> Axes:
     """A dot per neuron (prediction_change in %, abs_entropy_change) in the colour of its norm_mediated share, which is
-    cut at 0; the `chosen` are ringed, and named up to 10."""
+    cut at 0; the `chosen` are ringed, and named up to 12."""
     share = neurons.norm_mediated.clip(0, 1)
     flips = 100 * neurons.prediction_change
     style = {"cmap": "viridis", "vmin": 0, "vmax": 1, "s": 22, "linewidth": 0.3, "edgecolors": "black"}

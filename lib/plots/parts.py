@@ -8,10 +8,10 @@ from matplotlib.axis import Axis
 from matplotlib.patches import Patch
 from pandas import DataFrame, Series
 
-MOST, WIDE, HIGH = 10, 32.0, 11.0
+from lib.plots.style import upright
+
+MOST, WIDE, HIGH = 12, 32.0, 11.0
 """Neurons that are named at most; the room that a name takes, in points."""
-HALO = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
-"""What keeps a name readable above marks and lines."""
 
 
 def plain(axis: Axis) -> None:
@@ -37,7 +37,7 @@ def named(neurons: DataFrame, x: Series, y: Series, *, lift: float = 0.0, ax: Ax
                 {"arrowstyle": "-", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2} if abs(up - lift) > HIGH / 2 else None
             )
             spot = (x.iloc[place], y.iloc[place])
-            style = {"textcoords": "offset points", "va": "center", "fontsize": 9, "arrowprops": line, "bbox": HALO}
+            style = {"textcoords": "offset points", "va": "center", "fontsize": 9, "arrowprops": line}
             ax.annotate(names[place], spot, (8 - lift / 2, up), **style)
 
 
@@ -65,13 +65,13 @@ def boxes(table: DataFrame, colours: Mapping[str, str], *, labels: Sequence[str]
     its interval where it has one."""
     groups = list(dict.fromkeys(table.group))
     for offset, (effect, colour) in zip((-0.2, 0.2), colours.items(), strict=True):
-        rows = table[table.effect == effect].set_index("group").loc[groups]
+        rows = table[table.effect == effect]
         stats = rows.rename(columns={"low": "whislo", "first": "q1", "median": "med", "third": "q3", "high": "whishi"})
-        at = numpy.arange(len(groups)) + offset
+        at = rows.group.map(groups.index) + offset
         style = {"boxprops": {"facecolor": colour}, "medianprops": {"color": "black"}, "patch_artist": True}
         ax.bxp(stats.to_dict("records"), positions=at, widths=0.36, showfliers=False, manage_ticks=False, **style)
-        ax.vlines(at, rows.mean_low, rows.mean_high, color="black", linewidth=2.5, zorder=3)
-        ax.plot(at, rows["mean"], "o", color="black", markeredgecolor="white", markersize=6, zorder=4)
+        mean = {"color": "black", "markeredgecolor": "white", "markersize": 6, "linewidth": 2.5, "zorder": 4}
+        upright(at, rows["mean"], (rows.mean_low, rows.mean_high), ax=ax, **mean)
     names = [group.replace(" on ", "\non ") if len(groups) <= 4 else group.replace(" ", "\n") for group in groups]
     ax.set_xticks(range(len(groups)), names, fontsize=9, rotation=0 if len(groups) <= 8 else 45)
     ax.grid(visible=False, axis="x")

@@ -1,7 +1,7 @@
 """Figures of chapter 05: tokens by how frequent they are, and the neurons that act on that."""
 
 from matplotlib.axes import Axes
-from pandas import DataFrame
+from pandas import DataFrame, concat
 
 from lib.plots.parts import boxes, named, plain
 from lib.plots.style import ENTROPY, FREQUENCY, OTHER, counted, lying, upright
@@ -41,7 +41,7 @@ def kl_change_against_share(neurons: DataFrame, *, min_share: float, least: floa
     """A dot per neuron (frequency_mediated, abs_kl_change) in the colour of its `kind`: other, entropy, followed.
     Dotted: the smallest share (`min_share`) and KL change (`least`) that the rule asks for.
 
-    Marked neurons carry the interval of their share, and their names up to 10 of a kind. A share below -1 is not drawn:
+    Marked neurons carry the interval of their share, and their names up to 12 in all. A share below -1 is not drawn:
     the ablation moves the loss so little that its ratio means nothing; the legend counts them."""
     shown = neurons[neurons.frequency_mediated >= LEFTMOST]
     other, beyond = shown[shown.kind == "other"], len(neurons) - len(shown)
@@ -59,8 +59,8 @@ def kl_change_against_share(neurons: DataFrame, *, min_share: float, least: floa
             label = f"{kind}, {counted(len(some), 'neuron')}"
             lying(some.frequency_mediated, some.abs_kl_change, ends, ax=ax, color=KINDS[kind], label=label)
     ax.set(xlim=(None, 1), ylim=(0, None))
-    for _, some in marked:
-        named(some, some.frequency_mediated, some.abs_kl_change, lift=8, ax=ax)
+    both = concat([some for _, some in marked])
+    named(both, both.frequency_mediated, both.abs_kl_change, lift=8, ax=ax)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, columnspacing=1)
     return ax
 
