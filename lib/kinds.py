@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lib import neuron_weights, null_space, selection
@@ -22,6 +22,7 @@ COUNT = 6
 TAIL = 0.05
 """Last share of the spectrum in which the null space's cut is looked for."""
 BY_THE_PAPER = "named by the paper"
+NEAREST = "nearest to frequency_neurons"
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,19 @@ def frequency(
     Raises ValueError as those functions do."""
     if named:
         return Kind(selection.mask_of(named, d_mlp=effect.total.shape[1]), BY_THE_PAPER)
-    even = effect.part(torch.arange(len(effect.n)) % 2 == 0)
-    share, moved = even.frequency_mediated.cpu(), even.mean("abs_kl_change").cpu()
-    chosen = selection.frequency_neurons(share, moved, count=count, top=top, min_share=min_share)
+    chosen = selection.frequency_neurons(*_axes(effect), count=count, top=top, min_share=min_share)
     return Kind(chosen, "frequency_neurons")
+
+
+def nearest_to_frequency(effect: FrequencyEffects, *, count: int = COUNT, top: float = selection.TOP) -> Kind:
+    """What comes nearest to `frequency` where that finds none, on the same sequences. Raises ValueError as it does."""
+    return Kind(selection.nearest_to_frequency(*_axes(effect), count=count, top=top), NEAREST)
+
+
+def _axes(effect: FrequencyEffects) -> tuple[Float[Tensor, " neuron"], Float[Tensor, " neuron"]]:
+    """Frequency-mediated share and mean absolute KL change on the sequences of even number, on the CPU."""
+    even = effect.part(torch.arange(len(effect.n)) % 2 == 0)
+    return even.frequency_mediated.cpu(), even.mean("abs_kl_change").cpu()
 
 
 def table(kinds: Mapping[str, Bool[Tensor, " neuron"]]) -> Any:

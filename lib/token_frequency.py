@@ -9,7 +9,6 @@ Moving logits along it makes frequent tokens likelier and rare ones less likely 
 Tokens that the text does not hold can carry most of it: a log unigram distribution restricted by `among` is minus
 infinity at the others, and the direction is centred on the rest and zero there."""
 
-import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lib import measures
+from lib import fingerprint, identity, measures
 from lib import text as text_module
 from lib.model import Model
 
@@ -116,26 +115,10 @@ def _blocks(stream: Iterable[int]) -> Iterable[list[int]]:
 
 def _kept(model: Model, text: str, n_tokens: int) -> Path | None:
     """Where the counts of this text are kept; None for a data set whose state nobody can tell."""
-    state = _state(text)
-    key = "\n".join((text, state, model.source.location, model.source.revision, str(n_tokens)))
+    made_of = identity.made_of({"text": text}, loaded=model.source)
     folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "confidence-companion"
-    return folder / f"unigram-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy" if state else None
-
-
-def _state(text: str) -> str:
-    """What identifies a text: the SHA-256 of a file, the commit of a data set, nothing when neither can be had."""
-    path = text_module.SAMPLE if text == text_module.EMBEDDED else Path(text).expanduser()
-    if path.is_file():
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    import httpx2
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
-
-    try:
-        return HfApi().dataset_info(text).sha or ""
-    except (HfHubHTTPError, OfflineModeIsEnabled, httpx2.HTTPError, OSError, ValueError):
-        return ""
+    key = fingerprint.of({"n_tokens": n_tokens, **made_of})
+    return folder / f"unigram-{key}.npy" if made_of["text"] else None
 
 
 def _read(path: Path, d_vocab: int) -> Int[Tensor, " d_vocab"] | None:

@@ -10,11 +10,11 @@ import pytest
 
 LIB = Path(__file__).parents[1] / "lib"
 FLOORS = [
-    {"measures", "drawing"},
+    {"measures", "drawing", "fingerprint"},
     {"resampling"},
     {"calibration"},
-    {"final_layer", "null_space", "text", "source", "facts"},
-    {"checkpoint"},  # what model reads through
+    {"final_layer", "null_space", "documents", "source", "facts"},
+    {"text", "identity", "checkpoint"},  # what model reads through, and what it is known by
     {"model", "neuron_weights"},
     {"selection", "controls", "ablation", "token_frequency"},
     {"effects"},

@@ -31,6 +31,15 @@ def test_frequency_neurons_are_chosen_on_the_even_sequences_alone(effect):
     assert kinds.frequency(effect.part(other), min_share=0.1).neurons.equal(found.neurons)
 
 
+def test_where_no_neuron_meets_the_rule_the_nearest_are_those_of_largest_share_that_move_much(effect):
+    assert not kinds.frequency(effect, min_share=1.0).units
+    found = kinds.nearest_to_frequency(effect, count=3)
+    even = effect.part(torch.arange(16) % 2 == 0)
+    moves = even.mean("abs_kl_change") >= even.mean("abs_kl_change").median()
+    by_hand = even.frequency_mediated.masked_fill(~moves, -torch.inf).topk(3).indices.tolist()
+    assert found.units == sorted(by_hand) and found.rule == kinds.NEAREST
+
+
 def test_neurons_that_a_paper_names_come_before_any_rule(pocket, effect):
     for found in (kinds.entropy(pocket, named=[7, 3]), kinds.frequency(effect, named=[7, 3])):
         assert found.units == [3, 7] and found.rule == kinds.BY_THE_PAPER

@@ -98,6 +98,17 @@ def test_paths_are_told_over_and_what_only_looks_like_one_is_left():
     assert told == f"(lib/x.py, n): {REPOSITORY.name}"
 
 
+ODD = "/r/it's \"<é> & here"
+
+
+@pytest.mark.parametrize("spelt", sorted(paths.spellings(ODD)))
+def test_a_path_is_told_over_however_it_is_spelt(spelt, monkeypatch):
+    assert "/r/" not in paths.without_paths(f"in {spelt}!", given={"model": ODD})
+    monkeypatch.setattr(paths, "REPOSITORY", Path(ODD))
+    monkeypatch.setattr(paths, "_known", paths._known.__wrapped__)
+    assert paths.without_paths(f"in {spelt}/lib/x.py: y", given={}) == "in lib/x.py: y"
+
+
 def test_tables_are_listed_with_their_rows_and_columns_and_a_chapter_without_any_has_no_list(results, tmp_path):
     last = page(results)["cells"][-1]["source"]
     assert last == (
@@ -178,6 +189,7 @@ def test_staging_leaves_tables_cards_and_an_escaped_title_without_a_path(results
     card = dict.fromkeys(("source", "revision", "architecture", "device", "code", "date"), "x") | {
         "versions": {"torch": "2"}
     }
+    card["fingerprint"] = {"model": "m", "library": "l", "environment": "e"}
     card |= {"model": "a<b>", "parameters": {"seed": 0, "results": str(results)}}
     (results / "card.json").write_text(json.dumps(card))
     (results / "b.csv").write_text(f"checkpoint\n{results}/step1\n")

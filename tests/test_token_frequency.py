@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -91,6 +94,20 @@ def test_long_counts_are_kept_and_found_again_until_the_text_changes(model, docu
         with pytest.raises(TypeError):  # it has to count anew
             token_frequency.unigram(model, str(document), n_tokens=1000)
     assert not token_frequency.unigram(model, str(document), n_tokens=1000).count.equal(first.count)
+
+
+def test_kept_counts_are_of_one_tokenizer(gpt2_folder, document, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(token_frequency, "WORTH_KEEPING", 5)
+    own = shutil.copytree(gpt2_folder, tmp_path / "own")
+    first = token_frequency.unigram(door.load(str(own)), str(document), n_tokens=1000).count
+    used, unused = first.argmax().item(), first.argmin().item()
+    known = json.loads((own / "tokenizer.json").read_text())
+    names = {number: name for name, number in known["model"]["vocab"].items()}
+    known["model"]["vocab"] |= {names[used]: unused, names[unused]: used}
+    (own / "tokenizer.json").write_text(json.dumps(known))
+    second = token_frequency.unigram(door.load(str(own)), str(document), n_tokens=1000).count
+    assert second[unused] == first[used] and second[used] == first[unused] == 0
 
 
 def test_a_damaged_or_unwritable_cache_costs_only_time(model, document, tmp_path, monkeypatch):

@@ -9,13 +9,16 @@ from typing import Any
 import yaml
 
 from lib.book import landing
+from lib.book.orders import refuse_mixture, refuse_other
 from lib.book.paths import without_paths
 from lib.book.request import REPOSITORY
 from lib.book.shown import shown
 
 
 def stage(run: Path, *, names: list[str]) -> None:
-    """Lays out the chapters `names` of a run in `run/book`, and writes `run/_config.yml` and `run/run.json`."""
+    """Lays out the chapters `names` of a run in `run/book`, and writes `run/_config.yml` and `run/run.json`.
+
+    Raises BookError unless every chapter is what was asked for, and all are about one model."""
     staged = run / "book"
     shutil.rmtree(staged, ignore_errors=True)
     shutil.copytree(REPOSITORY / "book", staged / "book")
@@ -30,10 +33,12 @@ def stage(run: Path, *, names: list[str]) -> None:
         seconds = round(notebook["metadata"]["papermill"]["duration"], 1)
         results = run / "results" / name
         card = _read(results / "card.json")
+        refuse_other(run, name, notebook)
         cards[name] = without_paths(card, given=given) | {"seconds": seconds}
         _tables(results, staged / "tables" / name, given=given)
         page = shown(notebook, chapter=name, results=results)
         (staged / "notebooks" / f"{name}.ipynb").write_text(json.dumps(page), encoding="utf-8")
+    refuse_mixture(cards)
     report = _report(cards)
     (run / "run.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (run / "_config.yml").write_text(yaml.safe_dump(_config(report), allow_unicode=True), encoding="utf-8")

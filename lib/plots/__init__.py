@@ -4,6 +4,7 @@ Colour means one thing in the whole book: entropy (`ENTROPY`), token frequency (
 everything random or unselected (`OTHER`). A module for each chapter's figures; call them as `plots.<figure>`."""
 
 from lib.plots.effects import (
+    correlation_against_rho,
     entropy_change_against_prediction_change,
     loss_change_against_loss,
     loss_change_boxes,
@@ -49,6 +50,7 @@ __all__ = [
     "activation_change_against_position",
     "activation_change_against_rank",
     "confidence_against_position",
+    "correlation_against_rho",
     "count_against_rank",
     "direct_change_against_dim",
     "entropy_against_kl",
