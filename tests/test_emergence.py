@@ -268,15 +268,6 @@ def test_what_neurons_that_write_nothing_yet_have_is_not_measured_and_all_else_i
     assert [*found] == ["loss"]
 
 
-def test_where_no_neuron_leans_on_frequency_the_nearest_are_followed(among_all, generator):
-    effect = effects_of(0.5, generator)
-    nobody, some = torch.zeros(N_NEURONS, dtype=torch.bool), among_all[0]
-    assert emergence.or_nearest(some, effect, count=2).equal(some)
-    even = effect.part(torch.arange(16) % 2 == 0)
-    nearest = selection.nearest_to_frequency(even.frequency_mediated, even.mean("abs_kl_change"), count=2)
-    assert emergence.or_nearest(nobody, effect, count=2).equal(nearest) and int(nearest.sum()) == 2
-
-
 def test_twin_spectra_are_singular_values_side_by_side(gpt2_folder):
     model = door.load(str(gpt2_folder))
     layer = model.final_layer

@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lib import drawing, effects, measures, null_space, resampling, selection
-from lib.effects import FrequencyEffects
+from lib import drawing, effects, measures, null_space, resampling
 from lib.model import Model
 from lib.resampling import Estimate
 
@@ -26,14 +25,6 @@ class Followed:
     entropy_control: Bool[Tensor, " neuron"]
     frequency: Bool[Tensor, " neuron"]
     frequency_control: Bool[Tensor, " neuron"]
-
-
-def or_nearest(found: Bool[Tensor, " neuron"], effect: FrequencyEffects, *, count: int) -> Bool[Tensor, " neuron"]:
-    """`found`, the token-frequency neurons; where there are none, what comes nearest to their rule on the sequences of
-    even number, on which the rule looks too."""
-    even = effect.part(torch.arange(len(effect.n)) % 2 == 0)
-    share, moved = even.frequency_mediated.cpu(), even.mean("abs_kl_change").cpu()
-    return found if found.any() else selection.nearest_to_frequency(share, moved, count=count)
 
 
 def weight_statistics(model: Model, followed: Followed, *, n_resamples: int, generator: torch.Generator) -> Statistics:
