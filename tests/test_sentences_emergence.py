@@ -126,7 +126,7 @@ def test_the_order_names_what_comes_first_and_counts_what_is_open(relations, sai
     [
         ([], [], "No checkpoint is one of growth"),
         ([], [20, 30], "stays there while it grows"),
-        ([("loss", 20, 8.98)], [20, 30], "throws loss (8.98 at step 20) back behind the level, and comes back before"),
+        ([("loss", 20, 8.98)], [20, 30], "throws loss (8.98 at step 20) back behind the level, from where it returns"),
         ([("loss", 20, 8.98), ("rho", 30, 0.2)], [20, 30], "and rho (0.2 at step 30) back behind the level; rho to"),
     ],
 )

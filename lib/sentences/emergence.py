@@ -107,7 +107,7 @@ def growing(back: list[tuple[str, int, float]], grown: list[int]) -> str:
         return "What was beyond its level before the model grew stays there while it grows."
     told = listed([f"{name} ({number(value)} at step {step:,})" for name, step, value in back])
     lasts = sorted({name for name, step, _ in back if step == grown[-1]})
-    end = f"; {listed(lasts)} to the end" if lasts else ", and comes back before the end"
+    end = f"; {listed(lasts)} to the end" if lasts else ", from where it returns before the end"
     return (
         f"Growth throws {told} back behind the level{end}. Its checkpoints therefore have no part in the dates below."
     )
