@@ -87,8 +87,8 @@ FIGURES = {
         t.assign(kind="entropy"), column="change", title="", ax=ax
     ),
     "fall_by_heads": lambda t, ax: plots.fall_by_heads(t.assign(matched=False), reaction=1.0, ax=ax),
-    "statistics_against_training": lambda t, ax: plots.statistics_against_training(
-        t, statistics=["rho"], ylabel="rho", ax=ax
+    "statistic_against_training": lambda t, ax: plots.statistic_against_training(
+        t, statistic="rho", ylabel="rho", ax=ax
     ),
     "loss_change_by_group": lambda t, ax: plots.loss_change_by_group(BOXES.assign(**MEANS), ax=ax),
     "loss_change_boxes": lambda t, ax: plots.loss_change_boxes(
@@ -109,16 +109,18 @@ def test_no_figure_hides_an_interval_that_misses_its_estimate(ax, figure):
         table[f"{name}_low"], table[f"{name}_high"] = table.low, table.high
     FIGURES[figure](table, ax)
     lines = [line for line in ax.collections if isinstance(line, LineCollection)]
-    ends = [sorted(segment.ravel().round(3)) for found in lines for segment in found.get_segments()]
+    ends = sorted(sorted(segment.ravel().round(3)) for found in lines for segment in found.get_segments())
+    ends.sort(key=lambda end: 1.3 in end)  # figures that sort their rows begin with the second
     assert len(ends) == 2 and {0.6, 0.8} <= set(ends[0]) and {1.0, 1.3} <= set(ends[1])
 
 
-def test_the_interval_of_a_size_is_that_of_the_absolute_values(ax):
-    neurons = pd.DataFrame({"layer": 2, "unit": range(4), "change": [-0.5, -0.5, 0.1, 0.3], "kind": "entropy"})
+def test_changes_stand_in_the_order_of_their_size_with_their_signs(ax):
+    neurons = pd.DataFrame({"layer": 2, "unit": range(4), "change": [-0.5, -0.4, 0.1, 0.3], "kind": "entropy"})
     neurons["change_low"], neurons["change_high"] = [-0.6, -0.4, -0.2, 0.5], [-0.2, -0.3, 0.1, 0.9]
     plots.activation_change_against_rank(neurons, column="change", title="text", ax=ax)
     bars = [segment[:, 1].tolist() for segment in ax.collections[0].get_segments()]
-    assert bars == [[0.2, 0.6], [0.3, 0.4], [0.0, 0.2], [0.5, 0.9]]
+    assert bars == [[-0.6, -0.2], [-0.4, -0.3], [0.5, 0.9], [-0.2, 0.1]]
+    assert ax.lines[0].get_ydata().tolist() == [-0.5, -0.4, 0.3, 0.1]
 
 
 def test_every_neuron_is_a_dot_and_the_chosen_are_named_by_layer_and_unit(ax):
