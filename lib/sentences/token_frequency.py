@@ -152,7 +152,7 @@ def quarters(tokens: DataFrame, tests: dict[str, Against | str], *, name: str, w
     entropy and KL change and their correlation beside those of others (keys entropy, kl, opposed)."""
     n = len(tokens)
     right, down = tokens.kl_change > 0, tokens.entropy_change < 0
-    lower, upper = (share(some.mean() if n else 0) for some in (right & down, ~right & ~down))
+    lower, upper = (share(some.mean() if n else 0.0) for some in (right & down, ~right & ~down))
     first = (
         f"Without {name}, {lower} of {n:,} tokens {where} lie lower right (surer, and farther from the unigram "
         f"distribution) and {upper} upper left."
