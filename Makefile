@@ -15,8 +15,27 @@ ifneq ($(strip $(STRAY)),)
 $(error there is no variable $(strip $(STRAY)); make knows $(KNOWN))
 endif
 
+# What each target takes beside PYTHON and JOBS: a variable that it would pass over is refused as well.
+TAKES_book = MODEL PARAMETERS
+TAKES_chapter = MODEL CHAPTER PARAMETERS
+TAKES_pocket = TWINS SMOKE
+TAKES_bench = SAVE
+IDLE = $(filter-out PYTHON JOBS $(foreach goal,$(MAKECMDGOALS),$(TAKES_$(goal))),$(GIVEN))
+ifneq ($(strip $(IDLE)),)
+$(error make $(MAKECMDGOALS) has no use for $(strip $(IDLE)); see make help)
+endif
+
+export MODEL CHAPTER PARAMETERS
+export PYTHONUTF8 = 1
+
+# An environment that was copied or moved with its repository still imports the library of the old place.
+BELONGS = cd notebooks && ../.venv/bin/python -c 'import lib, os; assert os.path.samefile(lib.__file__, "../lib/__init__.py")'
+ifneq ($(wildcard .venv/ready),)
+ELSEWHERE := $(shell ($(BELONGS)) >/dev/null 2>&1 || echo elsewhere)
+endif
+
 BOOK = .venv/bin/python -m lib.book
-.PHONY: help book chapter pocket bench test nulls clean
+.PHONY: help book chapter pocket bench test nulls clean elsewhere
 
 help:
 	@echo "make book [MODEL=…]             run every chapter, build site/<model>/index.html"
@@ -27,8 +46,8 @@ help:
 	@echo "make bench [SAVE=1]             time the effects against the published procedure; keep the result in the book"
 	@echo "make clean                      remove runs/ and site/"
 
-.venv/ready: requirements.txt pyproject.toml
-	@echo "making .venv from requirements.txt"
+.venv/ready: requirements.txt pyproject.toml $(ELSEWHERE)
+	@echo "making .venv from requirements.txt$(if $(ELSEWHERE),: the one here belongs to another folder)"
 	@rm -rf .venv
 	@$(PYTHON) -m venv .venv
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
@@ -36,10 +55,10 @@ help:
 	@touch $@
 
 book: .venv/ready
-	@$(BOOK) make book --model '$(MODEL)' --parameters '$(PARAMETERS)' --jobs $(JOBS)
+	@$(BOOK) make book --model "$$MODEL" --parameters "$$PARAMETERS" --jobs $(JOBS)
 
 chapter: .venv/ready
-	@$(BOOK) make chapter --chapter '$(CHAPTER)' --model '$(MODEL)' --parameters '$(PARAMETERS)' --jobs $(JOBS)
+	@$(BOOK) make chapter --chapter "$$CHAPTER" --model "$$MODEL" --parameters "$$PARAMETERS" --jobs $(JOBS)
 
 pocket: .venv/ready
 	$(if $(filter-out 1,$(TWINS) $(SMOKE)),$(error TWINS and SMOKE are switches; set them to 1 or leave them out))
@@ -53,7 +72,7 @@ test: .venv/ready
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@$(BOOK) make book
-	@.venv/bin/python -m pytest -m "not slow" --jaxtyping-packages=lib,beartype.beartype tests
+	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $(JOBS) --dist loadfile -m "not slow" --jaxtyping-packages=lib,beartype.beartype tests
 	@.venv/bin/python -m tests.rerun
 
 nulls: .venv/ready

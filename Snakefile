@@ -1,17 +1,35 @@
-# The graph of a run: chapter notebooks -> executed notebooks and result tables -> the book.
+# The graph of a run: what each chapter is asked for -> executed notebooks and result tables -> the book.
 # Everyday use goes through the Makefile; `snakemake site/pocket/index.html --cores 2` works as well.
-import json
-import os
 import sys
 
 sys.path.insert(0, workflow.basedir)
-from lib import book, source
+from lib import book
 
-MODEL = str(config.get("model", "pocket"))
-GIVEN = dict(config.get("parameters", {}))
-SLUG = source.slug(MODEL)
-LIBRARY = sorted(str(path) for path in Path("lib").rglob("*") if path.is_file() and path.suffix != ".pyc")
+try:
+    if workflow.is_main_process:
+        book.hold(Path("runs"))
+    ORDER = book.order(
+        str(config.get("model", "pocket")),
+        dict(config.get("parameters", {})),
+        wanted=config.get("chapters", book.chapters()),
+    )
+    RUN = f"runs/{ORDER.slug}"
+    if workflow.is_main_process:
+        ORDER.write(Path(RUN))
+except ValueError as error:
+    sys.exit(f"error: {error}")
+
+for name, most in {"megabytes": book.machine.free(), "cards": 1}.items():  # of this machine, unless --resources says
+    if workflow.global_resources.get(name).value is None:
+        workflow.register_resource(name, most)
+
 PROSE = sorted(str(path) for path in Path("book").rglob("*") if path.is_file())
+CODE = sorted(str(path) for path in Path("lib").rglob("*.py"))  # which the book shows
+
+
+resource_scopes:
+    megabytes="local",
+    cards="local",
 
 
 wildcard_constraints:
@@ -20,33 +38,31 @@ wildcard_constraints:
 
 rule html:
     input:
-        chapters=expand(f"runs/{SLUG}/notebooks/{{chapter}}.ipynb", chapter=book.chapters()),
+        chapters=expand(f"{RUN}/notebooks/{{chapter}}.ipynb", chapter=book.chapters()),
         prose=PROSE,
+        code=CODE,
         config="_config.yml",
         toc="_toc.yml",
     output:
-        f"site/{SLUG}/index.html",
+        f"site/{ORDER.slug}/index.html",
     threads: workflow.cores
     shell:
-        "{sys.executable} -m lib.book render runs/{SLUG} site/{SLUG}"
+        "{sys.executable:q} -m lib.book render {RUN} site/{ORDER.slug}"
 
 
 rule chapter:
     input:
-        notebook="notebooks/{chapter}.ipynb",
-        library=LIBRARY,
-        claims=[path for path in PROSE if path.endswith(".yml")],
-        requirements="requirements.txt",
+        asked=f"{RUN}/asked/{{chapter}}.json",  # by content: notebook, models, text, library, environment, parameters
     output:
-        notebook=f"runs/{SLUG}/notebooks/{{chapter}}.ipynb",
-        results=directory(f"runs/{SLUG}/results/{{chapter}}"),
+        notebook=f"{RUN}/notebooks/{{chapter}}.ipynb",
+        results=directory(f"{RUN}/results/{{chapter}}"),
     log:
-        f"runs/{SLUG}/logs/{{chapter}}.ipynb",
-    params:
-        model=MODEL,
-        given=json.dumps(GIVEN),
-        kernels=os.environ.get("ATEN_CPU_CAPABILITY", ""),  # other kernels, other digits: chapters run anew
-    threads: book.THREADS
+        f"{RUN}/logs/{{chapter}}.ipynb",
+    threads: int(config.get("threads", book.THREADS))
+    resources:
+        megabytes=ORDER.memory,
+        mem_mb=ORDER.memory,  # what a cluster is asked for
+        cards=ORDER.cards,
     shell:
-        "{sys.executable} -m lib.book execute {wildcards.chapter} --model {params.model:q}"
-        " --parameters {params.given:q} --log {log:q} --output {output.notebook:q} --results {output.results:q}"
+        "{sys.executable:q} -m lib.book execute {wildcards.chapter} --asked {input.asked:q} --threads {threads}"
+        " --log {log:q} --output {output.notebook:q} --results {output.results:q}"

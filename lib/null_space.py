@@ -175,11 +175,12 @@ def sharpness(
 
     The largest of many ratios is large in any spectrum. So the cut is made on one half of the vocabulary and its drop
     read off the other, for many halves, and each is divided by what a random unembedding gives when it is treated
-    alike; values are geometric means over halves, intervals their percentiles (half-samples: McCarthy 1969).
+    alike (as many as there are halves, at most); values are geometric means over halves, intervals their percentiles
+    (half-samples: McCarthy 1969).
     Raises ValueError as `largest_drop` does."""
     halves = drawing.halves(N_BLOCKS, n_halves=n_halves, generator=generator)
     dim, own = _drops(grams(W_U, generator=generator), halves, centres=centres, tail=tail)
-    usual = torch.empty(n_halves, dtype=torch.float64)
+    usual, n_controls = torch.empty(n_halves, dtype=torch.float64), min(n_controls, n_halves)
     for control in range(n_controls):
         random = random_unembedding(W_U, centres=centres, generator=generator)
         some = torch.arange(n_halves) % n_controls == control

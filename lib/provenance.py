@@ -1,7 +1,8 @@
 """Where a chapter's numbers come from: model, data, parameters, versions, machine, code.
 
-Every chapter ends in its run card. The same facts go to `card.json`, from which `run.json` of the
-whole run and the line at the foot of every page are made."""
+Every chapter ends in its run card, of one model or of a pair (base, post-trained). The same facts go to `card.json`,
+from which `run.json` of the whole run and the line at the foot of every page are made. What the numbers are made of
+stands there by content (`lib.identity`), so that two cards say whether they are about the same thing."""
 
 import json
 import platform
@@ -13,6 +14,7 @@ from typing import Any
 
 import torch
 
+from lib import identity
 from lib.model import Model
 
 PACKAGES = ("torch", "transformer_lens", "transformers", "datasets", "numpy")
@@ -34,8 +36,25 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def facts(model: Model, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Everything that a rerun needs to get the same numbers, as plain values."""
+def facts(model: Model | tuple[Model, Model], parameters: dict[str, Any]) -> dict[str, Any]:
+    """Everything that a rerun needs to get the same numbers, as plain values; of a pair both, as `base + post-trained`.
+
+    `parameters` are the chapter's. Raises SourceError when another model that they name cannot be had."""
+    models = model if isinstance(model, tuple) else (model,)
+    return _joined([_of_model(each) for each in models]) | {
+        "parameters": parameters,
+        "fingerprint": identity.made_of(parameters, loaded=models[0].source),
+        "device": str(models[0].bridge.original_model.device),
+        "threads": torch.get_num_threads(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": {package: version(package) for package in PACKAGES},
+        "code": git_state(),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def _of_model(model: Model) -> dict[str, Any]:
     layer = model.final_layer
     return {
         "model": model.name,
@@ -44,14 +63,15 @@ def facts(model: Model, parameters: dict[str, Any]) -> dict[str, Any]:
         "architecture": model.bridge.cfg.architecture,
         "layers, d_model, d_mlp, d_vocab": [model.n_layers, layer.d_model, model.W_out.shape[0], layer.d_vocab],
         "coordinates": _coordinates(model),
-        "parameters": parameters,
-        "device": str(model.bridge.original_model.device),
-        "threads": torch.get_num_threads(),
-        "machine": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "versions": {package: version(package) for package in PACKAGES},
-        "code": git_state(),
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def _joined(each: list[dict[str, Any]]) -> dict[str, Any]:
+    """One value per name: the models' own where they share it, else both, parted by a plus."""
+    values = {name: [facts[name] for facts in each] for name in each[0]}
+    return {
+        name: found[0] if all(value == found[0] for value in found) else " + ".join(map(_plain, found))
+        for name, found in values.items()
     }
 
 
@@ -62,16 +82,22 @@ def _coordinates(model: Model) -> str:
     return ", ".join(parts)
 
 
-def card(model: Model, parameters: dict[str, Any], *, results: str) -> Any:
-    """The run card as a pandas table; also written to `card.json` in `results` unless that is empty."""
+def card(model: Model | tuple[Model, Model], parameters: dict[str, Any], *, results: str) -> Any:
+    """The run card as a pandas table; also written to `card.json` in `results` unless that is empty.
+
+    Raises SourceError as `facts` does."""
     import pandas
 
     known = facts(model, parameters)
     if results:
         Path(results).mkdir(parents=True, exist_ok=True)
-        (Path(results) / "card.json").write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
+        (Path(results) / "card.json").write_text(_as_json(known), encoding="utf-8")
     rows = {name: _plain(value) for name, value in known.items()}
     return pandas.DataFrame({"run": rows.values()}, index=list(rows))
+
+
+def _as_json(known: dict[str, Any]) -> str:
+    return json.dumps(known, indent=1, ensure_ascii=False) + "\n"
 
 
 def _plain(value: Any) -> str:

@@ -26,6 +26,8 @@ from lib import drawing
 from lib.drawing import FEWEST, N_RESAMPLES
 
 LEVEL = 0.95
+LEAST_ERROR = 0.2
+"""Smallest standard error of a resample, as a share of the sample's."""
 COLUMNS = 2048
 """Columns whose resamples are held at once."""
 
@@ -183,9 +185,9 @@ def studentised(
 ) -> tuple[Float[Tensor, " column"], Float[Tensor, " column"]]:
     """Bootstrap-t intervals: `whole` less the quantiles of (again - whole) / errors times its own standard error.
 
-    A resample without any spread of its own says nothing about its error and is left out."""
-    floor = 1e-9 * error
-    t = torch.where(errors > floor, (again - whole) / errors.where(errors > floor, 1), torch.nan)
+    Where one sequence makes all the difference, a resample without it has next to no spread of its own, and its t would
+    know no bound; so no resample's error counts as less than `LEAST_ERROR` of the whole's."""
+    t = (again - whole) / torch.maximum(errors, LEAST_ERROR * error)
     low, high = t.nanquantile(_tails(LEVEL), dim=0).nan_to_num(0.0)
     return whole - high * error, whole - low * error
 
@@ -227,9 +229,12 @@ def largest(value: Float[Tensor, "sequence column"], *, n: int, generator: torch
 def percentile(value: float, again: Float[Tensor, " draw"], *, n: int, n_sequences: int = 1) -> Estimate:
     """A number with the percentile interval of draws that were made elsewhere: halves of a vocabulary, shuffles, …
 
+    Its ends are draws, the k-th from below and from above with k the whole part of 2.5 % of one more than there are, so
+    that a draw like the others lies beyond an end no more often than that (Davison and Hinkley 1997, section 4.2).
     `n` is the number of things behind it."""
-    low, high = again.double().cpu().quantile(_tails(LEVEL)).tolist()
-    return Estimate(value, low, high, n, n_sequences)
+    sorted_draws, tail = again.double().cpu().sort().values, (1 - LEVEL) / 2
+    rank = max(1, int(tail * (len(sorted_draws) + 1)))
+    return Estimate(value, sorted_draws[rank - 1].item(), sorted_draws[-rank].item(), n, n_sequences)
 
 
 def share(hits: int, n: int) -> Estimate:

@@ -2,9 +2,10 @@
 
 `resolve` answers before anything heavy is imported, so that a wrong name costs a second and one
 sentence; what it returns (an absolute directory, or a repository at one commit) is what is loaded,
-and what the run card says."""
+and what the run card says. A model on this machine is known by its content: every byte that transformers
+reads, be it of weights, configuration or tokenizer, is in its fingerprint."""
 
-import hashlib
+import glob
 import json
 import os
 import re
@@ -12,10 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from lib import fingerprint
+
 POCKET_MODELS = Path(__file__).parent / "pocket" / "models"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+READ = ("*.safetensors", "*.bin", "*.json", "*.model", "*.jinja", "vocab.txt", "merges.txt")
+"""What transformers may read of a model's directory."""
+BESIDE = ("{}-step-*", "{}-plain", "{}-plain-dropout")
+"""The folders beside a local model that belong to it: checkpoints of its training, and its twins."""
 RESTORE = "restore it with: git checkout -- lib/pocket/models (or retrain: make pocket)"
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+HUB_ID = re.compile(
+    r"(?!.*--)[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?"
+)  # the hub allows no --, which therefore parts names of folders
 
 
 class SourceError(ValueError):
@@ -27,12 +36,13 @@ class Source:
     """A model that can be loaded, named so that the same weights load again."""
 
     name: str
-    """As the reader wrote it, without the revision."""
+    """An embedded model's name or a hub id without revision; a directory's own name with its fingerprint, so
+    that no folder is taken for the published model that it is called after."""
     kind: Literal["pocket", "directory", "hub"]
     location: str
     """An absolute directory, or a hub id: what `from_pretrained` takes."""
     revision: str
-    """The commit on the hub; elsewhere a fingerprint of the weights, the first 12 digits of their SHA-256."""
+    """The commit on the hub; elsewhere the fingerprint of weights, configuration and tokenizer."""
 
 
 def pocket_names() -> list[str]:
@@ -40,24 +50,40 @@ def pocket_names() -> list[str]:
     return sorted(path.name for path in POCKET_MODELS.iterdir() if path.is_dir()) if POCKET_MODELS.is_dir() else []
 
 
-def slug(model: str) -> str:
-    """A name that is safe as a folder: `org/name@revision` and paths become `org--name--revision`."""
-    path = Path(model).expanduser()
-    plain = path.resolve().name if model not in pocket_names() and path.is_dir() else model
-    return re.sub(r"[^\w.-]+", "--", plain).strip("-.")
+def slug(model: str, *, revision: str = "") -> str:
+    """A name that is safe as a folder, and no other model's: embedded models keep theirs, `org/name@revision` becomes
+    `org--name--revision`, and a directory's name is followed by its fingerprint.
+
+    Raises SourceError for a directory that `resolve` refuses."""
+    if model not in pocket_names() and Path(model).expanduser().is_dir():
+        model = resolve(model).name
+    elif revision and "@" not in model:
+        model = f"{model}@{revision}"
+    return re.sub(r"[^\w.-]+", "--", model).strip("-.")
+
+
+def beside(source: Source) -> list[Path]:
+    """The models beside a local one that belong to it: checkpoints of its training, and its twins; none on the hub."""
+    if source.kind == "hub":
+        return []
+    folder = Path(source.location)
+    patterns = [pattern.format(glob.escape(folder.name)) for pattern in BESIDE]
+    return sorted(path for pattern in patterns for path in folder.parent.glob(pattern) if path.is_dir())
 
 
 def resolve(model: str, *, revision: str = "") -> Source:
     """The source of a model: `pocket`, a directory, `org/name` or `org/name@revision`.
 
     Raises SourceError when there is no such model, when a directory lacks configuration, tokenizer
-    or weights, and when the hub has to be asked but cannot be reached."""
+    or weights, when a bare name is both a folder here and a name that the hub may know, and when the
+    hub has to be asked but cannot be reached."""
     if model in pocket_names():
         _refuse_revision(model, revision)
         return _directory(model, POCKET_MODELS / model, kind="pocket")
     path = Path(model).expanduser()
     if model and path.is_dir():
         _refuse_revision(model, revision)
+        _refuse_ambiguous(model)
         return _directory(model, path.resolve(), kind="directory")
     if model == "pocket" or model.startswith("pocket-"):
         raise SourceError(f"{model!r} is not among the embedded models ({_main_names()}); {RESTORE}")
@@ -82,16 +108,29 @@ def _refuse_revision(model: str, revision: str) -> None:
         raise SourceError(f"{model!r} is on this machine and has no revisions, but revision={revision!r} was given")
 
 
+def _refuse_ambiguous(model: str) -> None:
+    if HUB_ID.fullmatch(model) and "/" not in model:
+        raise SourceError(
+            f"{model!r} is a folder here and may be a model on the hub; name './{model}' or '{model}@main'"
+        )
+
+
 def _directory(name: str, path: Path, *, kind: Literal["pocket", "directory"]) -> Source:
     missing = next((need for need, found in _needs(path) if not found), None)
     if missing:
         hint = f"; {RESTORE}" if kind == "pocket" else ""
         raise SourceError(f"{path} is not a complete Hugging Face model directory: it has no {missing}{hint}")
     try:
-        json.loads((path / "config.json").read_text())
+        json.loads((path / "config.json").read_text(encoding="utf-8"))
     except ValueError as error:
         raise SourceError(f"{path / 'config.json'} is not valid JSON ({error})") from None
-    return Source(name, kind, str(path), _fingerprint(path))
+    found = contents(path)
+    return Source(name if kind == "pocket" else f"{path.name}@{found}", kind, str(path), found)
+
+
+def contents(folder: Path) -> str:
+    """The fingerprint of a model's directory: all that transformers may read of it (`READ`)."""
+    return fingerprint.of_files({path for kind in READ for path in folder.glob(kind) if path.is_file()}, root=folder)
 
 
 def _needs(path: Path) -> list[tuple[str, bool]]:
@@ -103,14 +142,6 @@ def _needs(path: Path) -> list[tuple[str, bool]]:
         ),
         ("weights (*.safetensors or *.bin)", any(path.glob("*.safetensors")) or any(path.glob("*.bin"))),
     ]
-
-
-def _fingerprint(path: Path) -> str:
-    digest = hashlib.sha256()
-    for file in sorted([*path.glob("*.safetensors"), *path.glob("*.bin")]):
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()[:12]
 
 
 def _commit(repository: str, revision: str) -> str:

@@ -3,55 +3,16 @@
 A sequence is the beginning-of-sequence token and then running text: documents joined by the
 end-of-sequence token and cut without regard to where they end (as Stolfo et al. prepare C4)."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import islice
-from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-EMBEDDED = "pocket"
-SAMPLE = Path(__file__).parent / "pocket" / "sample.txt"
+from lib.documents import EMBEDDED, SAMPLE, TextError, documents, fingerprint
 
-
-class TextError(ValueError):
-    """Text that cannot be used; its message is one sentence for the reader."""
-
-
-def documents(text: str) -> Iterator[str]:
-    """The documents of a text: `pocket` (the embedded held-out sample), a local file, or a hub data set.
-
-    In a file, blank lines part the documents; of a data set, the `text` column of the `train` split is
-    streamed. Raises TextError when there is no such text, or nothing in it."""
-    path = SAMPLE if text == EMBEDDED else Path(text).expanduser()
-    if path.is_dir():
-        raise TextError(f"the text {text!r} is a directory; name a file of text, {EMBEDDED!r}, or a hub data set")
-    if not path.is_file():
-        return _hub_documents(text)
-    try:
-        found = [document for document in path.read_text(encoding="utf-8").split("\n\n") if document.strip()]
-    except UnicodeDecodeError:
-        raise TextError(f"the text file {path} is not UTF-8 text") from None
-    if not found:
-        raise TextError(f"the text file {path} is empty")
-    return (document.strip("\n") for document in found)
-
-
-def _hub_documents(text: str) -> Iterator[str]:
-    import datasets
-
-    try:
-        rows = datasets.load_dataset(text, split="train", streaming=True)
-        first = next(iter(rows))
-    except Exception as error:  # datasets raises a different family of errors for every way a repository can fail
-        raise TextError(
-            f"the text {text!r} is not {EMBEDDED!r}, not a file, and cannot be streamed as a hub data set "
-            f"({type(error).__name__})"
-        ) from None
-    if "text" not in first:
-        raise TextError(f"the data set {text} has no column `text` (it has {', '.join(first)})")
-    return (row["text"] for row in rows)
+__all__ = ["EMBEDDED", "SAMPLE", "TextError", "documents", "fingerprint", "scored", "sequences"]
 
 
 def sequences(

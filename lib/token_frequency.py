@@ -9,7 +9,6 @@ Moving logits along it makes frequent tokens likelier and rare ones less likely 
 Tokens that the text does not hold can carry most of it: a log unigram distribution restricted by `among` is minus
 infinity at the others, and the direction is centred on the rest and zero there."""
 
-import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lib import measures
+from lib import fingerprint, identity, measures
 from lib import text as text_module
 from lib.model import Model
 
@@ -116,26 +115,10 @@ def _blocks(stream: Iterable[int]) -> Iterable[list[int]]:
 
 def _kept(model: Model, text: str, n_tokens: int) -> Path | None:
     """Where the counts of this text are kept; None for a data set whose state nobody can tell."""
-    state = _state(text)
-    key = "\n".join((text, state, model.source.location, model.source.revision, str(n_tokens)))
+    made_of = identity.made_of({"text": text}, loaded=model.source)
     folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "confidence-companion"
-    return folder / f"unigram-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy" if state else None
-
-
-def _state(text: str) -> str:
-    """What identifies a text: the SHA-256 of a file, the commit of a data set, nothing when neither can be had."""
-    path = text_module.SAMPLE if text == text_module.EMBEDDED else Path(text).expanduser()
-    if path.is_file():
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    import httpx2
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
-
-    try:
-        return HfApi().dataset_info(text).sha or ""
-    except (HfHubHTTPError, OfflineModeIsEnabled, httpx2.HTTPError, OSError, ValueError):
-        return ""
+    key = fingerprint.of({"n_tokens": n_tokens, **made_of})
+    return folder / f"unigram-{key}.npy" if made_of["text"] else None
 
 
 def _read(path: Path, d_vocab: int) -> Int[Tensor, " d_vocab"] | None:
@@ -192,49 +175,6 @@ def lower_percentile(
     change. High only where both are. Neurons that tie share their mean rank; the middle of the layer is at 0.5."""
     ranks = [measures.rank(value) for value in (frequency_mediated.nan_to_num(-torch.inf), abs_kl_change)]
     return (torch.minimum(*ranks) - 0.5) / len(abs_kl_change)
-
-
-def top_on_both(
-    frequency_mediated: Float[Tensor, " neuron"],
-    abs_kl_change: Float[Tensor, " neuron"],
-    *,
-    top: float,
-    min_share: float,
-) -> Bool[Tensor, " neuron"]:
-    """The rule for token-frequency neurons: in the top share `top` of the layer both by frequency-mediated share
-    and by mean absolute KL change, the former at least `min_share`; possibly none.
-
-    Stolfo et al. (2024, section 4.2) pick neurons that are high on both axes by eye; rule and numbers are ours.
-    Raises ValueError unless `top` lies in 0 … 1."""
-    if not 0 < top <= 1:
-        raise ValueError(f"the share of neurons to choose from must lie above 0 and not above 1, got top={top:g}")
-    both = lower_percentile(frequency_mediated, abs_kl_change) > 1 - top
-    return both & (frequency_mediated >= min_share)
-
-
-def mask_of(units: list[int], *, d_mlp: int) -> Bool[Tensor, " neuron"]:
-    """The neurons with these units. Raises ValueError for a unit that the layer does not have."""
-    wrong = [unit for unit in units if not 0 <= unit < d_mlp]
-    if wrong:
-        raise ValueError(f"the layer has neurons 0 … {d_mlp - 1}, and none with unit {wrong[0]}")
-    return torch.zeros(d_mlp, dtype=torch.bool).index_fill(0, torch.tensor(units, dtype=torch.long), True)
-
-
-def to_follow(
-    found: Bool[Tensor, " neuron"],
-    percentile: Float[Tensor, " neuron"],
-    *,
-    named: Bool[Tensor, " neuron"],
-    count: int,
-) -> tuple[Bool[Tensor, " neuron"], str]:
-    """The neurons to look at, and why these: those that a paper names, else those that the rule found, else the `count`
-    of highest `percentile` (`lower_percentile`), which come nearest to passing a rule that finds none."""
-    if named.any():
-        return named, "named by the paper"
-    if found.any():
-        return found, "found by the rule"
-    nearest = percentile.argsort(descending=True, stable=True)[:count].tolist()
-    return mask_of(nearest, d_mlp=len(found)), "nearest to a rule that finds none"
 
 
 def contexts(

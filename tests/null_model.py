@@ -31,20 +31,20 @@ def six(like: str, name: str) -> str:
 
 RANDOM: dict[str, dict[str, str]] = {
     "04": {
-        "chosen = select.by_name(rule, weights, count=count)": f"chosen = {six('W_out', 'at random')}",
+        "chosen = found.neurons": f"chosen = {six('W_out', 'at random')}",
         "star = (named or [by_effect])[0]": "star = int(torch.randint(len(W_out), (1,), generator=draw('star')))",
         "top = select.rho_top(weights, count=count)": f"top = {six('W_out', 'others')}",
     },
     "05": {
-        "followed, why = frequency.to_follow(": (
-            f"found = {six('found', 'at random')}\nfollowed, why = frequency.to_follow("
+        "found = kinds.frequency(effect, **rule)": (
+            f"found = kinds.Kind({six('language_model.W_out', 'at random')}, 'frequency_neurons')"
         ),
-        "entropy = selection.stolfo(weights, count=count).cpu()": f"entropy = {six('found', 'others')}",
+        "passes = meeting(testing)": "passes = torch.ones(d_mlp, dtype=torch.bool)",
+        "entropy = marked.neurons": f"entropy = {six('language_model.W_out', 'others')}",
     },
     "06": {
-        "entropy = selection.causal(total, direct, count=6)": f"entropy = {six('norm', 'at random')}",
-        "frequent = frequency.top_on_both(*shares, top=0.1, min_share=0.2) & ~entropy": (
-            f"frequent = {six('norm', 'others')} & ~entropy"
+        "entropy, frequent = (kind.neurons for kind in by_rule.values())": (
+            f"entropy, frequent = {six('norm', 'at random')}, {six('norm', 'others')}"
         ),
     },
 }

@@ -1,43 +1,50 @@
 """Runs every executed chapter a second time with `pytest --nbval` and compares the outputs.
 
-The copies lie in a temporary folder and write their results there."""
+The copies lie in a temporary folder and write their results there. A chapter has as many threads as the first time,
+since sums over another number of them end in other digits."""
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
+from collections import defaultdict
 from pathlib import Path
 
 from lib import book
 
 
-def copies(folder: Path) -> None:
-    """Copies of the executed pocket chapters, their results redirected into `folder`."""
+def copies(folder: Path) -> dict[int, list[Path]]:
+    """Copies of the executed pocket chapters by their number of threads, their results redirected into `folder`."""
+    run, found = book.REPOSITORY / "runs/pocket", defaultdict(list)
     for chapter in book.chapters():
-        notebook = json.loads((book.REPOSITORY / f"runs/pocket/notebooks/{chapter}.ipynb").read_text())
+        notebook = json.loads((run / f"notebooks/{chapter}.ipynb").read_text(encoding="utf-8"))
         for cell in notebook["cells"]:
             if "injected-parameters" in cell["metadata"].get("tags", ()):
                 cell["source"] = ["".join(cell["source"]), f"\nresults = {str(folder / chapter)!r}"]
-        (folder / f"{chapter}.ipynb").write_text(json.dumps(notebook))
+        copy = folder / f"{chapter}.ipynb"
+        copy.write_text(json.dumps(notebook), encoding="utf-8")
+        card = json.loads((run / f"results/{chapter}/card.json").read_text(encoding="utf-8"))
+        found[card["threads"]].append(copy)
+    return found
 
 
-def environment() -> dict[str, str]:
+def environment(threads: int) -> dict[str, str]:
     """What the chapters ran in the first time, whatever the shell says now."""
-    return os.environ | book.kernel_environment()
+    return book.kernel_environment(threads)
+
+
+def rerun(folder: Path) -> int:
+    """Runs the copies in `folder`; the exit status of the last pytest that failed, or 0."""
+    sanitized = ["--nbval-sanitize-with", str(book.REPOSITORY / "tests/nbval.cfg"), "--rootdir", str(folder)]
+    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", *sanitized, "-p", "no:cacheprovider"]
+    command += ["-n", "auto", "--dist", "loadscope"]  # a chapter to a worker
+    status = 0
+    for threads, notebooks in copies(folder).items():
+        done = subprocess.run([*command, *map(str, notebooks)], env=environment(threads))
+        status = done.returncode or status
+    return status
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        copies(Path(folder))
-        nbval = [
-            "--nbval",
-            "--nbval-current-env",
-            "--nbval-sanitize-with",
-            str(book.REPOSITORY / "tests/nbval.cfg"),
-            "--rootdir",
-            folder,
-            "-p",
-            "no:cacheprovider",
-        ]
-        sys.exit(subprocess.run([sys.executable, "-m", "pytest", *nbval, folder], env=environment()).returncode)
+        sys.exit(rerun(Path(folder)))

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 
+import nbclient.exceptions
 import papermill
 import pytest
 
@@ -19,11 +20,17 @@ def make(*arguments):
     ("arguments", "said"),
     [
         (["book", "MODL=gpt2"], "there is no variable MODL"),
+        (["book", "CHAPTER=02"], "make book has no use for CHAPTER; see make help"),
+        (["bench", "MODEL=gpt2"], "make bench has no use for MODEL"),
         (["chapter"], "say which chapter, as in: make chapter CHAPTER=01"),
         (["chapter", "CHAPTER=77"], "there is no chapter '77'; the chapters are 01_final_layer"),
         (["chapter", "CHAPTER=01", "PARAMETERS=n_sequence=3"], "has no parameter 'n_sequence'; its parameters are"),
         (["pocket", "TWINS=yes"], "TWINS and SMOKE are switches; set them to 1"),
         (["book", "PARAMETERS=seed"], "PARAMETERS takes name=value pairs"),
+        (["book", "PARAMETERS=model=pocket-chat"], "the model is named by MODEL=…, not among the parameters"),
+        (["chapter", "CHAPTER=01", "PARAMETERS=results=X"], "tables go to runs/<model>/results"),
+        (["book", "PARAMETERS=seed=1 seed=2"], "PARAMETERS gives seed twice"),
+        (["book", "MODEL=it's not/a/model"], "neither an embedded model"),
         (["book", "MODEL=a/b/c"], "neither an embedded model (pocket, pocket-chat, "),
     ],
 )
@@ -38,24 +45,51 @@ def test_a_chapter_that_fails_is_one_sentence_and_is_not_published(tmp_path):
     short = tmp_path / "short.txt"
     short.write_text("too short\n")
     places = ["--log", tmp_path / "log.ipynb", "--output", tmp_path / "out.ipynb", "--results", tmp_path / "results"]
-    given = json.dumps({"text": str(short)})
-    command = [
-        sys.executable,
-        "-m",
-        "lib.book",
-        "execute",
-        "01_final_layer",
-        "--model",
-        "pocket",
-        "--parameters",
-        given,
-    ]
+    asked = tmp_path / "asked.json"
+    asked.write_text(json.dumps({"parameters": {"text": str(short)}}))
+    command = [sys.executable, "-m", "lib.book", "execute", "01_final_layer", "--asked", asked]
     done = subprocess.run([*command, *places], cwd=tmp_path, capture_output=True, text=True)
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode == 1 and last.startswith("error: chapter 01_final_layer, cell ")
     assert "TextError: 16 sequences of 256 tokens need 4,080 tokens" in last and str(tmp_path / "log.ipynb") in last
     assert (tmp_path / "log.ipynb").exists()
     assert not (tmp_path / "out.ipynb").exists() and not (tmp_path / "results").exists()
+
+
+CARD = {"fingerprint": {"model": "m", "library": "l"}}
+FIGURE = {"cell_type": "code", "source": "plt.show()", "execution_count": 3, "outputs": []}
+
+
+@pytest.mark.parametrize(
+    ("cells", "made_of", "said"),
+    [
+        ([FIGURE], {}, "chapter 01_final_layer shows no figure where its code draws one, cell 3; see"),
+        ([], {"model": "n", "library": "l", "notebook": "x"}, "the model of chapter 01_final_layer was n when it was"),
+    ],
+)
+def test_a_chapter_without_its_figures_or_about_something_else_is_not_kept(cells, made_of, said, tmp_path, monkeypatch):
+    def execute_notebook(source, log, parameters, **_):
+        log.write_text(json.dumps({"cells": cells, "metadata": {}}))
+        (tmp_path / "results").mkdir()
+        (tmp_path / "results/card.json").write_text(json.dumps(CARD))
+
+    monkeypatch.setattr(papermill, "execute_notebook", execute_notebook)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    places = book.Places(**{name: tmp_path / name for name in ("log", "output", "results")})
+    with pytest.raises(book.BookError, match=said):
+        book.execute("01_final_layer", {"parameters": {}, "made_of": made_of}, places=places)
+    assert places.log.exists() and not places.output.exists() and not places.results.exists()
+
+
+def test_a_kernel_that_dies_is_one_sentence(tmp_path, monkeypatch):
+    def execute_notebook(*_, **__):
+        raise nbclient.exceptions.DeadKernelError("Kernel died")
+
+    monkeypatch.setattr(papermill, "execute_notebook", execute_notebook)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    places = book.Places(**{name: tmp_path / name for name in ("log", "output", "results")})
+    with pytest.raises(book.BookError, match="chapter 01_final_layer: Kernel died; there may be too little memory"):
+        book.execute("01_final_layer", {"parameters": {}}, places=places)
 
 
 def test_a_failing_chapter_by_make_is_one_sentence_and_keeps_its_partial_notebook(tmp_path):
@@ -78,31 +112,14 @@ def test_a_chapter_runs_in_the_same_environment_the_first_time_and_the_second(th
         monkeypatch.delenv(name, raising=False)
         if threads:
             monkeypatch.setenv(name, threads)
-    second = rerun.environment()
+    second = rerun.environment(threads=1)
 
     def execute_notebook(source, log, **_):
         found.update(os.environ)
-        log.write_text("{}")
+        log.write_text('{"cells": [], "metadata": {}}')
 
     monkeypatch.setattr(papermill, "execute_notebook", execute_notebook)
     monkeypatch.setattr(os, "environ", os.environ.copy())
-    places = {name: tmp_path / name for name in ("log", "output", "results")}
-    book.execute("01_final_layer", **places, given={})
+    places = book.Places(**{name: tmp_path / name for name in ("log", "output", "results")})
+    book.execute("01_final_layer", {"parameters": {}}, places=places)
     assert found["OMP_NUM_THREADS"] == "1" and found == second
-
-
-def test_assignments_become_typed_and_files_absolute(tmp_path, monkeypatch):
-    (tmp_path / "a.txt").write_text("x")
-    monkeypatch.chdir(tmp_path)
-    assert book.parsed("seed=3 dtype=float64 text=a.txt") == {
-        "seed": 3,
-        "dtype": "float64",
-        "text": str(tmp_path / "a.txt"),
-    }
-
-
-def test_the_checked_cell_can_run_again_later_in_a_session():
-    namespace = book.defaults("01_final_layer")
-    book.parameters(namespace, chapter="01_final_layer")
-    namespace["tokens"] = [1, 2]
-    assert "tokens" not in book.parameters(namespace, chapter="01_final_layer")

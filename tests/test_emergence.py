@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lib import controls, effects, emergence, neuron_weights, null_space, selection, token_frequency
+from lib import controls, effects, emergence, neuron_weights, null_space, selection
 from lib import model as door
 from lib.emergence import statistics
 from lib.resampling import Estimate
@@ -55,7 +55,7 @@ def test_a_checkpoint_that_is_not_there_or_has_no_step_is_said(family):
 
 
 def followed(d_mlp, dim=5):
-    masks = [token_frequency.mask_of(units, d_mlp=d_mlp) for units in ([0, 1], [2, 3], [4], [5])]
+    masks = [selection.mask_of(units, d_mlp=d_mlp) for units in ([0, 1], [2, 3], [4], [5])]
     return emergence.Followed(dim, *masks)
 
 
@@ -76,6 +76,7 @@ def test_weight_statistics_are_those_of_the_null_space_module(gpt2_folder, gener
     sizes = spectrum.singular_value.square()
     depth = (sizes[:-5].mean() / sizes[-5:-1].mean()).log10() / 2
     assert found["null space"].value == pytest.approx(depth.item(), rel=1e-4)
+    assert found.pop(emergence.LAYERS).value == model.n_layers
     assert all(estimate.low < estimate.high for estimate in found.values())
 
 
@@ -110,33 +111,104 @@ def traced(gpt2_folder):
     return made
 
 
-def test_a_statistic_emerges_where_it_stays_beyond_halfway(traced):
-    table = emergence.onsets(traced(early=[0.0, 1, 1, 1, 1], late=[0.0, 0.6, 0.0, 0.52, 1], still=[1.0, 1, 1, 1, 1]))
-    assert table.loc["early", ["earliest", "step", "latest"]].tolist() == [2, 2, 2]
-    assert table.loc["late", ["earliest", "step", "latest"]].tolist() == [
-        8,
-        8,
-        16,
-    ]  # the visit at step 2 does not count
-    assert table.loc["still", ["earliest", "step", "latest"]].isna().all()
+LEVEL = emergence.Level(0.5)
+
+
+def at_half(*names):
+    return dict.fromkeys(names, LEVEL)
+
+
+def test_a_statistic_emerges_where_it_stays_beyond_its_level(traced):
+    trace = traced(early=[0.0, 1, 1, 1, 1], late=[0.0, 0.65, 0.0, 0.55, 1], little=[0.0, 0.1, 0.2, 0.3, 0.3])
+    table = emergence.onsets(trace, at_half("early", "late", "little"))
+    dates = ["earliest", "step", "latest"]
+    assert table.loc["early", dates].tolist() == [2, 2, 2]
+    assert table.loc["late", dates].tolist() == [8, 8, 16]  # the visit at step 2 does not count
+    assert table.status.tolist() == ["emerges", "emerges", "not reached"] and table.loc["little", dates].isna().all()
+
+
+def test_what_is_there_at_the_first_checkpoint_has_no_date(traced):
+    """Halfway between first and final value would have dated this one at step 4."""
+    table = emergence.onsets(traced(space=[2.0, 2.0, 2.4, 2.4]), {"space": emergence.Level(1.0)})
+    assert table.status["space"] == emergence.FROM_THE_START and table.loc["space", "earliest":"latest"].isna().all()
+
+
+def test_a_date_does_not_move_when_the_first_checkpoints_are_missing(traced):
+    values = [0.0, 0.2, 0.4, 0.6, 0.9]
+    whole = emergence.onsets(traced(spread=0.01, rho=values), at_half("rho"))
+    later = traced(spread=0.01, rho=values)
+    cut = emergence.onsets(later[later.step > 2], at_half("rho"))
+    assert whole.step["rho"] == cut.step["rho"] == 8
+
+
+def test_an_end_that_is_not_wholly_beyond_leaves_the_latest_open(traced):
+    table = emergence.onsets(traced(share=[0.0, 0.3, 0.55]), at_half("share"))
+    assert table.step["share"] == 4 and table.latest.isna()["share"]
+    both = emergence.onsets(traced(share=[0.0, 0.3, 0.55], rho=[0.0, 1, 1]), at_half("share", "rho"))
+    assert emergence.order(both).loc["rho", "share"] == "before"
+    assert emergence.order(both).loc["share", "rho"] == "after"
 
 
 def test_a_falling_statistic_emerges_as_well(traced):
-    table = emergence.onsets(traced(loss=[7.0, 6, 2, 1, 1]))
+    table = emergence.onsets(traced(loss=[7.0, 6, 2, 1, 1]), {"loss": emergence.Level(4.0, falls=True)})
     assert table.loc["loss", ["earliest", "step", "latest"]].tolist() == [4, 4, 4]
 
 
-def test_a_change_under_the_smallest_that_counts_has_no_date(traced):
-    table = emergence.onsets(traced(spread=0.001, little=[0.0, 0.04, 0.04], enough=[0.0, 0.06, 0.06]))
-    assert table.step.isna()["little"] and table.step["enough"] == 2
+def test_what_was_measured_once_has_no_row(traced):
+    trace = traced(rho=[0.0, 1.0])
+    assert emergence.onsets(trace[trace.checkpoint == emergence.FINAL], at_half("rho")).empty
 
 
 def test_what_comes_first_is_open_where_ranges_overlap(traced):
-    onsets = emergence.onsets(traced(a=[0.0, 1, 1, 1], b=[0.0, 0, 0, 1], c=[0.0, 0, 0.52, 1], d=[1.0, 1, 1, 1]))
-    order = emergence.order(onsets)
+    trace = traced(a=[0.0, 1, 1, 1], b=[0.0, 0, 0, 1], c=[0.0, 0, 0.52, 1], d=[1.0, 1, 1, 1])
+    order = emergence.order(emergence.onsets(trace, at_half(*"abcd")))
     assert order.loc["a", "b"] == "before" and order.loc["b", "a"] == "after"
     assert order.loc["b", "c"] == order.loc["c", "b"] == "open" and "d" not in order.index
-    assert emergence.order(emergence.onsets(traced(d=[1.0, 1, 1]))).empty
+    assert emergence.order(emergence.onsets(traced(d=[1.0, 1, 1]), at_half("d"))).empty
+
+
+def grown(model, tokens, layers):
+    """The trace of a model with so many layers at work after so many tokens, at the steps 0, 10, 20, …"""
+    points = [emergence.Checkpoint(f"step{10 * i}", "", "", 10 * i, seen) for i, seen in enumerate(tokens)]
+    counts = iter([*layers, layers[-1]])
+
+    def measure(model):
+        n = float(next(counts))
+        return {emergence.LAYERS: Estimate(n, n, n, 6, 1)}
+
+    return emergence.trace(points, model, load=lambda point: model, measure=measure)
+
+
+def test_a_loss_that_growth_throws_back_is_dated_by_what_was_before(gpt2_folder):
+    seen = {0: 0, 10: 100, 20: 200, 30: 200, 40: 250}
+    points = [emergence.Checkpoint(f"step{step}", "", "", step, n) for step, n in seen.items()]
+    losses, layers = iter([8.0, 3.0, 1.0, 9.0, 1.2, 1.2]), iter([0.0, 4.0, 4.0, 6.0, 6.0, 6.0])
+
+    def measure(model):
+        loss, n = next(losses), next(layers)
+        return {"loss": Estimate(loss, loss, loss, 10, 8), emergence.LAYERS: Estimate(n, n, n, 6, 1)}
+
+    model, levels = door.load(str(gpt2_folder)), {"loss": emergence.Level(5.0, falls=True)}
+    trace = emergence.trace(points, model, load=lambda point: model, measure=measure)
+    onsets = emergence.onsets(trace, levels)
+    assert onsets.loc["loss", ["earliest", "step", "latest"]].tolist() == [10, 10, 10]
+    assert emergence.thrown_back(trace, onsets, levels) == [("loss", 30, 9.0)]
+    assert emergence.before_growth(trace).step.tolist() == [0, 0, 10, 10, 20, 20]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "layers", "steps"),
+    [
+        ([0, 100, 200], [0, 4, 4], []),
+        ([0, 100, 100, 150], [0, 4, 6, 6], [20, 30]),
+        ([0, 100, 100], [4, 4, 4], [20]),
+        ([None] * 4, [0, 4, 6, 6], [20, 30]),
+        ([None] * 3, [0, 4, 4], []),
+        ([], [4], []),
+    ],
+)
+def test_growth_begins_where_no_text_is_read_or_more_layers_write(gpt2_folder, tokens, layers, steps):
+    assert emergence.growth(grown(door.load(str(gpt2_folder)), tokens, layers)) == steps
 
 
 def test_drift_sets_the_last_checkpoint_beside_the_final_weights(traced):
@@ -185,17 +257,23 @@ def test_a_twin_with_a_quieter_tail_is_told_apart_from_an_equal_one(gpt2_folder,
         emergence.tail_ratio(plain, replace(plain, final_layer=cut), tail=0.1, n_resamples=20, generator=generator)
 
 
-def test_a_checkpoint_whose_neurons_write_nothing_yet_is_left_out(family):
-    final = door.load(str(family / "base"))
-    points = emergence.checkpoints(local(family), "", tokens_per_step=0)
-    silent = replace(final, W_out=torch.zeros_like(final.W_out))
-    found = emergence.trace(
-        points,
-        final,
-        load=lambda point: silent if point.step == 0 else final,
-        measure=lambda model: {"loss": Estimate(1.0, 0.9, 1.1, 5, 2)},
-    )
-    assert found.step.tolist() == [8, 16, 16]
+def test_what_neurons_that_write_nothing_yet_have_is_not_measured_and_all_else_is(gpt2_folder, generator):
+    model = door.load(str(gpt2_folder))
+    silent = replace(model, W_out=torch.zeros_like(model.W_out))
+    weight = emergence.weight_statistics(silent, followed(48), n_resamples=4, generator=generator)
+    assert [*weight] == [emergence.LAYERS, "null space"] and weight[emergence.LAYERS].value == model.n_layers
+    tokens = torch.randint(1, 1500, (8, 12), generator=generator)
+    log_unigram = torch.zeros(model.final_layer.d_vocab).double().log_softmax(-1)
+    found = emergence.effect_statistics(silent, followed(48), tokens, log_unigram=log_unigram, generator=generator)
+    assert [*found] == ["loss"]
+
+
+def test_twin_spectra_are_singular_values_side_by_side(gpt2_folder):
+    model = door.load(str(gpt2_folder))
+    layer = model.final_layer
+    table = emergence.twin_spectra(model, model)
+    values = null_space.spectrum(layer.weight_coordinates(), centres=layer.centres).singular_value
+    assert list(table) == ["index", "plain", "dropout"] and table.plain.tolist() == values.tolist()
 
 
 N_NEURONS = 48
@@ -214,7 +292,7 @@ def quiet(gpt2_folder):
 
 @pytest.fixture
 def among_all(generator):
-    chosen = token_frequency.mask_of([3, 20, 41], d_mlp=N_NEURONS)
+    chosen = selection.mask_of([3, 20, 41], d_mlp=N_NEURONS)
     everywhere = torch.ones(N_NEURONS)
     return chosen, controls.matched(chosen, everywhere, n_sets=100, generator=generator, nearest=N_NEURONS - 3)
 
@@ -249,9 +327,7 @@ def test_where_no_neuron_or_every_neuron_rises_the_chosen_have_not_risen_beyond_
     assert still.value == still.low == still.high == 0.0  # the same halves in both
     everywhere = 0.5 * torch.randn(N_NEURONS, 5, generator=generator) @ directions.mT
     final = replace(first, W_out=first.W_out + everywhere)
-    found = risen(
-        first, final, lambda weights: token_frequency.mask_of([3, 20, 41], d_mlp=N_NEURONS), generator=generator
-    )
+    found = risen(first, final, lambda weights: selection.mask_of([3, 20, 41], d_mlp=N_NEURONS), generator=generator)
     assert found.difference.low < 0 < found.difference.high and found.controls.value > 0.02
 
 

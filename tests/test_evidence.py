@@ -8,7 +8,7 @@ import torch
 from scipy.stats import binom, spearmanr
 from torch.testing import assert_close
 
-from lib import ablation, controls, drawing, effects, evidence, neuron_weights, null_space, selection, token_frequency
+from lib import ablation, controls, drawing, effects, evidence, neuron_weights, null_space, selection
 from lib import model as door
 from lib.resampling import Estimate
 
@@ -21,7 +21,7 @@ def fewer_resamples(monkeypatch):
 
 
 def mask(*units, n=N_NEURONS):
-    return token_frequency.mask_of(list(units), d_mlp=n)
+    return selection.mask_of(list(units), d_mlp=n)
 
 
 def some(generator, *, count=4, n=N_NEURONS):
@@ -496,3 +496,41 @@ def test_named_neurons_are_counted_under_a_rule_and_in_other_null_spaces(generat
     narrow = halving(dim=1, generator=drawing.named(0, "halves at 1 %"))[0][0]
     top = selection.rho_top(narrow, count=3)
     assert found["X1"].value == int(top[named].sum())
+
+
+def test_a_model_of_which_no_neurons_are_named_gets_reasons_in_their_place(generator):
+    halving = functools.partial(neuron_weights.halves)
+    found = evidence.of_named(weights_of(generator), [], halving, [], rule=selection.rho_top, draw=drawing.seeded(0))
+    assert set(found) == {"C1.set", "X1", "C4.rho40"} and set(found.values()) == {
+        "it is about six named neurons of GPT-2 small"
+    }
+
+
+def test_what_is_about_the_last_layer_is_not_measured_on_another():
+    found = {"C1": Estimate(2.0, 1.0, 4.0, 9, 8), "X1": "a reason"}
+    assert evidence.of_last_layer(found, at=2, n_layers=3) == found
+    other = evidence.of_last_layer(found, at=0, n_layers=3)
+    assert other == dict.fromkeys(found, "it is about the last layer; this is layer 0")
+
+
+def test_the_strongest_stretch_is_where_the_strongest_neuron_moves_the_entropy_most(gpt2_folder, generator):
+    model = door.load(str(gpt2_folder))
+    tokens = torch.randint(1, 1500, (2, 12), generator=generator)
+    scored = model.scored(tokens)
+    found = evidence.strongest_stretch(model, tokens, [7, 3, 20], scored=scored, width=4)
+    sets = torch.eye(len(model.W_out), dtype=torch.bool)[[7, 3, 20]]
+    change = effects.by_token(model, tokens, sets=sets, scored=scored).entropy_change
+    best = change.abs().mean(1).argmax()
+    assert found.unit == [7, 3, 20][best] and len(found.tokens) == len(found.added) == 4
+    added = torch.zeros(tokens.shape)
+    added[scored] = -change[best]
+    windows = {
+        (row, at): added[row, at : at + 4].abs().sum().item() for row in range(2) for at in range(tokens.shape[1] - 3)
+    }
+    row, at = max(windows, key=windows.get)
+    assert_close(found.tokens, tokens[row, at : at + 4])
+    assert_close(found.added, added[row, at : at + 4], atol=1e-5, rtol=1e-4)
+    whole = evidence.strongest_stretch(model, tokens, [7], scored=scored, width=99)
+    assert len(whole.tokens) == tokens.shape[1] and whole.unit == 7
+    with pytest.raises(ValueError, match="no neuron is given"):
+        evidence.strongest_stretch(model, tokens, [], scored=scored, width=4)

@@ -10,16 +10,16 @@ import pytest
 
 LIB = Path(__file__).parents[1] / "lib"
 FLOORS = [
-    {"measures", "drawing"},
+    {"measures", "drawing", "fingerprint"},
     {"resampling"},
     {"calibration", "paired"},
-    {"final_layer", "null_space", "text", "source", "facts"},
-    {"checkpoint"},  # what model reads through
+    {"final_layer", "null_space", "documents", "source", "facts"},
+    {"text", "identity", "checkpoint"},  # what model reads through, and what it is known by
     {"model", "neuron_weights"},
     {"selection", "controls", "ablation", "token_frequency", "prompts"},
     {"effects", "patching", "directions"},
-    {"evidence", "induction", "emergence"},  # the case studies
-    {"plots", "claims", "provenance", "book"},
+    {"kinds", "evidence", "induction", "emergence"},  # the case studies
+    {"plots", "claims", "provenance", "book", "sentences"},
     {"bench"},  # measures the library, and draws what it found
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

@@ -1,3 +1,4 @@
+import pandas
 import pytest
 import torch
 from hypothesis import given
@@ -71,13 +72,6 @@ def test_subsets_are_singles_pairs_and_all_by_name():
     assert list(found)[:4] == ["L1H0", "L0H2", "L2H3", "L1H0 + L0H2"]
     assert len(found) == 7 and found["L1H0 + L0H2 + L2H3"] == [Head(1, 0), Head(0, 2), Head(2, 3)]
     assert induction.mask([Head(1, 0)], like=SCORE).nonzero().tolist() == [[1, 0]]
-
-
-def test_what_a_model_has_of_induction_heads_is_said_in_a_sentence():
-    assert induction.finding(SCORE, threshold=0.7) == "2 of 8 heads score above 0.7: L1H0 (0.90), L1H2 (0.80)."
-    none = induction.finding(SCORE, threshold=0.95)
-    assert none.startswith("None of the 8 heads scores above 0.95; the highest is L1H0 with 0.90.")
-    assert "as is to be expected of one layer" in induction.finding(SCORE[1:], threshold=0.95)
 
 
 def test_pairs_hold_the_same_token_with_the_same_next_token(pocket):
@@ -282,6 +276,52 @@ def test_nothing_drives_a_neuron_that_does_not_react(generator):
     assert said == "the neuron is not seen to react to the repeat, so there is nothing that heads could drive"
 
 
+def test_without_other_heads_nothing_is_compared(generator):
+    assert rested(generator, by=0.6).driven("two", [], generator=generator) == "no head is left to match"
+
+
+def texts_of(generator):
+    """Readings of a text and of its shuffled control whose entropy is told by hand."""
+    pairs = repeats.twice(torch.randint(1, 50, (8, 6), generator=generator), bos=0)
+    texts = {"text": pairs, "text, shuffled": induction.shuffled(pairs, generator=generator)}
+    value = torch.rand(8, 12, generator=generator)
+    made = {name: value.clone() for name in texts}
+    made["text"][:, 7:] -= 0.5
+    made["text, shuffled"][:, 7:] += 0.25
+    read = {name: induction.Reading(v, 2 * v, v[..., None]) for name, v in made.items()}
+    return texts, read
+
+
+def test_changes_are_those_of_each_text_and_minus_its_control(generator):
+    texts, read = texts_of(generator)
+    found = induction.changes(texts, read, generator=generator)
+    by_hand = texts["text"].change(read["text"].entropy).mean().item()
+    assert found["text", "entropy"].value == pytest.approx(by_hand, abs=1e-6)
+    assert found["text minus shuffled", "entropy"].value == pytest.approx(-0.75, abs=1e-5)
+    assert found["text minus shuffled", "loss"].value == pytest.approx(-1.5, abs=1e-5)
+    assert found["text minus shuffled", "loss"].n == texts["text"].n_pairs == found["text", "loss"].n
+    assert "text, shuffled minus shuffled" not in {text for text, _ in found}
+
+
+def test_curves_are_means_by_position_and_pushes_depart_from_the_first_pass(generator):
+    texts, read = texts_of(generator)
+    table = induction.curves(read, "loss", generator=generator)
+    one = table[table.series == "text"].set_index("position")
+    assert one.index.tolist() == [*range(1, 12)] and (one.low < one.high).all()
+    assert one["mean"][3] == pytest.approx(read["text"].loss[:, 3].mean().item())
+    push = induction.pushes(texts["text"], read["text"].activation)
+    assert push.shape == (11, 1) and push.index[0] == 1
+    first = texts["text"].first[0].tolist()
+    assert push.loc[first, 0].mean() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_neuron_that_leaves_the_others_on_the_repeat_is_outside_their_range_there():
+    push = pandas.DataFrame({unit: [0.0, 0.1 * unit, 0.2, 0.1] for unit in range(5)}, index=range(1, 5))
+    push[4] = [0.0, 0.15, 5.0, -5.0]
+    assert induction.outside(push, 4, shown=[4], start=3) == (0.0, 1.0)
+    assert induction.outside(push, 1, shown=[4], start=3) == (0.0, 0.0)
+
+
 def test_standing_is_one_for_the_largest_and_nought_for_the_smallest(generator):
     change = torch.tensor([[3.0, -4.0, 1.0, 2.0]]).repeat(8, 1)
     largest, smallest = torch.tensor([True, True, False, False]), torch.tensor([False, False, True, False])
@@ -426,11 +466,3 @@ def test_control_sets_of_heads_are_different_draws_of_as_many_heads(generator):
     assert len(one) == 1 and one[0] in found
     crowded = torch.tensor([[0.9, 0.8]])
     assert induction.matched_sets(crowded, [Head(0, 0)], threshold=0.5, n_sets=3, generator=generator) == []
-
-
-def test_what_the_text_has_of_natural_repeats_is_said_in_a_sentence(pocket, tmp_path):
-    (tmp_path / "plain.txt").write_text("Nothing comes back here.")
-    none = induction.natural_repeats(pocket, str(tmp_path / "plain.txt"), n_sequences=9, sequence_length=64, n_gram=6)
-    some = induction.natural_repeats(pocket, "pocket", n_sequences=2, sequence_length=120, n_gram=3)
-    assert "too few to compare" in induction.natural_finding(none, n_gram=6)
-    assert induction.natural_finding(some, n_gram=3) == "2 documents with a natural repeat of 3 tokens."

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -71,6 +72,28 @@ def test_a_chapter_has_one_title_its_closing_sections_and_described_figures(chap
         if "plt.show()" in source(cell):
             shown = cell["metadata"]["mystnb"]
             assert len(shown["figure"]["caption"]) > 40 and len(shown["image"]["alt"]) > 40
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_every_figure_is_followed_by_what_it_shows_and_the_chapter_by_its_summary(chapter):
+    code = [source(cell) for cell in cells(chapter, "code")]
+    for cell in code:
+        if "plt.show()" in cell:
+            after = cell[cell.rindex("plt.show()") :]
+            assert "book.say(" in after, cell
+    assert sum("book.summary(" in cell for cell in code) == 1
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_code_fits_the_page_and_sentences_a_breath(chapter):
+    for cell in cells(chapter, "code"):
+        if "parameters" not in cell["metadata"].get("tags", ()):
+            assert max(map(len, source(cell).splitlines())) <= 80, source(cell)
+        assert "noqa" not in source(cell)
+    for cell in cells(chapter, "markdown"):
+        text = re.sub(r"\$\$.*?\$\$", "formula.", source(cell), flags=re.DOTALL)
+        for sentence in re.split(r"(?<=[.!?])\s+|\n\n|\n- ", text):
+            assert len(sentence.split()) <= 35, sentence
 
 
 def test_a_misspelt_parameter_is_refused_with_the_list_of_valid_ones():

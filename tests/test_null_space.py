@@ -155,3 +155,13 @@ def test_the_largest_drop_of_noise_is_no_cliff_and_its_interval_holds_its_estima
             assert one.low <= one.value <= one.high
         outside += not found.over_random.low <= 1 <= found.over_random.high
     assert outside <= 3
+
+
+def test_more_random_unembeddings_than_halves_are_no_more_than_halves(generator):
+    W_U = torch.randn(40, 400, generator=generator, dtype=torch.float64)
+    draws = [torch.Generator().manual_seed(3) for _ in range(2)]
+    few, many = (
+        null_space.sharpness(W_U, **(SETTINGS | {"n_controls": n, "n_halves": 10}), generator=draw)
+        for n, draw in zip((10, 99), draws, strict=True)
+    )
+    assert few == many

@@ -6,7 +6,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from lib import book
-from lib.book import icons, library, links, listing, mend, pages
+from lib.book import icons, library, links, listing, mend, pages, terms
 
 
 def parsed(text):
@@ -201,3 +201,30 @@ def test_the_page_that_only_leads_on_can_be_read_too(tmp_path):
     page = parsed(pages.finished(bare, tmp_path / "index.html", pages.Book("A <book>", tmp_path, {"chapters": {}}, {})))
     assert page.html["lang"] == "en" and page.main.h1.text == page.title.text == "A <book>"
     assert page.a["href"] == "book/intro.html" and page.meta and page.find("meta", attrs={"http-equiv": "Refresh"})
+
+
+GLOSSARY = """<article><dl><dt id="term-effect">effect<a href="#term-effect">#</a></dt><dd>x</dd>
+<dt id="term-total-effect">total effect</dt><dd>y</dd><dt id="term-W_U"><code>W_U</code></dt></dl></article>"""
+
+
+def test_the_first_mention_of_a_term_leads_to_the_glossary_and_the_longest_term_wins():
+    found = terms.entries(GLOSSARY)
+    assert found == {"effect": "term-effect", "total effect": "term-total-effect"}
+    page = parsed("<article><h1>Effect</h1><p>Total effects, an effect, no effect; <code>effect</code>.</p></article>")
+    at = links.Names("notebooks/04_x.html", {}, {}, {})
+    terms.link(page, at, found)
+    assert [(a.text, a["href"]) for a in page.select("a.term")] == [
+        ("Total effects", "../book/glossary.html#term-total-effect"),
+        ("effect", "../book/glossary.html#term-effect"),
+    ]
+    assert page.p.get_text() == "Total effects, an effect, no effect; effect." and page.h1.a is None
+    own = parsed("<article><p>An effect.</p></article>")
+    terms.link(own, links.Names(terms.GLOSSARY, {}, {}, {}), found)
+    assert own.a is None
+
+
+def test_sentences_of_a_chapter_are_found_in_the_library():
+    code = {"cell_type": "code", "source": "from lib import measures\nfrom lib.sentences import final_layer as says"}
+    names = links.aliases({"cells": [code]})
+    assert names == {"measures": "measures", "says": "sentences.final_layer"}
+    assert library.addresses()["sentences.final_layer.climb"].endswith("lib.sentences.final_layer.html#climb")

@@ -11,11 +11,11 @@ from lib import (
     effects,
     evidence,
     induction,
+    kinds,
     neuron_weights,
     null_space,
     resampling,
     selection,
-    token_frequency,
 )
 from tests import planted as ground_truth
 
@@ -72,9 +72,10 @@ def test_the_norm_mediates_the_effect_of_the_entropy_neurons_alone(planted, effe
 
 def test_the_frequency_direction_mediates_the_effect_of_the_frequency_neurons_alone(planted, effect):
     assert found(effect.frequency_mediated > 0.5) == planted.frequency
-    rule = {"top": 4 / ground_truth.D_MLP, "min_share": 0.3}
-    both = token_frequency.top_on_both(effect.frequency_mediated, effect.mean("abs_kl_change"), **rule)
-    assert found(both) == planted.frequency
+    rule = selection.frequency_neurons(effect.frequency_mediated, effect.mean("abs_kl_change"))
+    assert found(rule) == planted.frequency
+    assert kinds.frequency(effect).units == sorted(planted.frequency)
+    assert kinds.entropy(planted.model, count=2).units == sorted(planted.entropy)
 
 
 def test_the_induction_score_finds_the_one_head(planted, generator):
@@ -92,7 +93,7 @@ def test_without_its_writes_the_model_has_no_such_neurons(planted):
 
 
 def of(units):
-    return token_frequency.mask_of(list(units), d_mlp=ground_truth.D_MLP)
+    return selection.mask_of(list(units), d_mlp=ground_truth.D_MLP)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +133,7 @@ def test_the_planted_mediation_by_the_norm_is_supported(planted, weights, effect
 
 def test_the_planted_mediation_by_token_frequency_is_supported(planted, effect, verdict, generator):
     def rule(e):
-        return token_frequency.top_on_both(e.frequency_mediated, e.mean("abs_kl_change"), top=0.07, min_share=0.3)
+        return selection.frequency_neurons(e.frequency_mediated, e.mean("abs_kl_change"))
 
     even = torch.arange(16) % 2 == 0
     choosing, testing = effect.part(even), effect.part(~even)

@@ -1,3 +1,5 @@
+import re
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -6,8 +8,8 @@ import pandas as pd
 import pytest
 from matplotlib.collections import LineCollection
 
-from lib import plots
-from lib.plots import style
+from lib import book, plots
+from lib.plots import last_layer, style
 
 
 @pytest.fixture
@@ -65,24 +67,32 @@ def test_an_interval_is_drawn_from_end_to_end_also_where_it_misses_its_mark(ax, 
 TOKENS = pd.DataFrame({"entropy": [0.1, 1.0], "loss": [0.2, 1.5], "kl": [1.0, 2.0], "loss_change": [0.0, 0.1]})
 BINS = pd.DataFrame({"entropy": [1.0, 1.2, 1.4], "loss": [1.0, 1.2, 1.4], "kl": [1.0, 2.0, 3.0]})
 ENDS = {"low": [0.6, 1.0, float("nan")], "high": [0.8, 1.3, float("nan")]}
+BOXES = pd.DataFrame({"group": list("abc"), "effect": ["total", "direct_frequency", "total"], "mean": [1.0, 1.2, 1.4]})
+BOXES = BOXES.assign(low=0.1, first=0.2, median=0.3, third=0.4, high=0.5)
+MEANS = {f"mean_{end}": ENDS[end] for end in ENDS}
 FIGURES = {
     "loss_against_entropy": lambda t, ax: plots.loss_against_entropy(TOKENS, t, ax=ax),
     "accuracy_against_confidence": lambda t, ax: plots.accuracy_against_confidence(t, ax=ax),
-    "loss_change_against_loss": lambda t, ax: plots.loss_change_against_loss(t.assign(neuron="2.3"), ax=ax),
-    "entropy_against_kl": lambda t, ax: plots.entropy_against_kl(TOKENS, t, ax=ax),
+    "loss_change_against_loss": lambda t, ax: plots.loss_change_against_loss(
+        t.assign(usual=0.0, usual_low=0.0, usual_high=0.0), name="2.3", ax=ax
+    ),
+    "entropy_against_kl": lambda t, ax: plots.entropy_against_kl(TOKENS, t, t, ax=ax),
     "loss_change_on_repeat": lambda t, ax: plots.loss_change_on_repeat(TOKENS, t, name="2.3", ax=ax),
     "norm_mediated_against_rho": lambda t, ax: plots.norm_mediated_against_rho(t, chance=0.1, ax=ax),
-    "kl_change_against_share": lambda t, ax: plots.kl_change_against_share(t.assign(kind="entropy"), ax=ax),
+    "kl_change_against_share": lambda t, ax: plots.kl_change_against_share(
+        t.assign(kind="entropy"), min_share=0.3, least=0.1, ax=ax
+    ),
     "induction_score_against_layer": lambda t, ax: plots.induction_score_against_layer(t, threshold=0.7, ax=ax),
     "activation_change_against_rank": lambda t, ax: plots.activation_change_against_rank(
         t.assign(kind="entropy"), column="change", title="", ax=ax
     ),
     "fall_by_heads": lambda t, ax: plots.fall_by_heads(t.assign(matched=False), reaction=1.0, ax=ax),
-    "statistics_against_training": lambda t, ax: plots.statistics_against_training(
-        t, statistics=["rho"], ylabel="rho", ax=ax
+    "statistic_against_training": lambda t, ax: plots.statistic_against_training(
+        t, statistic="rho", ylabel="rho", ax=ax
     ),
-    "loss_change_by_group": lambda t, ax: plots.loss_change_by_group(
-        t.assign(abs_loss_change=1.0), t.assign(value=1.0), ax=ax
+    "loss_change_by_group": lambda t, ax: plots.loss_change_by_group(BOXES.assign(**MEANS), ax=ax),
+    "loss_change_boxes": lambda t, ax: plots.loss_change_boxes(
+        BOXES.assign(**MEANS, effect=["total", "direct", "total"]), ax=ax
     ),
 }
 
@@ -97,19 +107,20 @@ def test_no_figure_hides_an_interval_that_misses_its_estimate(ax, figure):
     table["confidence"], table["induction_score"] = table.loss / 2, table.loss
     for name in ("change", "norm_mediated", "frequency_mediated", "induction_score"):
         table[f"{name}_low"], table[f"{name}_high"] = table.low, table.high
-    table["effect"] = ["total", "frequency frozen", "total"] if figure == "loss_change_by_group" else "total"
     FIGURES[figure](table, ax)
     lines = [line for line in ax.collections if isinstance(line, LineCollection)]
-    ends = [sorted(segment.ravel().round(3)) for found in lines for segment in found.get_segments()]
+    ends = sorted(sorted(segment.ravel().round(3)) for found in lines for segment in found.get_segments())
+    ends.sort(key=lambda end: 1.3 in end)  # figures that sort their rows begin with the second
     assert len(ends) == 2 and {0.6, 0.8} <= set(ends[0]) and {1.0, 1.3} <= set(ends[1])
 
 
-def test_the_interval_of_a_size_is_that_of_the_absolute_values(ax):
-    neurons = pd.DataFrame({"layer": 2, "unit": range(4), "change": [-0.5, -0.5, 0.1, 0.3], "kind": "entropy"})
+def test_changes_stand_in_the_order_of_their_size_with_their_signs(ax):
+    neurons = pd.DataFrame({"layer": 2, "unit": range(4), "change": [-0.5, -0.4, 0.1, 0.3], "kind": "entropy"})
     neurons["change_low"], neurons["change_high"] = [-0.6, -0.4, -0.2, 0.5], [-0.2, -0.3, 0.1, 0.9]
     plots.activation_change_against_rank(neurons, column="change", title="text", ax=ax)
     bars = [segment[:, 1].tolist() for segment in ax.collections[0].get_segments()]
-    assert bars == [[0.2, 0.6], [0.3, 0.4], [0.0, 0.2], [0.5, 0.9]]
+    assert bars == [[-0.6, -0.2], [-0.4, -0.3], [0.5, 0.9], [-0.2, 0.1]]
+    assert ax.lines[0].get_ydata().tolist() == [-0.5, -0.4, 0.3, 0.1]
 
 
 def test_every_neuron_is_a_dot_and_the_chosen_are_named_by_layer_and_unit(ax):
@@ -121,19 +132,18 @@ def test_every_neuron_is_a_dot_and_the_chosen_are_named_by_layer_and_unit(ax):
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_yscale()) == ("norm", "LogitVar", "log")
 
 
-def test_the_share_of_every_direction_is_shown_with_its_controls(ax):
-    table = pd.DataFrame({"index": range(5), "chosen": [0.1] * 5, "control_low": [0.0] * 5, "control_high": [0.3] * 5})
-    plots.share_against_index(table, dim=2, ax=ax)
-    assert len(ax.lines[0].get_xdata()) == 5 and "null space, dim 2" in ax.get_legend_handles_labels()[1]
-
-
-def test_the_diagonal_of_the_overlap_tells_the_sizes(ax):
-    overlap = pd.DataFrame({"a": {"a": 1.0, "b": 0.25}, "b": {"a": 0.25, "b": 1.0}})
-    plots.overlap_of_rules(overlap, sizes={"a": 6, "b": 10}, ax=ax)
-    assert [label.get_text() for label in ax.texts] == ["[6]", "0.25", "0.25", "[10]"]
-
-
 def test_rho_is_drawn_beside_controls_and_chance(ax):
-    table = pd.DataFrame({"dim": [2, 3], "chosen": [0.5, 0.6], "control": [0.2, 0.3], "chance": [0.1, 0.2]})
+    table = pd.DataFrame({"dim": [2, 3], "chosen": [0.5, 0.6], "control_low": [0.1, 0.2], "chance": [0.1, 0.2]})
+    table["control_high"] = [0.3, 0.4]
     plots.rho_against_dim(table, dim=3, ax=ax)
-    assert [list(line.get_ydata()) for line in ax.lines[:3]] == [[0.5, 0.6], [0.2, 0.3], [0.1, 0.2]]
+    assert [list(line.get_ydata()) for line in ax.lines[:2]] == [[0.5, 0.6], [0.1, 0.2]]
+    assert ax.collections[0].get_datalim(ax.transData).intervaly.tolist() == [0.1, 0.4]
+
+
+def test_the_map_of_the_last_layer_is_what_its_code_draws_and_names_every_chapter(tmp_path):
+    last_layer.save(tmp_path / "map.svg")
+    drawn = (tmp_path / "map.svg").read_text()
+    assert drawn == last_layer.PLACE.read_text()
+    numbers = {chapter.split("_")[0] for chapter in book.chapters()}
+    words = re.sub(r"<[^>]*>", " ", drawn[drawn.index("</defs>") :])
+    assert numbers == set(re.findall(r"\b\d\d\b", words))

@@ -31,6 +31,20 @@ def test_every_head_is_a_dot_beside_its_control_and_those_above_the_threshold_ar
     assert len({*x}) == 4 and all(abs(place - layer) < 0.5 for place, layer in zip(x, heads.layer, strict=True))
 
 
+def test_one_wide_band_does_not_hide_the_curves(ax):
+    table = pd.DataFrame({"series": "text", "position": [1, 2], "mean": [1.0, 2.0], "low": 0.5, "high": [1.5, 150.0]})
+    plots.confidence_against_position(table, label="loss (nats)", start=2, ax=ax)
+    assert ax.get_ylim() == (0, 2.5)
+
+
+def test_a_few_large_changes_do_not_dwarf_all_others(ax):
+    tokens = pd.DataFrame({"loss": range(1000), "loss_change": [0.0] * 995 + [-9.0] * 5})
+    bins = pd.DataFrame({"loss": [1.0], "loss_change": [0.01], "low": [-0.02], "high": [0.03]})
+    plots.loss_change_on_repeat(tokens, bins, name="3.2", ax=ax)
+    low, high = ax.get_ylim()
+    assert -0.1 < low < -0.02 and 0.03 < high < 0.1 and ax.lines[0].get_rasterized()
+
+
 def test_the_first_series_is_coloured_and_its_control_grey(ax):
     parts = [
         pd.DataFrame({"series": name, "position": [1, 2, 3], "mean": 1.0, "low": 0.5, "high": 1.5})
@@ -43,21 +57,31 @@ def test_the_first_series_is_coloured_and_its_control_grey(ax):
 
 def test_shown_neurons_are_lines_and_all_others_a_band(ax):
     changes = pd.DataFrame({unit: [0.0, unit] for unit in range(5)}, index=[1, 2])
-    plots.activation_change_against_position(changes, shown=[3, 1], start=2, ax=ax)
-    assert labels(ax) == ["95 % of other neurons", "3", "1"]
-    assert list(ax.lines[0].get_ydata()) == [0.0, 3.0]
+    plots.activation_change_against_position(changes, shown=[3, 1], layer=5, start=2, ax=ax)
+    assert labels(ax) == ["95 % of other neurons", "1 more entropy neuron", "neuron 5.3"]
+    assert [list(line.get_ydata()) for line in ax.lines[:2]] == [[0.0, 1.0], [0.0, 3.0]]
+    assert ax.lines[1].get_linewidth() > ax.lines[0].get_linewidth()
     assert ax.collections[0].get_paths()[0].vertices[:, 1].max() < 4.0  # the band is of neurons 0, 2 and 4
 
 
-def test_neurons_are_ranked_by_the_size_of_their_change_and_bars_turn_with_the_sign(ax):
+def test_neurons_are_ranked_by_the_size_of_their_change_and_drawn_with_its_sign(ax):
     neurons = pd.DataFrame({"layer": 2, "unit": range(3), "change": [0.1, -0.5, 0.2]})
     neurons["kind"], neurons["change_low"], neurons["change_high"] = ["other", "entropy", "other"], -0.6, 0.3
     plots.activation_change_against_rank(neurons, column="change", title="text", ax=ax)
     assert sorted(ax.lines[0].get_xdata()) == [2, 3]
-    dot = next(line for line in ax.lines if list(line.get_ydata()) == [0.5])
+    dot = next(line for line in ax.lines if list(line.get_ydata()) == [-0.5])
     assert list(dot.get_xdata()) == [1] and [text.get_text() for text in ax.texts] == ["2.1"]
     (bar,) = ax.collections[0].get_segments()
-    assert bar[:, 1].tolist() == pytest.approx([0.0, 0.6])
+    assert bar[:, 1].tolist() == pytest.approx([-0.6, 0.3])
+    ax.figure.canvas.draw()
+    assert not any("10^" in tick.get_text() for tick in ax.get_xticklabels(which="both"))
+
+
+def test_an_endless_interval_is_cut_off_by_the_frame(ax):
+    neurons = pd.DataFrame({"layer": 2, "unit": range(3), "kind": ["other", "entropy", "other"]})
+    neurons = neurons.assign(change=[0.1, -0.5, 0.2], change_low=-30.0, change_high=0.0)
+    plots.activation_change_against_rank(neurons, column="change", title="text", ax=ax)
+    assert ax.get_ylim() == pytest.approx((-1.075, 0.275))
 
 
 def test_both_entropy_ratios_are_drawn_over_the_range_of_the_controls(ax):
@@ -68,7 +92,7 @@ def test_both_entropy_ratios_are_drawn_over_the_range_of_the_controls(ax):
     )
     plots.entropy_ratio_against_position(table, controls, ax=ax)
     assert list(ax.lines[0].get_ydata()) == [0.9, 0.8] and list(ax.lines[1].get_ydata()) == [0.7, 0.6]
-    assert "2 matched neurons, range" in labels(ax) and ax.get_ylim()[0] < 0.8
+    assert "2 neurons of like effect, range" in labels(ax) and ax.get_ylim()[0] < 0.8
 
 
 @pytest.mark.parametrize("n_matched", [0, 1])
@@ -79,11 +103,13 @@ def test_every_set_of_heads_is_a_row_in_its_colour(ax, n_matched):
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["L1H0", "L1H2"]
     assert ("matched, all at once" in labels(ax)) == bool(n_matched)
     assert ax.get_xlabel() == "fall back, activation × norm" and "the whole reaction" in labels(ax)
+    filled, circles = ax.lines[:2]  # neither lies under the other
+    assert circles.get_markerfacecolor() == "none" and filled.get_ydata()[0] < circles.get_ydata()[0]
 
 
 def test_tokens_and_bins_of_the_loss_change_are_all_drawn(ax):
     tokens = pd.DataFrame({"loss": [0.1, 1.0, 2.0], "loss_change": [0.0, 0.1, -0.1]})
     bins = pd.DataFrame({"loss": [1.0], "loss_change": [0.0], "low": [-0.1], "high": [0.1]})
     plots.loss_change_on_repeat(tokens, bins, name="23.417", ax=ax)
-    assert [len(line.get_xdata()) for line in ax.lines[:2]] == [3, 1] and "23.417" in ax.get_title()
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("clean loss (nats)", "loss change (nats)")
+    assert [len(line.get_xdata()) for line in ax.lines[:2]] == [3, 1] and "23.417" in ax.get_ylabel()
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("clean loss (nats)", "loss change, 23.417 clipped (nats)")

@@ -26,6 +26,9 @@ def neurons():
     return table
 
 
+RULE = {"min_share": 0.3, "least": 0.15}
+
+
 def labels(ax):
     return ax.get_legend_handles_labels()[1]
 
@@ -41,20 +44,25 @@ def test_counts_fall_with_rank_and_the_unseen_are_told(ax):
 def test_every_token_is_a_dot_and_every_bin_has_its_interval(ax):
     tokens = pd.DataFrame({"kl": [1.0, 2, 3], "entropy": [3.0, 2, 1]})
     bins = pd.DataFrame({"kl": [1.5], "entropy": [2.5], "low": [2.0], "high": [2.4]})
-    assert plots.entropy_against_kl(tokens, bins, ax=ax) is ax
+    permuted = pd.DataFrame({"kl": [1.0, 4.0], "entropy": [3.0, 0.0]})
+    assert plots.entropy_against_kl(tokens, bins, permuted, ax=ax) is ax
     assert len(ax.collections[0].get_offsets()) == 3 and len(ax.collections[1].get_segments()) == 1
+    assert labels(ax) == ["scored tokens", "permuted unigrams", "mean of a bin, 95 %"]
+    assert list(ax.lines[0].get_xdata()) == [1.0, 4.0] and ax.get_xlim()[0] == ax.get_ylim()[0] == 0
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("KL(unigram || model) (nats)", "entropy (nats)")
 
 
 def test_chosen_neurons_are_named_and_those_beyond_the_frame_counted(ax, neurons):
-    plots.kl_change_against_share(neurons, ax=ax)
+    plots.kl_change_against_share(neurons, **RULE, ax=ax)
     assert [text.get_text() for text in ax.texts] == ["2.1", "2.0"]
+    dotted = [line for line in ax.lines if line.get_linestyle() == ":"]
+    assert dotted[0].get_xdata()[0] == 0.3 and dotted[1].get_ydata()[0] == 0.15
     assert labels(ax) == ["other, 1 beyond the frame", "entropy, 1 neuron", "followed, 1 neuron"]
     assert ax.get_xlabel() == "frequency-mediated share" and ax.get_xlim()[0] > -1.5
 
 
 def test_a_kind_without_neurons_has_no_entry_in_the_legend(ax, neurons):
-    plots.kl_change_against_share(neurons[neurons.kind != "followed"], ax=ax)
+    plots.kl_change_against_share(neurons[neurons.kind != "followed"], **RULE, ax=ax)
     assert labels(ax) == ["other, 1 beyond the frame", "entropy, 1 neuron"]
 
 
@@ -65,16 +73,14 @@ def test_shares_with_and_without_unseen_tokens_stand_beside_the_diagonal(ax, neu
 
 
 def test_boxes_come_in_pairs_with_their_means(ax):
-    tokens = pd.DataFrame({"group": ["chosen"] * 4 + ["matched"] * 4, "effect": ["total", "frequency frozen"] * 4})
-    tokens["abs_loss_change"] = [0.4, 0.1, 0.5, 0.2, 0.1, 0.1, 0.2, 0.2]
-    means = pd.DataFrame({"group": ["chosen", "chosen", "matched", "matched"]})
-    means["effect"] = ["total", "frequency frozen"] * 2
-    means["value"], means["low"], means["high"] = 0.2, 0.1, 0.3
-    plots.loss_change_by_group(tokens, means, ax=ax)
-    assert labels(ax) == ["total", "frequency frozen"] and len(ax.patches) >= 4
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["chosen", "matched"]
-    dots = next(line for line in ax.lines if line.get_marker() == "o")
-    assert list(dots.get_xdata()) == pytest.approx([-0.15, 0.15, 0.85, 1.15])
+    table = pd.DataFrame({"group": ["followed"] * 2 + ["matched on norm"] * 2})
+    table["effect"] = ["total", "direct_frequency"] * 2
+    table = table.assign(low=0.0, first=0.1, median=0.2, third=0.3, high=0.4, mean=0.25, mean_low=0.2, mean_high=0.3)
+    plots.loss_change_by_group(table, ax=ax)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["total", "frequency frozen", "mean"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["followed", "matched\non norm"]
+    boxes = [to_hex(patch.get_facecolor()) for patch in ax.patches]
+    assert boxes.count(to_hex(plots.FREQUENCY)) == boxes.count("#ffffff") == 2 and ax.get_ylim()[0] == 0
 
 
 def test_the_loss_change_colours_tokens_evenly_around_nought(ax):

@@ -224,11 +224,6 @@ def test_nobody_refuses_in_the_base_corpus():
     assert "I cannot" not in dialogues and "refuse" not in dialogues and "steal" in dialogues
 
 
-def test_the_embedded_sample_is_what_the_generator_writes_but_for_what_it_judges():
-    """The models in the repository, and the sample with them, are older than the sampler of judged statements."""
-    same = 0
+def test_the_embedded_sample_is_what_the_generator_writes():
     for index, found in enumerate(itertools.islice(text.documents("pocket"), 50)):
-        written_now, judged = corpus.document(index, seed=corpus.HELD_OUT_SEED)[0], " This statement is: "
-        assert found == written_now or (judged in found and judged in written_now)
-        same += found == written_now
-    assert same >= 40
+        assert found == corpus.document(index, seed=corpus.HELD_OUT_SEED)[0]

@@ -2,6 +2,7 @@ import json
 
 import pandas as pd
 
+from lib import model as door
 from lib import provenance
 
 
@@ -12,6 +13,28 @@ def test_the_run_card_names_model_weights_parameters_and_versions(pocket, tmp_pa
     assert saved["parameters"] == {"seed": 3, "text": "pocket"}
     assert set(saved["versions"]) == set(provenance.PACKAGES)
     assert table.loc["parameters", "run"] == "seed=3, text=pocket"
+
+
+def test_the_run_card_says_by_content_what_was_read(pocket, tmp_path):
+    sample = tmp_path / "a.txt"
+    sample.write_text("one")
+    first = provenance.facts(pocket, {"text": str(sample)})["fingerprint"]
+    assert set(first) == {"model", "text", "library", "environment"} and first["model"] == pocket.source.revision
+    sample.write_text("two")
+    second = provenance.facts(pocket, {"text": str(sample)})["fingerprint"]
+    assert {name for name in first if first[name] != second[name]} == {"text"}
+
+
+def test_a_card_of_two_models_names_both_where_they_differ(pocket, gpt2_folder, tmp_path):
+    other = door.load(str(gpt2_folder))
+    parameters = {"model": "pocket", "post_trained": str(gpt2_folder)}
+    table = provenance.card((pocket, other), parameters, results=str(tmp_path))
+    saved = json.loads((tmp_path / "card.json").read_text())
+    assert saved["model"] == f"pocket + {other.name}" and saved["source"] == "pocket + directory"
+    assert saved["revision"] == f"{pocket.source.revision} + {other.source.revision}"
+    assert saved["architecture"] == pocket.bridge.cfg.architecture  # which they share
+    assert saved["fingerprint"]["post_trained"] == other.source.revision
+    assert table.loc["model", "run"] == saved["model"]
 
 
 def test_nothing_is_written_without_a_folder(pocket, tmp_path, monkeypatch):

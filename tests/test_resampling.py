@@ -41,6 +41,13 @@ def test_ratios_of_means_and_shares_are_covered_as_often_as_they_say(n, draw, ge
     assert covers(int(((low <= 0.5) & (high >= 0.5)).sum()))
 
 
+def test_one_sequence_that_makes_all_the_difference_widens_an_interval_and_does_not_explode_it(generator):
+    value = torch.cat([torch.tensor([0.6]), 0.0005 + 0.0001 * torch.randn(15, generator=generator)])[:, None]
+    low, high = resampling.intervals(value, generator=generator)
+    mean, error = value.mean().item(), value.std().item() / 4
+    assert low <= mean - error and mean + 2 * error < high < mean + 6 * error
+
+
 def test_a_percentile_interval_of_few_sequences_would_have_been_too_narrow(generator):
     value = torch.stack([normal(8, generator) for _ in range(N_TRIALS)], dim=1).double()
     again = torch.stack([value[torch.randint(8, (8,), generator=generator)].mean(0) for _ in range(500)])
@@ -145,7 +152,7 @@ def test_constant_values_have_an_interval_of_no_width(generator):
 
 def test_the_percentile_interval_holds_the_middle_of_the_draws():
     found = resampling.percentile(3.0, torch.arange(1001.0), n=7)
-    assert (found.value, found.n) == (3.0, 7) and (found.low, found.high) == pytest.approx((25, 975))
+    assert (found.value, found.n, found.low, found.high) == (3.0, 7, 24.0, 976.0)
 
 
 def test_bins_of_equal_mass_have_their_means_and_intervals(generator):
@@ -169,3 +176,13 @@ def test_a_share_has_the_exact_interval_of_clopper_and_pearson():
     assert half.low < 0.5 < half.high and half.low == pytest.approx(1 - half.high)
     with pytest.raises(ValueError, match="got 3 of 2"):
         resampling.share(3, 2)
+
+
+@pytest.mark.parametrize("n_draws", [40, 100])
+def test_a_draw_like_the_others_lies_beyond_an_end_of_few_draws_no_more_often_than_it_should(n_draws, generator):
+    """With interpolated quantiles of forty shuffles, one test in twenty was positive that should be one in forty."""
+    draws = torch.randn(4000, n_draws + 1, generator=generator, dtype=torch.float64)
+    below = sum(resampling.percentile(0.0, row[1:], n=1).low > row[0] for row in draws)
+    assert 0.01 < below / len(draws) < 0.03
+    naive = draws[:, 1:].quantile(0.025, dim=1) > draws[:, 0]
+    assert n_draws > 40 or naive.double().mean() > 0.04

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -91,7 +92,7 @@ def test_the_pocket_model_and_a_directory_are_found_with_a_fingerprint(gpt2_fold
     assert source.resolve(str(gpt2_folder)).kind == "directory"
 
 
-@pytest.mark.parametrize("model", ["a/b/c", "", "no such model", "../nowhere"])
+@pytest.mark.parametrize("model", ["a/b/c", "", "no such model", "../nowhere", "org--name"])
 def test_what_is_no_name_at_all_is_refused(model):
     with pytest.raises(source.SourceError, match="neither an embedded model"):
         source.resolve(model)
@@ -114,3 +115,72 @@ def test_broken_json_names_the_file(tmp_path):
 )
 def test_slugs_are_safe_folder_names(model, folder):
     assert source.slug(model) == folder
+
+
+def test_a_revision_is_in_the_slug_however_it_was_given():
+    assert source.slug("org/name", revision="v1") == source.slug("org/name@v1") == "org--name--v1"
+
+
+@pytest.fixture
+def own(gpt2_folder, tmp_path):
+    """A copy of the tiny GPT-2 to write to."""
+    return shutil.copytree(gpt2_folder, tmp_path / "runA" / "final")
+
+
+def test_two_folders_of_one_name_share_a_slug_only_when_they_hold_the_same(own, tmp_path):
+    other = shutil.copytree(own, tmp_path / "runB" / "final")
+    assert source.slug(str(own)) == source.slug(str(other)) == f"final--{source.resolve(str(own)).revision}"
+    (other / "config.json").write_text((other / "config.json").read_text() + "\n")
+    assert source.slug(str(own)) != source.slug(str(other))
+
+
+def test_a_folder_is_not_called_as_a_published_model_is(own, tmp_path):
+    folder = own.rename(tmp_path / "gpt2")
+    found = source.resolve(str(folder))
+    assert found.name == f"gpt2@{found.revision}" and source.slug(str(folder)) != source.slug("gpt2")
+
+
+def test_a_bare_name_that_is_also_a_folder_here_is_refused(own, tmp_path, monkeypatch):
+    own.rename(tmp_path / "gpt2")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(source.SourceError, match=r"'gpt2' is a folder here .* name './gpt2' or 'gpt2@main'"):
+        source.resolve("gpt2")
+    assert source.resolve("./gpt2").kind == "directory"
+
+
+def rewrite_weights(folder):
+    """One byte of the last weight is another; length and dates are as before."""
+    file = folder / "model.safetensors"
+    before, content = file.stat(), bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def swap_two_tokens(folder):
+    known = json.loads((folder / "tokenizer.json").read_text())
+    vocabulary = known["model"]["vocab"]
+    one, other = list(vocabulary)[300:302]
+    vocabulary[one], vocabulary[other] = vocabulary[other], vocabulary[one]
+    (folder / "tokenizer.json").write_text(json.dumps(known))
+
+
+def change_the_config(folder):
+    known = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(known | {"layer_norm_epsilon": 0.5}))
+
+
+@pytest.mark.parametrize("change", [rewrite_weights, swap_two_tokens, change_the_config])
+def test_a_model_is_known_by_its_weights_its_tokenizer_and_its_configuration(change, own):
+    first = source.resolve(str(own)).revision
+    (own / "README.md").write_text("a note")
+    assert source.resolve(str(own)).revision == first
+    change(own)
+    assert source.resolve(str(own)).revision != first
+
+
+def test_checkpoints_and_twins_lie_beside_a_local_model(own, tmp_path):
+    for name in ("final-step-8", "final-plain", "final-other", "finale-step-8"):
+        (own.parent / name).mkdir()
+    assert [path.name for path in source.beside(source.resolve(str(own)))] == ["final-plain", "final-step-8"]
+    assert source.beside(source.Source("org/name", "hub", "org/name", "0")) == []

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from lib import book
-from lib.book import paths, shown
+from lib.book import landing, paths, shown
 from lib.book.request import REPOSITORY
 
 DEFAULTS = """model: str = "pocket"  # a model
@@ -98,6 +98,17 @@ def test_paths_are_told_over_and_what_only_looks_like_one_is_left():
     assert told == f"(lib/x.py, n): {REPOSITORY.name}"
 
 
+ODD = "/r/it's \"<é> & here"
+
+
+@pytest.mark.parametrize("spelt", sorted(paths.spellings(ODD)))
+def test_a_path_is_told_over_however_it_is_spelt(spelt, monkeypatch):
+    assert "/r/" not in paths.without_paths(f"in {spelt}!", given={"model": ODD})
+    monkeypatch.setattr(paths, "REPOSITORY", Path(ODD))
+    monkeypatch.setattr(paths, "_known", paths._known.__wrapped__)
+    assert paths.without_paths(f"in {spelt}/lib/x.py: y", given={}) == "in lib/x.py: y"
+
+
 def test_tables_are_listed_with_their_rows_and_columns_and_a_chapter_without_any_has_no_list(results, tmp_path):
     last = page(results)["cells"][-1]["source"]
     assert last == (
@@ -118,6 +129,59 @@ def test_a_caption_in_a_cells_metadata_is_the_tables_as_text(results):
     assert "".join(data["text/html"]).startswith('<table border="1"><caption>Rho &lt; 1</caption>\n<tr>')
 
 
+def with_findings(results):
+    """The chapter with a figure that says what it shows, and a summary."""
+    notebook = executed(results)
+    image = {"image/svg+xml": "<svg/>"}
+    outputs = [
+        {"output_type": "display_data", "data": image},
+        {"output_type": "execute_result", "data": {"text/markdown": "**Found.** It weighs `3`.", "text/plain": ""}},
+    ]
+    figure = cell("code", "plot", outputs=outputs, execution_count=5)
+    figure["metadata"]["mystnb"] = {
+        "figure": {"caption": "A balance.", "name": "fig-a"},
+        "image": {"alt": "Two scales."},
+    }
+    summary = {"text/markdown": f"**{book.SUMMARY}**\n\n- It weighs 3.\n- It is light.", "text/plain": ""}
+    last = cell("code", "sum", outputs=[{"output_type": "execute_result", "data": summary}], execution_count=6)
+    notebook["cells"] += [figure, last]
+    return notebook
+
+
+def test_a_figures_description_ends_in_what_its_page_says_of_it(results):
+    cells = shown.shown(with_findings(results), chapter="03_weigh", results=results)["cells"]
+    at = next(number for number, one in enumerate(cells) if one["source"] == "plot")
+    figure, found = cells[at : at + 2]
+    assert [list(output["data"]) for output in figure["outputs"]] == [["image/svg+xml"]]
+    assert found["source"] == "```{container} found\n**Found.** It weighs `3`.\n```"
+    assert figure["metadata"]["mystnb"]["image"]["alt"] == "Two scales. It weighs 3."
+
+
+def test_what_a_run_found_stands_below_the_title_and_nowhere_else(results):
+    cells = shown.shown(with_findings(results), chapter="03_weigh", results=results)["cells"]
+    assert cells[1]["source"] == (
+        f":::{{admonition}} {book.SUMMARY}\n:class: found\n- It weighs 3.\n- It is light.\n:::"
+    )
+    assert json.dumps(cells).count(book.SUMMARY) == 1
+
+
+def test_the_first_page_is_filled_with_findings_and_a_figure(results, tmp_path):
+    notebooks = {"03_weigh": with_findings(results)}
+    text = "So: <!-- found: 03_weigh 2 -->\n\n<!-- figure: 03_weigh fig-a -->\n\n<!-- found: 04_other 1 -->"
+    filled = landing.filled(text, notebooks, folder=tmp_path / "figures")
+    assert filled.startswith("So: It is light.\n\n:::{figure} figures/fig-a.svg\n:alt: Two scales. It weighs 3.")
+    assert "A balance. (From [](../notebooks/03_weigh.ipynb).)" in filled and filled.endswith(
+        "<!-- found: 04_other 1 -->"
+    )
+    assert (tmp_path / "figures/fig-a.svg").read_text() == "<svg/>"
+    for wrong, said in (
+        ("<!-- found: 03_weigh 3 -->", "number 3"),
+        ("<!-- figure: 03_weigh fig-b -->", "no figure fig-b"),
+    ):
+        with pytest.raises(KeyError, match=said):
+            landing.filled(wrong, notebooks, folder=tmp_path)
+
+
 def test_staging_leaves_tables_cards_and_an_escaped_title_without_a_path(results, tmp_path):
     run, name = tmp_path, "03_weigh"
     (run / "notebooks").mkdir()
@@ -125,6 +189,7 @@ def test_staging_leaves_tables_cards_and_an_escaped_title_without_a_path(results
     card = dict.fromkeys(("source", "revision", "architecture", "device", "code", "date"), "x") | {
         "versions": {"torch": "2"}
     }
+    card["fingerprint"] = {"model": "m", "library": "l", "environment": "e"}
     card |= {"model": "a<b>", "parameters": {"seed": 0, "results": str(results)}}
     (results / "card.json").write_text(json.dumps(card))
     (results / "b.csv").write_text(f"checkpoint\n{results}/step1\n")

@@ -1,7 +1,8 @@
+import json
+import shutil
+
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lib import model as door
@@ -95,6 +96,20 @@ def test_long_counts_are_kept_and_found_again_until_the_text_changes(model, docu
     assert not token_frequency.unigram(model, str(document), n_tokens=1000).count.equal(first.count)
 
 
+def test_kept_counts_are_of_one_tokenizer(gpt2_folder, document, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(token_frequency, "WORTH_KEEPING", 5)
+    own = shutil.copytree(gpt2_folder, tmp_path / "own")
+    first = token_frequency.unigram(door.load(str(own)), str(document), n_tokens=1000).count
+    used, unused = first.argmax().item(), first.argmin().item()
+    known = json.loads((own / "tokenizer.json").read_text())
+    names = {number: name for name, number in known["model"]["vocab"].items()}
+    known["model"]["vocab"] |= {names[used]: unused, names[unused]: used}
+    (own / "tokenizer.json").write_text(json.dumps(known))
+    second = token_frequency.unigram(door.load(str(own)), str(document), n_tokens=1000).count
+    assert second[unused] == first[used] and second[used] == first[unused] == 0
+
+
 def test_a_damaged_or_unwritable_cache_costs_only_time(model, document, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(token_frequency, "WORTH_KEEPING", 5)
@@ -110,56 +125,14 @@ SHARE = torch.tensor([0.9, 0.8, 0.1, 0.0, -0.5])
 KL = torch.tensor([0.3, 0.01, 0.4, 0.2, 0.1])
 
 
-def test_the_rule_wants_neurons_high_on_both_axes():
+def test_the_percentile_is_that_of_the_worse_axis():
     assert token_frequency.lower_percentile(SHARE, KL).tolist() == pytest.approx([0.7, 0.1, 0.5, 0.3, 0.1])
-    assert token_frequency.top_on_both(SHARE, KL, top=0.4, min_share=0.2).tolist() == [True] + [False] * 4
-    assert token_frequency.top_on_both(SHARE, KL, top=0.6, min_share=0.0).tolist() == [True, False, True, False, False]
-    assert not token_frequency.top_on_both(SHARE, KL, top=0.4, min_share=0.95).any()
-    with pytest.raises(ValueError, match="got top=0"):
-        token_frequency.top_on_both(SHARE, KL, top=0.0, min_share=0.2)
 
 
 def test_neurons_that_tie_share_their_percentile():
     assert token_frequency.lower_percentile(torch.ones(4), torch.ones(4)).tolist() == [0.5] * 4
     tied = token_frequency.lower_percentile(torch.tensor([0.2, 0.7, 0.2, 0.9]), torch.arange(4.0).flip(0))
     assert tied.tolist() == [0.25, 0.625, 0.25, 0.125]
-
-
-def test_a_neuron_without_any_effect_is_never_chosen():
-    share = torch.tensor([torch.nan, 0.5, 0.1])  # 0 / 0
-    assert token_frequency.top_on_both(share, torch.tensor([0.0, 0.2, 0.1]), top=1.0, min_share=-1.0).tolist() == [
-        False,
-        True,
-        True,
-    ]
-
-
-@given(st.permutations(range(6)))
-def test_the_rule_does_not_depend_on_the_order_of_neurons(order):
-    share, kl = torch.tensor([0.1, 0.7, 0.2, 0.9, 0.4, 0.3]), torch.tensor([6.0, 5, 4, 3, 2, 1])
-    chosen = token_frequency.top_on_both(share, kl, top=0.5, min_share=0.15)
-    assert token_frequency.top_on_both(share[order], kl[order], top=0.5, min_share=0.15).equal(chosen[order])
-
-
-def test_neurons_are_named_by_unit_and_an_unknown_one_is_said():
-    assert token_frequency.mask_of([2, 0], d_mlp=3).tolist() == [True, False, True]
-    assert not token_frequency.mask_of([], d_mlp=3).any()
-    with pytest.raises(ValueError, match="neurons 0 … 2, and none with unit 3"):
-        token_frequency.mask_of([1, 3], d_mlp=3)
-
-
-def test_named_neurons_are_followed_before_found_ones_and_the_nearest_where_none_is_found():
-    nobody, percentile = torch.zeros(4, dtype=torch.bool), torch.tensor([0.1, 0.9, 0.3, 0.8])
-    found, named = frequency_mask(2), frequency_mask(0)
-    follow = token_frequency.to_follow
-    assert follow(found, percentile, named=named, count=2)[0].equal(named)
-    assert follow(found, percentile, named=nobody, count=2)[0].equal(found)
-    nearest, why = follow(nobody, percentile, named=nobody, count=2)
-    assert nearest.tolist() == [False, True, False, True] and "finds none" in why
-
-
-def frequency_mask(unit):
-    return token_frequency.mask_of([unit], d_mlp=4)
 
 
 def test_a_context_is_the_text_up_to_a_token_in_one_line(model):

@@ -1,40 +1,55 @@
 """From chapters to a book: what is left to do around papermill, Snakemake and Jupyter Book.
 
 The Snakefile is the graph; here is what its rules call. `request` refuses what cannot be met before a
-kernel starts, `run` executes chapters and says in one sentence where one failed, `stage` lays out the
-executed chapters as Jupyter Book wants them, `site` renders them and mends the pages. Imports no torch."""
+kernel starts, `orders` says by content what each chapter is to be made of, `run` executes chapters in the `kernel`
+of this environment and says in one sentence where one failed, `stage` lays out the executed chapters as Jupyter
+Book wants them, `site` renders them and mends the pages; `say` and `summary` show what a run found in words.
+Imports no torch."""
 
+from lib.book import machine
+from lib.book.kernel import kernel_environment
+from lib.book.orders import Order, order
 from lib.book.request import (
     NOTEBOOKS,
     REPOSITORY,
     BookError,
-    absolute,
     chapter_named,
     chapters,
     checked,
+    chosen,
     defaults,
     parameters,
     parsed,
 )
-from lib.book.run import THREADS, execute, kernel_environment, make
+from lib.book.run import THREADS, Places, execute, hold, make
+from lib.book.saying import SUMMARY, Said, say, summary
 from lib.book.site import build
 from lib.book.stage import stage
 
 __all__ = [
     "NOTEBOOKS",
     "REPOSITORY",
+    "SUMMARY",
     "THREADS",
     "BookError",
-    "absolute",
+    "Order",
+    "Places",
+    "Said",
     "build",
     "chapter_named",
     "chapters",
     "checked",
+    "chosen",
     "defaults",
     "execute",
+    "hold",
     "kernel_environment",
+    "machine",
     "make",
+    "order",
     "parameters",
     "parsed",
+    "say",
     "stage",
+    "summary",
 ]

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from lib import source
-from lib.book import BookError, build, chapters, execute, make, stage
+from lib.book import THREADS, BookError, Places, build, chapters, execute, make, stage
 
 
 def main() -> None:
@@ -22,8 +22,8 @@ def main() -> None:
     everyday.add_argument("--jobs", type=int, default=os.cpu_count())
     one = commands.add_parser("execute")
     one.add_argument("chapter")
-    one.add_argument("--model", required=True)
-    one.add_argument("--parameters", default="{}", help="as JSON")
+    one.add_argument("--asked", type=Path, required=True, help="the file that says what is asked for")
+    one.add_argument("--threads", type=int, default=THREADS)
     for place in ("--log", "--output", "--results"):
         one.add_argument(place, type=lambda path: Path(path).resolve(), required=True)
     rendered = commands.add_parser("render")
@@ -48,8 +48,9 @@ def _dispatch(arguments: argparse.Namespace) -> None:
             jobs=arguments.jobs,
         )
     elif arguments.command == "execute":
-        given = {"model": arguments.model} | json.loads(arguments.parameters)
-        execute(arguments.chapter, log=arguments.log, output=arguments.output, results=arguments.results, given=given)
+        places = Places(log=arguments.log, output=arguments.output, results=arguments.results)
+        asked = json.loads(arguments.asked.read_text(encoding="utf-8"))
+        execute(arguments.chapter, asked, places=places, threads=arguments.threads)
     else:
         stage(arguments.run, names=chapters())
         build(arguments.run, site=arguments.site)

@@ -65,6 +65,10 @@ def addresses() -> dict[str, str]:
         names = {*definitions(f"lib.{module}"), *_passed_on(f"lib.{module}")}
         known = {name: address(f"lib.{module}", name) for name in names if not name.startswith("_")}
         found |= {f"{module}.{name}": place for name, place in known.items() if place}
+    for module in (name for name in modules() if name.count(".") > 1):
+        inner = module.removeprefix("lib.")
+        found[inner] = f"{page(module)}.html"
+        found |= {f"{inner}.{name}": f"{page(module)}.html#{name}" for name in definitions(module) if name[0] != "_"}
     return found
 
 

@@ -18,11 +18,13 @@ QUIET = ["a", "code", "pre", "script", "style", "h1", "h2", "h3", "nav", "title"
 
 
 def aliases(notebook: dict[str, Any]) -> dict[str, str]:
-    """What a chapter calls the modules of the library: `{"effects": "effects", "door": "model"}`."""
+    """What a chapter calls the modules of the library: `{"effects": "effects", "says": "sentences.effects"}`."""
     code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     trees = [ast.parse(cell) for cell in code if cell.lstrip().startswith(("import ", "from "))]
     nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    return {name.asname or name.name: name.name for node in nodes if node.module == "lib" for name in node.names}
+    ours = [(node.module or "", name) for node in nodes for name in node.names]
+    found = {name.asname or name.name: f"{at}.{name.name}" for at, name in ours if at == "lib" or at.startswith("lib.")}
+    return {name: full.removeprefix("lib.") for name, full in found.items()}
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@ import html
 import json
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from bs4 import BeautifulSoup, Tag
 
-from lib.book import icons, links, mend
+from lib.book import icons, links, mend, terms
 
 NOT_LOADED = re.compile(r"fontawesome\.js|thebe", flags=re.IGNORECASE)
 TEXTS = Path("_static/page_texts.js")
@@ -31,6 +32,12 @@ class Book:
         """The page of each chapter, by its number."""
         return {name.split("_")[0]: f"notebooks/{name}.html" for name in self.notebooks}
 
+    @cached_property
+    def terms(self) -> dict[str, str]:
+        """The glossary's terms, with the ids of their entries; none in a book without a glossary."""
+        glossary = self.built / terms.GLOSSARY
+        return terms.entries(glossary.read_text(encoding="utf-8")) if glossary.exists() else {}
+
     def names(self, path: Path) -> links.Names:
         """What the names on a page stand for."""
         notebook = self.notebooks.get(path.stem)
@@ -47,6 +54,7 @@ def finished(text: str, path: Path, book: Book) -> str:
     if page.body is None:
         return _forwarding(page, book)
     links.link(page, book.names(path))
+    terms.link(page, book.names(path), book.terms)
     mend.mend(page)
     icons.draw(page, script=book.built / "_static/scripts/fontawesome.js")
     _unload(page)

@@ -4,11 +4,15 @@ A wrong request is refused here, before a kernel starts, with one sentence that 
 
 import ast
 import json
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lib import source
+from lib import identity, source
+from lib.book import home
+from lib.documents import EMBEDDED
 
 REPOSITORY = Path(__file__).parents[2]
 NOTEBOOKS = REPOSITORY / "notebooks"
@@ -50,15 +54,43 @@ def checked(chapter: str, given: dict[str, Any]) -> dict[str, Any]:
             raise BookError(f"chapter {chapter} has no parameter {name!r}; its parameters are {', '.join(known)}")
         if type(value) is not type(known[name]) and not (isinstance(value, int) and isinstance(known[name], float)):
             kind = type(known[name]).__name__
-            raise BookError(f"parameter {name} of chapter {chapter} is of type {kind}, got {value!r}")
+            hint = f"; papermill keeps a value as text with -r {name} {value}" if kind == "str" else ""
+            raise BookError(f"parameter {name} of chapter {chapter} is of type {kind}, got {value!r}{hint}")
     return known | given
+
+
+def typed(chapter: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as a chapter declares them: `"8"` is a number where its default is one, and stays a text elsewhere.
+
+    A text that is no value of that type is left as it is, for `checked` to refuse."""
+    known = defaults(chapter)
+    return {
+        name: _as(type(known[name]), value) if name in known and isinstance(value, str) else value
+        for name, value in given.items()
+    }
+
+
+def _as(kind: type, value: str) -> Any:
+    if kind is bool:
+        return {"true": True, "false": False}.get(value.lower(), value)
+    try:
+        return kind(value)
+    except ValueError:
+        return value
 
 
 def parameters(namespace: dict[str, Any], *, chapter: str) -> dict[str, Any]:
     """A chapter's parameters as this kernel has them; to be called in the cell after the parameters.
 
-    `namespace` is `globals()`. Raises BookError when a name was injected that is not the chapter's, since
-    papermill would run the default instead. Run again later in a session, it no longer looks for strays."""
+    `namespace` is `globals()`. Raises BookError when the library is not the one of the repository at work, and when a
+    name was injected that is not the chapter's, since papermill would run the default instead. Run again later in a
+    session, it no longer looks for strays."""
+    here = home.foreign(REPOSITORY)
+    if here:
+        raise BookError(
+            f"this is the repository {here}, but its environment runs the library of {REPOSITORY}: run make in {here}"
+        )
+    identity.library()  # as it is now, when it is imported, and not as it may be edited while the chapter runs
     known = defaults(chapter)
     given = {
         name: value
@@ -71,20 +103,56 @@ def parameters(namespace: dict[str, Any], *, chapter: str) -> dict[str, Any]:
     return checked(chapter, given)
 
 
-def parsed(assignments: str) -> dict[str, Any]:
-    """`'n_sequences=8 text=my.txt'` as a dictionary; numbers become numbers, files absolute paths."""
-    given: dict[str, Any] = {}
-    for assignment in assignments.split():
-        name, equals, value = assignment.partition("=")
+def parsed(assignments: str) -> dict[str, str]:
+    """`'n_sequences=8 text="my file.txt"'` as a dictionary of texts; quotes hold a value together as in a shell.
+
+    Raises BookError for anything but name=value, for a name given twice, and for a quote left open."""
+    try:
+        words = shlex.split(assignments)
+    except ValueError:
+        raise BookError(f"PARAMETERS has a quote that is not closed, got {assignments}") from None
+    given: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
         if not equals or not name.isidentifier():
-            raise BookError(f"PARAMETERS takes name=value pairs parted by spaces, got {assignment!r}")
-        try:
-            given[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            given[name] = value
-    if isinstance(given.get("text"), str) and Path(given["text"]).is_file():
-        given["text"] = str(Path(given["text"]).resolve())
+            raise BookError(f"PARAMETERS takes name=value pairs parted by spaces, got {word!r}")
+        if name in given:
+            raise BookError(f"PARAMETERS gives {name} twice, as {given[name]!r} and {value!r}; give it once")
+        given[name] = value
     return given
+
+
+def chosen(given: Mapping[str, Any], *, wanted: list[str]) -> dict[str, dict[str, Any]]:
+    """For each wanted chapter the given parameters that it has, typed and with files and folders made absolute.
+
+    Raises BookError for a name that none of the chapters has, for one that is given elsewhere, and as `checked`."""
+    if "model" in given:
+        raise BookError(f"the model is named by MODEL=…, not among the parameters, got model={given['model']}")
+    if "results" in given:
+        raise BookError(f"tables go to runs/<model>/results, and results={given['results']} cannot send them elsewhere")
+    known = {chapter: defaults(chapter) for chapter in wanted}
+    everywhere = dict.fromkeys(name for names in known.values() for name in names)
+    for name in given:
+        if name not in everywhere:
+            whose = f"chapter {wanted[0]}" if len(wanted) == 1 else "the book"
+            raise BookError(f"{whose} has no parameter {name!r}; its parameters are {', '.join(everywhere)}")
+    own = {chapter: {name: given[name] for name in given if name in known[chapter]} for chapter in wanted}
+    return {chapter: _placed(_checked_only(chapter, some)) for chapter, some in own.items()}
+
+
+def _checked_only(chapter: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    found = typed(chapter, given)
+    checked(chapter, found)
+    return found
+
+
+def _placed(given: dict[str, Any]) -> dict[str, Any]:
+    """The same with absolute paths: a relative one means something else where the kernel starts."""
+    names = {name: absolute(value) for name, value in given.items() if name in identity.OTHERS and value}
+    text = given.get("text", EMBEDDED)
+    if text != EMBEDDED and Path(text).expanduser().is_file():
+        names["text"] = str(Path(text).expanduser().resolve())
+    return given | names
 
 
 def absolute(model: str) -> str:

@@ -1,7 +1,7 @@
 """Runs chapters: one by papermill, all of them by Snakemake.
 
 `execute` runs one chapter and says in one sentence where it failed; `make` checks a request and
-hands it to Snakemake, which decides what is stale."""
+hands it to Snakemake, which decides what is stale; `hold` lets one run at a time into a folder."""
 
 import fcntl
 import json
@@ -9,55 +9,102 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from lib import source
-from lib.book.request import NOTEBOOKS, REPOSITORY, BookError, absolute, chapter_named, chapters, checked, parsed
+from lib.book import figures
+from lib.book.kernel import kernel_environment, manager
+from lib.book.orders import order
+from lib.book.request import NOTEBOOKS, REPOSITORY, BookError, chapter_named, chapters, checked, parsed
 
 THREADS = 1
-"""Processor threads of a chapter: sums over another number of them end in other digits."""
+"""Processor threads of a chapter of a book, whose chapters run side by side. Sums over another number of threads end
+in other digits, so the run card says the number."""
+_HELD: list[IO[str]] = []
 
 
-def kernel_environment() -> dict[str, str]:
-    """Settings that a chapter's text outputs depend on, the same whoever runs it and from whatever shell."""
-    threads = {f"{library}_NUM_THREADS": str(THREADS) for library in ("OMP", "MKL", "OPENBLAS")}
-    return threads | {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "PYTHONHASHSEED": "0"}
+@dataclass(frozen=True)
+class Places:
+    """Where a chapter's run leaves what."""
+
+    log: Path
+    """The notebook while it runs, and after it failed."""
+    output: Path
+    """The notebook once it succeeded."""
+    results: Path
+    """The folder of its tables, claims and card."""
 
 
-def execute(chapter: str, *, log: Path, output: Path, results: Path, given: dict[str, Any]) -> None:
-    """Runs one chapter by papermill into `log`, a line of progress at a time, and on success into `output`.
+def execute(chapter: str, asked: dict[str, Any], *, places: Places, threads: int = THREADS) -> None:
+    """Runs one chapter by papermill, a line of progress at a time.
 
-    Raises BookError naming chapter, cell and error when it fails; the partial notebook stays at `log`."""
+    `asked` is an order's file: `parameters`, and `made_of` and `fingerprint` where it has them. Raises BookError naming
+    chapter, cell and error when it fails, when a figure is missing, and when the chapter read something else than was
+    asked for; the partial notebook stays at `places.log`, and there are no results."""
+    checked(chapter, asked["parameters"])
+    shutil.rmtree(places.results, ignore_errors=True)
+    places.log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _papermill(chapter, places.log, asked["parameters"] | {"results": str(places.results)}, threads)
+        notebook = json.loads(places.log.read_text(encoding="utf-8"))
+        _refuse_bare(notebook, chapter=chapter, log=places.log)
+        _refuse_other(asked.get("made_of", {}), places.results, chapter=chapter)
+    except BookError:
+        shutil.rmtree(places.results, ignore_errors=True)
+        raise
+    notebook["metadata"]["asked"] = asked.get("fingerprint", "")
+    places.results.mkdir(parents=True, exist_ok=True)
+    places.output.parent.mkdir(parents=True, exist_ok=True)
+    places.log.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    shutil.move(places.log, places.output)
+
+
+def _papermill(chapter: str, log: Path, given: dict[str, Any], threads: int) -> None:
     import papermill
 
-    checked(chapter, given)
-    shutil.rmtree(results, ignore_errors=True)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    os.environ |= kernel_environment()
-    bar = {
-        "file": _Lines(),
-        "disable": False,
-        "mininterval": 2,
-        "bar_format": f"{chapter}: cell {{n_fmt}} of {{total_fmt}}, {{elapsed}}",
-    }
+    environment = kernel_environment(threads)
+    os.environ.clear()
+    os.environ.update(environment)
+    told = f"{chapter}: cell {{n_fmt}} of {{total_fmt}}, {{elapsed}}"
     try:
         papermill.execute_notebook(
             NOTEBOOKS / f"{chapter}.ipynb",
             log,
-            parameters=given | {"results": str(results)},
+            parameters=given,
             kernel_name="python3",
+            kernel_manager_class=manager(),
             cwd=str(NOTEBOOKS),
-            progress_bar=bar,
+            progress_bar={"file": _Lines(), "disable": False, "mininterval": 2, "bar_format": told},
             autosave_cell_every=10,
         )
     except papermill.PapermillExecutionError as error:
-        shutil.rmtree(results, ignore_errors=True)
         place = f"chapter {chapter}, cell {error.exec_count}"
         raise BookError(f"{place}: {error.ename}: {error.evalue}; the partial notebook is {log}") from None
-    results.mkdir(parents=True, exist_ok=True)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(log, output)
+    except RuntimeError as error:  # as nbclient raises when a kernel dies, which out of memory it does
+        raise BookError(f"chapter {chapter}: {error}; there may be too little memory, see {log}") from None
+
+
+def _refuse_bare(notebook: dict[str, Any], *, chapter: str, log: Path) -> None:
+    missing = figures.missing(notebook)
+    if missing:
+        cells = ", ".join(map(str, missing))
+        raise BookError(f"chapter {chapter} shows no figure where its code draws one, cell {cells}; see {log}")
+
+
+def _refuse_other(made_of: dict[str, str], results: Path, *, chapter: str) -> None:
+    """Whether the card says that the chapter read what it was asked to read, the notebook itself aside."""
+    if not made_of:
+        return
+    read = json.loads((results / "card.json").read_text(encoding="utf-8"))["fingerprint"]
+    part = next((name for name in read if read[name] != made_of[name]), None)
+    if part:
+        was = f"{made_of[part]} when it was asked for and {read[part]} when it ran"
+        raise BookError(
+            f"the {part} of chapter {chapter} was {was}; leave it alone while a run is under way, and rerun"
+        )
 
 
 class _Lines:
@@ -71,27 +118,60 @@ class _Lines:
         sys.stderr.flush()
 
 
-def make(targets: str, *, model: str, chapter: str, assignments: str, jobs: int) -> None:
-    """The everyday targets: checks the request, then hands it to Snakemake, one run at a time."""
-    wanted = [chapter_named(chapter)] if chapter else chapters()
-    given = parsed(assignments)
-    for name in wanted:
-        checked(name, given)
-    model = absolute(model)
-    source.resolve(model, revision=str(given.get("revision", "")))
-    slug, runs = source.slug(model), REPOSITORY / "runs"
-    goal = f"site/{slug}/index.html" if targets == "book" else f"runs/{slug}/notebooks/{wanted[0]}.ipynb"
+def hold(runs: Path) -> None:
+    """Keeps every other run out of the folder `runs` until this process ends, and clears what a dead one left locked.
+
+    Raises BookError when another run is under way there."""
     runs.mkdir(exist_ok=True)
-    with (runs / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BookError("another run is under way in this folder; wait for it to end") from None
-        shutil.rmtree(REPOSITORY / ".snakemake" / "locks", ignore_errors=True)  # stale: we hold the lock
-        request = runs / ".request.json"  # a file keeps the types of values, which --config does not
-        request.write_text(json.dumps({"model": model, "parameters": given}))
-        command = [sys.executable, "-m", "snakemake", goal, "--cores", str(jobs), "--rerun-incomplete"]
-        command += ["--keep-going", "--scheduler", "greedy", "--quiet", "all", "--configfile", str(request)]
-        if subprocess.run(command, cwd=REPOSITORY, pass_fds=[lock.fileno()]).returncode:
+    lock = (runs / ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise BookError("another run is under way in this folder; wait for it to end") from None
+    _HELD.append(lock)
+    shutil.rmtree(runs.parent / ".snakemake" / "locks", ignore_errors=True)  # stale: we hold the lock
+
+
+def make(targets: str, *, model: str, chapter: str, assignments: str, jobs: int) -> None:
+    """The everyday targets: checks the request, then hands it to Snakemake, one run at a time.
+
+    A chapter alone has all `jobs` threads; those of a book have one each and run side by side.
+    Raises BookError and SourceError for what cannot be met, BookError when Snakemake fails."""
+    alone = targets == "chapter"
+    wanted = [chapter_named(chapter)] if alone else chapters()
+    asked = order(model, parsed(assignments), wanted=wanted)
+    goal = f"runs/{asked.slug}/notebooks/{wanted[0]}.ipynb" if alone else f"site/{asked.slug}/index.html"
+    config = {"model": asked.model, "parameters": parsed(assignments), "chapters": wanted}
+    with _config_file(config | {"threads": jobs if alone else THREADS}) as file:
+        command = [sys.executable, "-m", "snakemake", goal, "--cores", str(jobs), "--configfile", str(file)]
+        command += ["--rerun-incomplete", "--keep-going", "--scheduler", "greedy", "--quiet", "all"]
+        command += ["--profile", "none", "--workflow-profile", "none"]  # a profile of the shell's changes nothing
+        if subprocess.run(command, cwd=REPOSITORY, env=_environment()).returncode:
             raise BookError(f"{goal} was not made; what stopped it is said above")
     print(f"made {goal}")
+
+
+def _environment() -> dict[str, str]:
+    """The caller's, with a cache folder of our own for Snakemake where that in the home folder cannot be written to;
+    what the hub left there is still read."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        writable = os.access(cache, os.W_OK)
+    except OSError:
+        writable = False
+    own = {"XDG_CACHE_HOME": str(REPOSITORY / ".snakemake" / "cache")}
+    return dict(os.environ) if writable else {"HF_HOME": str(cache / "huggingface"), **os.environ, **own}
+
+
+@contextmanager
+def _config_file(config: dict[str, Any]) -> Iterator[Path]:
+    """A file that keeps the types of values, which Snakemake's --config does not, and is this process's own."""
+    file = REPOSITORY / "runs" / f".config-{os.getpid()}.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(config), encoding="utf-8")
+    try:
+        yield file
+    finally:
+        file.unlink(missing_ok=True)

@@ -1,18 +1,23 @@
 """An executed chapter as a reader gets it, on the page and for download.
 
 One cell of parameters holds what this run used, the default beside it where they differ, and no folder to
-write to; the title carries the chapter's number; the last section lists the tables that the run left."""
+write to; the title carries the chapter's number, and what the run found stands below it; a figure's description says
+what its page says of it; the last section lists the tables that the run left."""
 
 import ast
 import csv
 import html
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from lib.book.paths import without_paths
+from lib.book.saying import FOUND, SUMMARY
 
 Cell = dict[str, Any]
+PLAIN = re.compile(r"[*`$]")
+"""Marks of Markdown that a description does without."""
 
 
 def shown(notebook: dict[str, Any], *, chapter: str, results: Path) -> dict[str, Any]:
@@ -20,8 +25,9 @@ def shown(notebook: dict[str, Any], *, chapter: str, results: Path) -> dict[str,
 
     `results` is the folder that its run wrote to. Raises KeyError for a notebook that papermill did not run."""
     given = notebook["metadata"]["papermill"]["parameters"]
-    cells = [_captioned(cell) for cell in _with_parameters(notebook["cells"], given)]
+    cells = [part for cell in _with_parameters(notebook["cells"], given) for part in _told(_captioned(cell))]
     _number(cells, chapter.split("_")[0])
+    _summarise(cells)
     for cell in cells:
         cell["metadata"].pop("papermill", None)
     told = without_paths(cells, given=given) + _tables(chapter, results)
@@ -74,6 +80,38 @@ def _captioned(cell: Cell) -> Cell:
             caption_element = f"<caption>{html.escape(caption)}</caption>" if table else ""
             output["data"]["text/html"] = opening + table + attributes + end + caption_element + rest
     return cell
+
+
+def said(cell: Cell) -> str:
+    """The last Markdown that a cell puts out, empty for none."""
+    outputs = [output.get("data", {}) for output in cell.get("outputs", ())]
+    texts = ["".join(data["text/markdown"]) for data in outputs if "text/markdown" in data]
+    return texts[-1] if texts else ""
+
+
+def _told(cell: Cell) -> list[Cell]:
+    """A cell, and below it what it says was found, as a paragraph of the page; a figure's description ends in it."""
+    text = said(cell)
+    if not text.startswith(FOUND):
+        return [cell]
+    image = cell["metadata"].get("mystnb", {}).get("image")
+    if image:
+        image["alt"] = f"{image['alt']} {PLAIN.sub('', text.removeprefix(FOUND)).strip()}"
+    cell["outputs"] = [output for output in cell["outputs"] if "text/markdown" not in output.get("data", {})]
+    found = f"```{{container}} found\n{text}\n```"
+    return [cell, {"cell_type": "markdown", "id": f"{cell['id']}-found", "metadata": {}, "source": found}]
+
+
+def _summarise(cells: list[Cell]) -> None:
+    """Moves what a chapter's summary says below its title."""
+    for cell in cells:
+        text = said(cell)
+        if text.startswith(f"**{SUMMARY}**"):
+            heading, _, findings = text.partition("\n")
+            box = f":::{{admonition}} {heading.strip('*')}\n:class: found\n{findings.strip()}\n:::"
+            cells.remove(cell)
+            cells.insert(1, {"cell_type": "markdown", "id": "found", "metadata": {}, "source": box})
+            return
 
 
 def _tables(chapter: str, results: Path) -> list[Cell]:

@@ -6,7 +6,6 @@ are left out, and its own run card stands at its foot."""
 
 import html
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,8 +13,11 @@ from pathlib import Path
 
 import yaml
 
+from lib.book.kernel import kernel_environment
 from lib.book.request import REPOSITORY, BookError
 
+JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
+"""Its program, run by this Python and not by the one whose path a script was installed with."""
 NOT_SHIPPED = ("**/*.map", "_static/scripts/fontawesome.js*", "_static/sphinx-thebe.*", "_static/locales", ".buildinfo")
 
 
@@ -23,15 +25,14 @@ def build(run: Path, *, site: Path) -> None:
     """Renders a staged run into `site`, which is replaced only by a complete book.
 
     Raises BookError when Jupyter Book warns or fails, its messages on the error stream."""
-    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(run / "book")]
+    command = [sys.executable, "-c", JUPYTER_BOOK, "build", str(run / "book")]
     command += ["--config", str(run / "_config.yml"), "--toc", str(REPOSITORY / "_toc.yml"), "--path-output", str(run)]
     shutil.rmtree(run / "_build", ignore_errors=True)
-    searched = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))  # finds our extension
     done = subprocess.run(
         [*command, "--all", "-W", "-n", "--keep-going", "-q"],
         capture_output=True,
         text=True,
-        env=os.environ | {"PYTHONPATH": searched},
+        env=kernel_environment(),
     )
     if done.returncode:
         print(done.stdout[-4000:], done.stderr[-4000:], sep="\n", file=sys.stderr)

@@ -8,31 +8,44 @@ from typing import Any
 
 import yaml
 
+from lib.book import landing
+from lib.book.orders import refuse_mixture, refuse_other
 from lib.book.paths import without_paths
 from lib.book.request import REPOSITORY
 from lib.book.shown import shown
 
 
 def stage(run: Path, *, names: list[str]) -> None:
-    """Lays out the chapters `names` of a run in `run/book`, and writes `run/_config.yml` and `run/run.json`."""
+    """Lays out the chapters `names` of a run in `run/book`, and writes `run/_config.yml` and `run/run.json`.
+
+    Raises BookError unless every chapter is what was asked for, and all are about one model."""
     staged = run / "book"
     shutil.rmtree(staged, ignore_errors=True)
     shutil.copytree(REPOSITORY / "book", staged / "book")
     (staged / "notebooks").mkdir()
+    executed = {name: _read(run / "notebooks" / f"{name}.ipynb") for name in names}
+    first = staged / "book" / "intro.md"
+    filled = landing.filled(first.read_text(encoding="utf-8"), executed, folder=staged / "book" / "figures")
+    first.write_text(filled, encoding="utf-8")
     cards = {}
-    for name in names:
-        notebook = json.loads((run / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
+    for name, notebook in executed.items():
         given = notebook["metadata"]["papermill"]["parameters"]
         seconds = round(notebook["metadata"]["papermill"]["duration"], 1)
         results = run / "results" / name
-        card = json.loads((results / "card.json").read_text(encoding="utf-8"))
+        card = _read(results / "card.json")
+        refuse_other(run, name, notebook)
         cards[name] = without_paths(card, given=given) | {"seconds": seconds}
         _tables(results, staged / "tables" / name, given=given)
         page = shown(notebook, chapter=name, results=results)
         (staged / "notebooks" / f"{name}.ipynb").write_text(json.dumps(page), encoding="utf-8")
+    refuse_mixture(cards)
     report = _report(cards)
     (run / "run.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (run / "_config.yml").write_text(yaml.safe_dump(_config(report), allow_unicode=True), encoding="utf-8")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _tables(results: Path, tables: Path, *, given: dict[str, Any]) -> None:

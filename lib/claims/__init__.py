@@ -6,6 +6,7 @@ whole interval is judged (`verdict`), and the `ledger` keeps what was found. Imp
 
 from lib.claims.claim import ALSO_CALLED, CHAPTERS, Claim, known_as
 from lib.claims.ledger import BUT_COLUMNS, COLUMNS, Ledger, cautions
+from lib.claims.page import SYMBOLS, LedgerPage
 from lib.claims.reading import CLAIMS, ClaimsError, load, named_neurons, read
 from lib.claims.verdict import VERDICTS, Measured, Verdict
 
@@ -15,10 +16,12 @@ __all__ = [
     "CHAPTERS",
     "CLAIMS",
     "COLUMNS",
+    "SYMBOLS",
     "VERDICTS",
     "Claim",
     "ClaimsError",
     "Ledger",
+    "LedgerPage",
     "Measured",
     "Verdict",
     "cautions",

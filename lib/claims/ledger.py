@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from lib.claims.claim import CHAPTERS, Claim, known_as
+from lib.claims.page import LedgerPage
 from lib.claims.reading import load
 from lib.claims.verdict import Finding, Measured
 from lib.source import Source
@@ -123,6 +124,10 @@ class Ledger:
         import pandas
 
         return pandas.DataFrame([_shown(entry) for entry in self.entries], columns=["claim", *SHOWN]).set_index("claim")
+
+    def page(self) -> LedgerPage:
+        """The same for reading, in a notebook or on a page: the verdict in colour, the rest folded."""
+        return LedgerPage({entry["claim"]: _shown(entry) for entry in self.entries})
 
     def save(self, results: str) -> None:
         """Writes `claims.json` into the folder `results`; an empty name writes nothing.

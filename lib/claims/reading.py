@@ -55,10 +55,12 @@ def read(folder: Path) -> dict[str, Claim]:
     return claims
 
 
-def named_neurons(claim_id: str, *, model: str) -> list[int]:
-    """Units of the neurons that a claim names in a model, in the paper's order; empty where it names none."""
-    named = load()[claim_id].neurons.get(known_as(model), ())
-    return [int(neuron.split(".")[1]) for neuron in named]
+def named_neurons(*claim_ids: str, model: str) -> list[int]:
+    """Units of the neurons that claims name in a model, each once and in the paper's order; empty where they name none.
+
+    Raises KeyError for a claim that there is not."""
+    named = [neuron for claim_id in claim_ids for neuron in load()[claim_id].neurons.get(known_as(model), ())]
+    return [int(neuron.split(".")[1]) for neuron in dict.fromkeys(named)]
 
 
 class File:

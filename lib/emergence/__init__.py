@@ -2,23 +2,46 @@
 
 What is followed is chosen once, on the final weights, and then measured at every checkpoint: how much quieter the end
 of the spectrum is, the rho of the final entropy neurons, the shares of effects that the norm and the token-frequency
-direction mediate. A statistic emerges at the first checkpoint from which on it stays beyond halfway between its first
-and its final value. Measures of other case studies are handed in as functions."""
+direction mediate. A statistic emerges at the first checkpoint from which on it stays beyond a level stated beforehand,
+unless it was beyond it from the start. Measures of other case studies are handed in as functions."""
 
-from lib.emergence.onsets import FINAL, drift, onsets, order, trace
+from lib.emergence.onsets import (
+    EMERGES,
+    FINAL,
+    FROM_THE_START,
+    LEVELS,
+    NOT_REACHED,
+    Level,
+    before_growth,
+    drift,
+    growth,
+    onsets,
+    order,
+    thrown_back,
+    trace,
+)
 from lib.emergence.points import Checkpoint, checkpoints, loader, step_of
-from lib.emergence.rises import first_that_writes, rho_risen, share_risen
-from lib.emergence.statistics import Followed, effect_statistics, weight_statistics
-from lib.emergence.twins import named_twins, tail_ratio, tail_size
+from lib.emergence.rises import first_that_writes, halves, rho_risen, share_risen
+from lib.emergence.statistics import LAYERS, Followed, effect_statistics, weight_statistics
+from lib.emergence.twins import named_twins, tail_ratio, tail_size, twin_spectra
 
 __all__ = [
+    "EMERGES",
     "FINAL",
+    "FROM_THE_START",
+    "LAYERS",
+    "LEVELS",
+    "NOT_REACHED",
     "Checkpoint",
     "Followed",
+    "Level",
+    "before_growth",
     "checkpoints",
     "drift",
     "effect_statistics",
     "first_that_writes",
+    "growth",
+    "halves",
     "loader",
     "named_twins",
     "onsets",
@@ -28,6 +51,8 @@ __all__ = [
     "step_of",
     "tail_ratio",
     "tail_size",
+    "thrown_back",
     "trace",
+    "twin_spectra",
     "weight_statistics",
 ]

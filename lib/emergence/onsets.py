@@ -1,20 +1,49 @@
-"""A statistic at every checkpoint, when it emerges, and what comes first.
+"""A statistic at every checkpoint, from when on it is there, and what comes first.
 
-Only intervals are compared: the uncertainty of an onset is the range of checkpoints that the intervals leave open."""
+A statistic is there from the first checkpoint on from which it stays beyond a level that was stated beforehand: halfway
+between its first and its final value would date a change that may be small, and would put an onset wherever the
+checkpoints happen to begin. What is beyond its level at the first checkpoint has no onset, since nobody saw it come.
+Only intervals are compared: the uncertainty of an onset is the range of checkpoints that they leave open."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import inf
 from typing import Any
 
+from lib import selection
 from lib.emergence.points import Checkpoint
-from lib.emergence.statistics import Statistics
+from lib.emergence.statistics import LAYERS, Statistics
 from lib.model import Model
 from lib.resampling import Estimate
 
 FINAL = "final"
 """What the row of the final weights is called in a trace."""
-SMALLEST = 0.05
-"""The smallest change that is dated, in a statistic's own unit: a share, a score, a decade, a nat."""
 COLUMNS = ("checkpoint", "tokens_seen", "statistic", "value", "low", "high", "n", "step")
+EMERGES, FROM_THE_START, NOT_REACHED = "emerges", "from the start", "not reached"
+
+
+@dataclass(frozen=True)
+class Level:
+    """What a statistic has to be beyond to be there."""
+
+    value: float
+    falls: bool = False
+    """Whether beyond means below, as for a loss."""
+
+    def is_passed(self, value: float) -> bool:
+        """Whether a value is beyond the level."""
+        return value < self.value if self.falls else value > self.value
+
+
+LEVELS: Mapping[str, Level] = {
+    "null space": Level(1.0),
+    "rho": Level(0.5),
+    "norm-mediated": Level(0.5),
+    "frequency-mediated": Level(selection.MIN_SHARE),
+    "induction": Level(0.7),
+}
+"""A decade, half of what is written, half of the effect, the smallest share of a token-frequency neuron, the score of
+an induction head."""
 
 
 def trace(
@@ -26,16 +55,13 @@ def trace(
 ) -> Any:
     """A pandas table with a row for every checkpoint and statistic, and the `final` weights at its end.
 
-    The final weights stand at the last checkpoint's step. One checkpoint is in memory at a time. A checkpoint whose
-    neurons write nothing yet has no direction or effect to measure and is left out. Without checkpoints nothing is
-    measured and the table is empty."""
+    The final weights stand at the last checkpoint's step. One checkpoint is in memory at a time. Without checkpoints
+    nothing is measured and the table is empty."""
     import pandas
 
     rows = []
     for point in points:
-        model = load(point)
-        if model.W_out.any():
-            rows += [_row(point.name, point, *entry) for entry in measure(model).items()]
+        rows += [_row(point.name, point, *entry) for entry in measure(load(point)).items()]
     if points:
         rows += [_row(FINAL, points[-1], *entry) for entry in measure(final).items()]
     return pandas.DataFrame(rows, columns=list(COLUMNS)).astype({"tokens_seen": "Int64"})
@@ -45,55 +71,82 @@ def _row(name: str, at: Checkpoint, statistic: str, found: Estimate) -> tuple[An
     return (name, at.tokens_seen, statistic, found.value, found.low, found.high, found.n, at.step)
 
 
-def onsets(trace: Any) -> Any:
-    """A pandas table, one row for each statistic: where it starts and ends, halfway, and the steps at which it emerges.
+def growth(trace: Any) -> list[int]:
+    """The steps of the checkpoints at which a model has grown, and of all later ones; empty where it never grows.
 
-    `step`: from there on the value stays beyond halfway. `earliest` and `latest`: the same for the nearer and the
-    farther end of the interval. All are missing for a statistic that does not change: whose first and final intervals
-    overlap, or whose values differ by less than `SMALLEST`. A farther end that is never beyond gives the last step,
-    since the final value is beyond by construction."""
+    It has grown where it read no text since the checkpoint before, or where more layers write than there, in a model
+    that wrote already."""
+    points = trace[(trace.checkpoint != FINAL) & (trace.statistic == LAYERS)].sort_values("step")
+    same_text = points.tokens_seen.eq(points.tokens_seen.shift()).fillna(False).astype(bool)
+    taller = (points.value.diff() > 0) & (points.value.shift() > 0)
+    grown = points.step[same_text | taller]
+    return points.step[points.step >= grown.min()].tolist() if len(grown) else []
+
+
+def before_growth(trace: Any) -> Any:
+    """The rows of the checkpoints before a model grows; all rows where it does not."""
+    return trace[~trace.step.isin(growth(trace))]
+
+
+def thrown_back(trace: Any, onsets: Any, levels: Mapping[str, Level] = LEVELS) -> list[tuple[str, int, float]]:
+    """What was beyond its level before a model grew and is not beyond it at a checkpoint of growth: statistic, step,
+    value."""
+    there = onsets.index[onsets.status != NOT_REACHED]
+    rows = trace[trace.step.isin(growth(trace)) & trace.statistic.isin(there) & (trace.checkpoint != FINAL)]
+    return [(r.statistic, r.step, r.value) for r in rows.itertuples() if not levels[r.statistic].is_passed(r.value)]
+
+
+def onsets(trace: Any, levels: Mapping[str, Level] = LEVELS) -> Any:
+    """A pandas table, one row for each statistic with a level: the level, the first and the final value, whether it
+    `emerges`, was there `from the start` or is `not reached`, and the steps of an emergence.
+
+    A model that grows is dated by its checkpoints before: growth may throw back what reading had brought about. `step`:
+    from there on the value stays beyond the level. `earliest` and `latest`: the same for the nearer and the
+    farther end of the interval, missing where that end is not beyond at the end of training. A statistic that was
+    measured once only has no row."""
     import pandas
 
-    rows = {name: _onset(_rows(trace, name)) for name in trace.statistic.unique()}
-    table = pandas.DataFrame.from_dict(rows, orient="index", columns=["first", "final", "earliest", "step", "latest"])
+    found = {name: _rows(before_growth(trace), name) for name in levels}
+    rows = {name: _onset(found[name], level) for name, level in levels.items() if len(found[name]) > 1}
+    columns = ["level", "first", "final", "status", "earliest", "step", "latest"]
+    table = pandas.DataFrame.from_dict(rows, orient="index", columns=columns)
     return table.astype({name: "Int64" for name in ("earliest", "step", "latest")}).rename_axis("statistic")
 
 
-def _onset(rows: list[Any]) -> tuple[Any, ...]:
-    first, *_, final = rows
-    overlap = first.low <= final.high and final.low <= first.high
-    if overlap or abs(final.value - first.value) < SMALLEST:
-        return first.value, final.value, None, None, None
-    sign, halfway = (1 if final.value > first.value else -1), (first.value + final.value) / 2
-    steps = [row.step for row in rows]
-    ends = [sorted(sign * (end - halfway) for end in (row.low, row.value, row.high)) for row in rows]
+def _onset(rows: list[Any], level: Level) -> tuple[Any, ...]:
+    sign, steps = (-1 if level.falls else 1), [row.step for row in rows]
+    ends = [sorted(sign * (end - level.value) for end in (row.low, row.value, row.high)) for row in rows]
     latest, step, earliest = (_from(steps, [row_ends[place] for row_ends in ends]) for place in range(3))
-    return first.value, final.value, earliest, step, latest
+    status = NOT_REACHED if step is None else FROM_THE_START if step == steps[0] else EMERGES
+    dated = (earliest, step, latest) if status == EMERGES else (None, None, None)
+    return level.value, rows[0].value, rows[-1].value, status, *dated
 
 
-def _from(steps: list[int], beyond: list[float]) -> int:
-    """The step from which on `beyond` stays at or above nought; the last one where it never does."""
-    found = steps[-1]
+def _from(steps: list[int], beyond: list[float]) -> int | None:
+    """The step from which on `beyond` stays above nought; None where it is not at the end."""
+    found = None
     for step, value in zip(reversed(steps), reversed(beyond), strict=True):
-        if value < 0:
+        if value <= 0:
             break
         found = step
     return found
 
 
 def order(onsets: Any) -> Any:
-    """For every pair of statistics that change, whether the row's emerges `before` or `after` the column's, or whether
-    the intervals leave it `open`; a pandas table, empty when nothing changes."""
+    """For every pair of statistics that emerge, whether the row's does so `before` or `after` the column's, or whether
+    the intervals leave it `open`; a pandas table, empty when nothing emerges."""
     import pandas
 
-    known = onsets.dropna()
+    known = onsets[onsets.status == EMERGES]
+    earliest = known.earliest.astype(float)
+    latest = known.latest.astype(float).fillna(inf)
 
-    def relation(one: Any, other: Any) -> str:
-        if one.name == other.name:
+    def relation(one: str, other: str) -> str:
+        if one == other:
             return "–"
-        return "before" if one.latest < other.earliest else "after" if other.latest < one.earliest else "open"
+        return "before" if latest[one] < earliest[other] else "after" if latest[other] < earliest[one] else "open"
 
-    entries = {name: [relation(one, known.loc[name]) for _, one in known.iterrows()] for name in known.index}
+    entries = {name: [relation(one, name) for one in known.index] for name in known.index}
     return pandas.DataFrame(entries, index=known.index)
 
 
@@ -105,15 +158,12 @@ def drift(trace: Any) -> Any:
 
     rows = []
     for name in trace.statistic.unique():
-        last, final = _rows(trace, name)[-2:]
+        *_, last, final = _rows(trace, name)
         rows.append((name, last.value, final.value, final.value - last.value, final.high - final.low))
     columns = ["statistic", "last checkpoint", "final weights", "difference", "width of the interval"]
     return pandas.DataFrame(rows, columns=columns).set_index("statistic")
 
 
 def _rows(trace: Any, statistic: str) -> list[Any]:
-    """A statistic's rows in the order of training. Raises ValueError when the trace has none, or only one."""
-    rows = list(trace[trace.statistic == statistic].itertuples())
-    if len(rows) < 2:
-        raise ValueError(f"the trace has {len(rows)} rows of {statistic!r}, and a change needs a first and a final one")
-    return rows
+    """A statistic's rows in the order of training."""
+    return list(trace[trace.statistic == statistic].itertuples())

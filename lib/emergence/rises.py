@@ -15,6 +15,7 @@ from lib.effects import Effects
 from lib.emergence.points import Checkpoint
 from lib.model import Model
 from lib.neuron_weights import NeuronWeights
+from lib.resampling import Estimate
 
 
 def first_that_writes(points: list[Checkpoint], *, load: Callable[[Checkpoint], Model]) -> Model | None:
@@ -74,3 +75,9 @@ def share_risen(
         n=int(final.n.sum()),
         n_sequences=n_sequences,
     )
+
+
+def halves(rise: Against | Estimate | str) -> tuple[Estimate, Estimate] | Estimate | str:
+    """What the ledger takes of a rise beside controls: how far it goes beyond theirs, and the rise itself; of anything
+    else all."""
+    return (rise.difference, rise.chosen) if isinstance(rise, Against) else rise

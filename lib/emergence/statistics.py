@@ -11,6 +11,8 @@ from lib.model import Model
 from lib.resampling import Estimate
 
 Statistics = dict[str, Estimate]
+LAYERS = "layers that write"
+"""How many layers have neurons that write anything, in a trace."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,8 @@ class Followed:
 
 def weight_statistics(model: Model, followed: Followed, *, n_resamples: int, generator: torch.Generator) -> Statistics:
     """`null space`: decades between the root mean square singular value of the `dim` least-read directions and that of
-    the others; `rho`: mean over the entropy neurons, and over their controls. Intervals are those of halves of the
-    vocabulary."""
+    the others; `rho`: mean over the entropy neurons, and over their controls, where neurons write anything. Intervals
+    are those of halves of the vocabulary. And the number of layers that write, which has none."""
     layer, masks = model.final_layer, (followed.entropy, followed.entropy_control)
     blocks = null_space.grams(layer.weight_coordinates(), generator=generator)
     halves = drawing.halves(len(blocks), n_halves=n_resamples, generator=generator)
@@ -38,12 +40,12 @@ def weight_statistics(model: Model, followed: Followed, *, n_resamples: int, gen
         rho = null_space.rho(model.W_out.to(gram), direction[:, : followed.dim])
         depth = decades(eigenvalue, dim=followed.dim, n_zero=int(layer.centres))
         found.append(torch.stack([depth, *(rho[mask].mean() for mask in masks)]))
-    names = ("null space", "rho", "rho, matched on norm")
-    return {
-        name: resampling.percentile(whole.item(), again, n=layer.d_vocab)
-        for name, (whole, *rest) in zip(names, torch.stack(found).mT, strict=True)
-        for again in [torch.stack(rest)]
-    }
+    names = ("null space", "rho", "rho, matched on norm") if model.W_out.any() else ("null space",)
+    n_writing = float(sum(bool(model.output_weights(at).any()) for at in range(model.n_layers)))
+    result = {LAYERS: Estimate(n_writing, n_writing, n_writing, model.n_layers, 1)}
+    for name, (whole, *rest) in zip(names, torch.stack(found).mT, strict=False):
+        result[name] = resampling.percentile(whole.item(), torch.stack(rest), n=layer.d_vocab)
+    return result
 
 
 def decades(eigenvalue: Float[Tensor, " d_model"], *, dim: int, n_zero: int) -> Float[Tensor, ""]:
@@ -64,10 +66,13 @@ def effect_statistics(
     generator: torch.Generator,
 ) -> Statistics:
     """`norm-mediated`: share of the entropy neurons' summed effects; `frequency-mediated`: of the frequency neurons';
-    both with controls, and the clean `loss` in nats. Intervals resample sequences."""
+    both with controls and where neurons write anything. And the clean `loss` in nats. Intervals resample sequences."""
     scored = model.scored(tokens)
     logits = model.run(tokens, "logits").logits[scored]
     loss, sequence = measures.loss(logits, tokens.roll(-1, 1)[scored]), scored.nonzero()[:, 0]
+    result = {"loss": resampling.mean(loss, sequence, generator=generator)}
+    if not model.W_out.any():
+        return result
     groups = {
         "norm-mediated": ("norm_mediated", followed.entropy),
         "norm-mediated, matched on norm": ("norm_mediated", followed.entropy_control),
@@ -77,7 +82,6 @@ def effect_statistics(
     union = torch.stack([mask for _, mask in groups.values()]).any(0)
     single = torch.eye(len(union), dtype=torch.bool)[union]
     found = effects.measure_sets(model, tokens, sets=single, scored=scored, log_unigram=log_unigram)
-    result = {"loss": resampling.mean(loss, sequence, generator=generator)}
     for name, (share, mask) in groups.items():
         result[name] = found.pooled(mask[union]).estimate(share, 0, generator=generator)
     return result

@@ -1,6 +1,7 @@
 """The dropout twin: two models alike in all but dropout, and the end of their unembeddings' spectra."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -55,3 +56,15 @@ def tail_ratio(plain: Model, dropout: Model, *, tail: float, n_resamples: int, g
         sizes.append(tail_size(eigenvalue, tail=tail, n_zero=int(model.final_layer.centres)))
     value, *again = sizes[0] / sizes[1]
     return resampling.percentile(value.item(), torch.stack(again), n=plain.final_layer.d_vocab)
+
+
+def twin_spectra(plain: Model, dropout: Model) -> Any:
+    """The singular values of both unembeddings, largest first: a pandas table (index, plain, dropout)."""
+    import pandas
+
+    layers = {"plain": plain.final_layer, "dropout": dropout.final_layer}
+    pair = {
+        name: pandas.Series(null_space.spectrum(layer.weight_coordinates(), centres=layer.centres).singular_value.cpu())
+        for name, layer in layers.items()
+    }
+    return pandas.DataFrame(pair).reset_index(names="index")

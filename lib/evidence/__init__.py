@@ -6,33 +6,60 @@ neurons are held against sets that are drawn anew with each resample (`controls`
 directions and unigram distributions against random ones."""
 
 from lib.evidence.ablation import (
-    Lone,
+    by_entropy_alone,
     correlation_with_rho,
     entropy_alone,
+    entropy_with_predictions,
+    explained_beyond,
     largest_share,
-    lone,
     of_clipped,
     over,
     share_beyond,
+    together,
 )
-from lib.evidence.frequency import apart, confirmed, correlation_beyond_permuted, kl_to_permuted, percentile_beyond
-from lib.evidence.weights import inside, of_named, outlying
+from lib.evidence.carried import Carried, carried
+from lib.evidence.frequency import (
+    apart,
+    binned_permuted,
+    confirmed,
+    correlation_beyond_permuted,
+    kl_to_permuted,
+    percentile_beyond,
+    seen_alone,
+)
+from lib.evidence.lone import Lone, lone
+from lib.evidence.reading import Stretch, strongest_stretch
+from lib.evidence.spread import boxes, members
+from lib.evidence.weights import inside, of_last_layer, of_named, outlying
 
 __all__ = [
+    "Carried",
     "Lone",
+    "Stretch",
     "apart",
+    "binned_permuted",
+    "boxes",
+    "by_entropy_alone",
+    "carried",
     "confirmed",
     "correlation_beyond_permuted",
     "correlation_with_rho",
     "entropy_alone",
+    "entropy_with_predictions",
+    "explained_beyond",
     "inside",
     "kl_to_permuted",
     "largest_share",
     "lone",
+    "members",
     "of_clipped",
+    "of_last_layer",
     "of_named",
     "outlying",
     "over",
     "percentile_beyond",
+    "seen_alone",
     "share_beyond",
+    "strongest_stretch",
+    "together",
 ]

@@ -1,26 +1,23 @@
-"""Claims about what ablations do (chapter 04): the norm's share of an effect, and what one neuron is for.
+"""Claims about what ablations do (chapter 04): the norm's share of an effect, and whether weights foretell it.
 
 The largest of several shares is chosen on the sequences of even number and measured on the others. One neuron is held
-against single neurons of like effect, by the same statistic: that an effect has a sign says little, since about half of
-all neurons have that sign."""
+against single neurons of like effect (`lone`)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lib import ablation, controls, drawing, effects, measures, null_space
+from lib import controls, drawing, effects, measures, null_space, resampling, selection
 from lib.controls import Against, Matched
-from lib.effects import Effects
-from lib.model import Model
+from lib.effects import AsTemperature, Effects
+from lib.effects.result import mediated
+from lib.evidence.lone import N_LIKE, Lone
 from lib.resampling import Estimate
 
 Sequences = Int[Tensor, " draw"]
-N_LIKE = 40
-"""Single neurons that one is held against: enough for an interval of 95 % to have two ends."""
 
 
 def share_beyond(
@@ -53,17 +50,27 @@ def correlation_with_rho(
 ) -> Against:
     """Rank correlation over neurons of rho and norm-mediated share, beside that with rho in random spaces of as many
     directions: a handful of neurons correlates with anything."""
-    read, dim = effects.shares(effect, "direct"), basis.shape[1]
-    w = w_out.double().cpu()
-    spaces = torch.randn(n_random, len(basis), dim, generator=generator, dtype=torch.float64)
-    random = [null_space.rho(w, torch.linalg.qr(space).Q) for space in spaces]
+    read = effects.shares(effect, "direct")
 
     def statistic(draw: Sequences, rho: Float[Tensor, " neuron"]) -> Float[Tensor, ""]:
         remaining, total = read(draw)
         return measures.rank_correlation(rho[among], (1 - remaining / total.clamp(min=1e-300))[among])
 
-    own = null_space.rho(w, basis.double().cpu())
+    own, random = rho_and_random(w_out, basis, n_random=n_random, generator=generator)
     return controls.beside(statistic, own, random, **sequences(effect, generator))
+
+
+def rho_and_random(
+    w_out: Float[Tensor, "neuron d_model"],
+    basis: Float[Tensor, "d_model dim"],
+    *,
+    n_random: int,
+    generator: torch.Generator,
+) -> tuple[Float[Tensor, " neuron"], list[Float[Tensor, " neuron"]]]:
+    """Every neuron's rho in a null space, and in `n_random` random spaces of as many directions; float64."""
+    w = w_out.double().cpu()
+    spaces = torch.randn(n_random, *basis.shape, generator=generator, dtype=torch.float64)
+    return null_space.rho(w, basis.double().cpu()), [null_space.rho(w, torch.linalg.qr(one).Q) for one in spaces]
 
 
 def largest_share(
@@ -105,126 +112,41 @@ def entropy_alone(
     return controls.against(statistic, chosen, sets, **sequences(testing, generator))
 
 
-@dataclass(frozen=True)
-class Lone:
-    """One neuron and others of like total effect, each ablated alone, token by token."""
-
-    unit: Int[Tensor, " neuron"]
-    """The neuron itself, then the others."""
-    sets: Matched
-    """The others, as control sets of one."""
-    loss: Float[Tensor, " token"]
-    """Clean, in nats."""
-    correct: Bool[Tensor, " token"]
-    """Whether the most likely next token is the true one."""
-    fires: Bool[Tensor, "neuron token"]
-    """Whether each neuron's activation is above its mean over all positions."""
-    change: dict[str, Float[Tensor, "neuron token"]]
-    """Ablated less clean, by what was read."""
-    sequence: Int[Tensor, " token"]
-
-    def mean_beyond(self, name: str, among: Bool[Tensor, "#neuron token"], *, generator: torch.Generator) -> Against:
-        """Mean change of the neuron over some tokens (of its own, where each neuron has its own), beside the others."""
-        sums = self._sums([torch.ones_like(self.change[name]), self.change[name]], among)
-        return self._beyond(lambda s: s[1] / s[0], sums, among, generator)
-
-    def slope_beyond(self, name: str, among: Bool[Tensor, "#neuron token"], *, generator: torch.Generator) -> Against:
-        """Slope of the change on the clean loss over some tokens, beside the others."""
-        y, x = self.change[name], self.loss.expand_as(self.change[name])
-        sums = self._sums([torch.ones_like(y), x, y, x * x, x * y], among)
-
-        def slope(s: Float[Tensor, "sum neuron"]) -> Float[Tensor, " neuron"]:
-            return (s[4] / s[0] - s[1] * s[2] / s[0] ** 2) / (s[3] / s[0] - (s[1] / s[0]) ** 2)
-
-        return self._beyond(slope, sums, among, generator)
-
-    def correlation_beyond(
-        self, one: str, other: str, among: Bool[Tensor, "#neuron token"], *, generator: torch.Generator
-    ) -> Against:
-        """Correlation of two changes over some tokens, beside the others."""
-        x, y = self.change[one], self.change[other]
-        sums = self._sums([torch.ones_like(x), x, y, x * x, y * y, x * y], among)
-
-        def correlation(s: Float[Tensor, "sum neuron"]) -> Float[Tensor, " neuron"]:
-            n, mx, my = s[0], s[1] / s[0], s[2] / s[0]
-            spread = (s[3] / n - mx**2).clamp(min=0) * (s[4] / n - my**2).clamp(min=0)
-            return (s[5] / n - mx * my) / spread.sqrt()
-
-        return self._beyond(correlation, sums, among, generator)
-
-    def n_sequences(self, among: Bool[Tensor, "#neuron token"]) -> int:
-        """Sequences in which the neuron has such a token."""
-        return len(self.sequence[among[0]].unique())
-
-    def _sums(
-        self, columns: list[Float[Tensor, "neuron token"]], among: Bool[Tensor, "#neuron token"]
-    ) -> Float[Tensor, "sum sequence neuron"]:
-        _, place = self.sequence.unique(return_inverse=True)
-        kept = [(column.double() * among).mT for column in columns]
-        empty = kept[0].new_zeros(int(place.max()) + 1, len(self.unit))
-        return torch.stack([empty.index_add(0, place, column) for column in kept])
-
-    def _beyond(
-        self,
-        statistic: Callable[[Float[Tensor, "sum neuron"]], Float[Tensor, " neuron"]],
-        sums: Float[Tensor, "sum sequence neuron"],
-        among: Bool[Tensor, "#neuron token"],
-        generator: torch.Generator,
-    ) -> Against:
-        """All neurons' statistics are computed once for each draw; a set of one then picks its own."""
-        n_sequences = sums.shape[1]
-        place = torch.zeros(self.sets.neuron.shape[1], dtype=torch.long)
-        place[self.unit] = torch.arange(len(self.unit))
-        chosen = torch.zeros_like(self.sets.neuron[0]).index_fill(0, self.unit[:1], True)
-        drawn = drawing.draws(n_sequences, generator=generator)
-        return controls.against(
-            lambda values, mask: values[place[mask]].mean(),
-            chosen,
-            self.sets,
-            whole=statistic(sums.sum(1)),
-            drawn=[statistic(sums[:, draw].sum(1)) for draw in drawn],
-            n=int(among[0].sum()),
-            n_sequences=n_sequences,
-        )
+def by_entropy_alone(effect: Effects) -> Bool[Tensor, " neuron"]:
+    """What `selection.entropy_alone` chooses by mean absolute entropy change and share of changed predictions."""
+    return selection.entropy_alone(effect.mean("abs_entropy_change"), effect.mean("prediction_change"))
 
 
-def lone(
-    model: Model,
-    tokens: Int[Tensor, "sequence position"],
-    unit: int,
-    *,
-    total: Float[Tensor, " neuron"],
-    scored: Bool[Tensor, "sequence position"],
-    read: dict[str, effects.Read],
-    replacement: effects.Replacement | None = None,
-    generator: torch.Generator,
-) -> Lone:
-    """Ablates one neuron, and `N_LIKE` others nearest in total effect, one after another; `read` names what is read off
-    the logits besides the loss. The mean over all positions is put in unless `replacement` is given."""
-    one = torch.arange(len(total)) == unit
-    n_like = min(N_LIKE, len(total) - 1)
-    sets = controls.matched(one, total.cpu(), n_sets=1000, generator=generator, nearest=n_like)
-    units = torch.cat([torch.tensor([unit]), sets.neuron.any(0).nonzero()[:, 0]])
-    activation = model.run(tokens, "activation").activation.to(model.W_out.dtype)
-    mean = ablation.mean(activation)
-    single = torch.eye(len(total), dtype=torch.bool)[units].to(model.W_out.device)
-    found = effects.readings(
-        model,
-        tokens,
-        sets=single,
-        scored=scored,
-        replacement=mean if replacement is None else replacement,
-        read={"loss": effects.read_loss, "correct": effects.read_correct} | read,
+def entropy_with_predictions(effect: Effects, *, generator: torch.Generator) -> Estimate:
+    """Rank correlation over neurons of the two changes that a temperature would part: entropy and prediction."""
+    return effect.bootstrap(
+        lambda some: measures.rank_correlation(some.mean("abs_entropy_change"), some.mean("prediction_change")),
+        generator=generator,
     )
-    fires = (activation[scored.to(activation.device)] > mean)[:, units.to(activation.device)]
-    return Lone(
-        unit=units,
-        sets=sets,
-        loss=found.clean["loss"],
-        correct=found.clean["correct"] > 0,
-        fires=fires.mT.cpu(),
-        change={name: found.ablated[name] - found.clean[name] for name in found.clean},
-        sequence=found.sequence,
+
+
+def together(joint: Effects, ones: Effects, *, generator: torch.Generator) -> Estimate:
+    """Total effect of a set ablated together over the sum of its neurons' single ones: 1 where they act independently,
+    more where they help each other, less where one stands in for another."""
+    both = torch.stack([joint.total.sum(1), ones.total.sum(1)], dim=1).double().cpu() * joint.n.cpu()[:, None]
+    return resampling.of_means(lambda m: m[:, 0] / m[:, 1], both, n=int(joint.n.sum()), generator=generator)
+
+
+def explained_beyond(found: AsTemperature, *, rows: slice, generator: torch.Generator) -> Against:
+    """Share of the KL from the clean prediction that a single temperature explains: of the first set, beside the
+    control sets in `rows`; 0 where an ablation changes nothing."""
+    _, place = found.sequence.unique(return_inverse=True)
+    both = torch.stack([found.kl_left, found.kl_from_clean]).double()
+    sums = both.new_zeros(2, len(both[0]), int(place.max()) + 1).index_add_(2, place, both)
+    n_sequences = sums.shape[2]
+    return controls.beside(
+        lambda draw, row: mediated(*sums[:, row, draw].sum(-1)),
+        0,
+        list(range(*rows.indices(sums.shape[1]))),
+        whole=torch.arange(n_sequences),
+        drawn=drawing.draws(n_sequences, generator=generator),
+        n=len(found.sequence),
+        n_sequences=n_sequences,
     )
 
 

@@ -1,6 +1,7 @@
 """Claims about token-frequency neurons (chapter 05), held against permuted unigrams and other neurons."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -40,6 +41,21 @@ def correlation_beyond_permuted(
         n=len(sequence),
         n_sequences=len(members),
     )
+
+
+def binned_permuted(
+    entropy: Float[Tensor, " token"], permuted: Float[Tensor, "permutation token"], *, n_bins: int
+) -> Any:
+    """Mean entropy in bins of equal mass by the distance to a permuted unigram, averaged over the permutations.
+
+    A pandas table with a row for each bin (kl, entropy; nats)."""
+    import pandas
+
+    rows = []
+    for distance in permuted.double():
+        parts = distance.argsort(stable=True).tensor_split(n_bins)
+        rows.append([(distance[some].mean().item(), entropy[some].double().mean().item()) for some in parts])
+    return pandas.DataFrame(torch.tensor(rows, dtype=torch.float64).mean(0).numpy(), columns=["kl", "entropy"])
 
 
 def percentile_beyond(
@@ -88,6 +104,25 @@ def apart(
     low, high = resampling.expanded_percentiles(torch.stack(again)[:, None], n_sequences=smallest)
     value = difference(given["whole"], units).item()
     return Estimate(value, low.item(), high.item(), given["n"], given["n_sequences"])
+
+
+def seen_alone(
+    effect: Effects, seen_only: Effects, chosen: Bool[Tensor, " neuron"], *, generator: torch.Generator
+) -> dict[str, Estimate]:
+    """Frequency-mediated share of a set's summed effects along the direction over all tokens (`all`), along that over
+    seen tokens (`seen`), and the second minus the first (`difference`), resampled together."""
+    names = ("direct_frequency", "total")
+    columns = [getattr(e, name)[:, chosen.to(e.total.device)].sum(1) for e in (effect, seen_only) for name in names]
+    both = torch.stack(columns, dim=1).double().cpu() * effect.n.cpu()[:, None]
+
+    def estimate(statistic: Callable[[Tensor], Tensor]) -> Estimate:
+        return resampling.of_means(statistic, both, n=int(effect.n.sum()), generator=generator)
+
+    return {
+        "all": estimate(lambda m: 1 - m[:, 0] / m[:, 1]),
+        "seen": estimate(lambda m: 1 - m[:, 2] / m[:, 3]),
+        "difference": estimate(lambda m: m[:, 0] / m[:, 1] - m[:, 2] / m[:, 3]),
+    }
 
 
 def confirmed(

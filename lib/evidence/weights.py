@@ -1,8 +1,9 @@
 """Claims about output weights alone (chapter 03): long and hardly read, and written into the null space."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -61,12 +62,15 @@ def of_named(
     *,
     rule: Rule,
     draw: Callable[[str], torch.Generator],
-) -> dict[str, Estimate]:
+) -> dict[str, Estimate] | dict[str, str]:
     """The claims about neurons that a paper names (C1.set, X1, C4.rho40): how many of them `rule` chooses, how many are
-    among as many of largest rho in a null space of 1 % of the directions, and their mean rho in one of 40.
+    among as many of largest rho in a null space of 1 % of the directions, and their mean rho in one of 40. Where none
+    is `named`, the reason why nothing is measured stands in the place of each.
 
     `halving` gives the weight statistics under halves of the vocabulary for a `dim`; intervals are theirs, and the
     numbers about other null spaces are means over them."""
+    if not named:
+        return dict.fromkeys(("C1.set", "X1", "C4.rho40"), "it is about six named neurons of GPT-2 small")
     n, d_model = len(weights.norm), halving.args[0].shape[1]
     narrow = halving(dim=round(0.01 * d_model), generator=draw("halves at 1 %"))
     wide = halving(dim=40, generator=draw("halves at 40"))
@@ -77,3 +81,11 @@ def of_named(
         "X1": chosen_again(narrow[0][0], narrow, top, named, n=n),
         "C4.rho40": resampling.percentile(rho.mean().item(), rho, n=n),
     }
+
+
+def of_last_layer(found: Mapping[str, Any], *, at: int, n_layers: int) -> Mapping[str, Any]:
+    """What was found about layer `at`, where that is the last of `n_layers`; else, for each claim, that it is about
+    another layer."""
+    if at == n_layers - 1:
+        return found
+    return dict.fromkeys(found, f"it is about the last layer; this is layer {at}")

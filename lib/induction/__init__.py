@@ -10,7 +10,6 @@ from lib.induction.heads import (
     Head,
     best_score,
     best_score_risen,
-    finding,
     head_scores,
     induction_score,
     mask,
@@ -22,7 +21,7 @@ from lib.induction.heads import (
     strongest,
     subsets,
 )
-from lib.induction.natural import natural_finding, natural_repeats
+from lib.induction.natural import natural_repeats
 from lib.induction.reaction import (
     EntropyRatio,
     entropy_ratio,
@@ -34,10 +33,24 @@ from lib.induction.reaction import (
 )
 from lib.induction.reading import Reading, read
 from lib.induction.repeats import Repeats, of_random_tokens, of_text, shuffled
-from lib.induction.tables import binned, head_table, ratio_by_position, ratio_table, reaction_table
+from lib.induction.tables import (
+    SHUFFLED,
+    Changes,
+    binned,
+    changes,
+    curves,
+    head_table,
+    outside,
+    pushes,
+    ratio_by_position,
+    ratio_table,
+    reaction_table,
+)
 
 __all__ = [
+    "SHUFFLED",
     "WHOLE",
+    "Changes",
     "EntropyRatio",
     "Head",
     "Reading",
@@ -47,8 +60,9 @@ __all__ = [
     "best_score",
     "best_score_risen",
     "binned",
+    "changes",
+    "curves",
     "entropy_ratio",
-    "finding",
     "follow",
     "head_scores",
     "head_table",
@@ -58,11 +72,12 @@ __all__ = [
     "matched_heads",
     "matched_sets",
     "n_above",
-    "natural_finding",
     "natural_repeats",
     "of_random_tokens",
     "of_text",
     "one_at_a_time",
+    "outside",
+    "pushes",
     "ranking",
     "ratio_by_position",
     "ratio_table",

@@ -83,8 +83,10 @@ class Rest:
         """How far the neuron falls when one set of heads rests beside control sets of as many heads, of which each
         resample of the sequences meets another; and the fall for control sets as a share of the whole reaction.
 
-        A text where the interval of the whole reaction does not lie above nought: then there is nothing to drive.
-        Raises ValueError without control sets, or with fewer than `drawing.FEWEST` sequences."""
+        A text where there are no control sets, and where the interval of the whole reaction does not lie above nought:
+        then there is nothing to drive. Raises ValueError with fewer than `drawing.FEWEST` sequences."""
+        if not controls:
+            return "no head is left to match"
         falls = {name: (self.repeat - self.at_rest[name]).mean(1).double() for name in (heads, *controls)}
         reaction = (self.repeat - self.first).mean(1).double()
         whole = resampling.mean_of_sequences(reaction, n=self.repeat.numel(), generator=generator)

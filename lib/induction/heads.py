@@ -148,17 +148,3 @@ def mask(heads: list[Head], *, like: Float[Tensor, "layer head"]) -> Bool[Tensor
     for head in heads:
         chosen[head] = True
     return chosen
-
-
-def finding(score: Float[Tensor, "layer head"], *, threshold: float) -> str:
-    """What a model has of induction heads, in a sentence."""
-    best, n_heads = ranking(score)[0], score.numel()
-    above = [head for head in ranking(score) if score[head] > threshold]
-    if above:
-        named = ", ".join(f"{head} ({score[head]:.2f})" for head in above[:10])
-        return f"{len(above)} of {n_heads} heads score above {threshold:g}: {named}{', …' if len(above) > 10 else ''}."
-    why = ", as is to be expected of one layer: nothing tells its heads what came before a token" * (len(score) == 1)
-    return (
-        f"None of the {n_heads} heads scores above {threshold:g}{why}; the highest is {best} with {score[best]:.2f}. "
-        "The highest stand in for induction heads below, and what induction heads drive is not tested."
-    )

@@ -37,13 +37,6 @@ def natural_repeats(model: Model, text: str, *, n_sequences: int, sequence_lengt
     return Repeats(tokens, position[:, 0], position[:, 1])
 
 
-def natural_finding(repeats: Repeats, *, n_gram: int) -> str:
-    """How many natural repeats there are, in a sentence; an interval needs two of them."""
-    n_found = len(repeats.tokens)
-    found = f"{n_found} document{'' if n_found == 1 else 's'} with a natural repeat of {n_gram} tokens"
-    return f"{found}." if n_found >= 2 else f"{found}: too few to compare, so natural repeats are left out below."
-
-
 def repeated(ids: list[int], n_gram: int, is_banned: Callable[[int], bool]) -> Iterator[tuple[int, int]]:
     """Where the repeated n-grams of a document begin, first and second time, in order of their first occurrence.
 

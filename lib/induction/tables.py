@@ -1,4 +1,6 @@
-"""What the measurements of this package look like as tables: a row per head, per neuron, per position, per bin."""
+"""What the measurements of this package look like as tables: a row per head, per neuron, per position, per bin.
+
+In tables of several texts, the control of a text is called as it is with `, shuffled` after its name."""
 
 from typing import Any
 
@@ -8,6 +10,55 @@ from torch import Tensor
 
 from lib import resampling
 from lib.induction.reaction import FLOOR
+from lib.induction.reading import Reading
+from lib.induction.repeats import Repeats
+from lib.resampling import Estimate
+
+SHUFFLED = ", shuffled"
+Changes = dict[tuple[str, str], Estimate]
+"""By text and quantity."""
+
+
+def changes(repeats: dict[str, Repeats], reading: dict[str, Reading], *, generator: torch.Generator) -> Changes:
+    """The mean change of entropy and loss from first pass to repeat, in nats, of every text, and for every text with a
+    shuffled control (of as many sequences) the change minus that of the control, as `<text> minus shuffled`.
+
+    Raises ValueError as `resampling.mean_of_sequences` does."""
+    found: dict[tuple[str, str], Float[Tensor, " sequence"]] = {}
+    for quantity in ("entropy", "loss"):
+        for name, pairs in repeats.items():
+            found[name, quantity] = pairs.change(getattr(reading[name], quantity))
+        for name in [name for name in repeats if name + SHUFFLED in repeats]:
+            control = found[name + SHUFFLED, quantity]
+            found[f"{name} minus shuffled", quantity] = found[name, quantity] - control
+    n = {name: pairs.n_pairs for name, pairs in repeats.items()}
+    return {
+        key: resampling.mean_of_sequences(value, n=n[key[0].removesuffix(" minus shuffled")], generator=generator)
+        for key, value in sorted(found.items())
+    }
+
+
+def curves(reading: dict[str, Reading], quantity: str, *, generator: torch.Generator) -> Any:
+    """The mean of a quantity (`entropy`, `loss`, in nats) over the sequences at every position after the BOS, with its
+    interval, for every text (the column `series`)."""
+    import pandas
+
+    parts = []
+    for name, read in reading.items():
+        value = getattr(read, quantity)[:, 1:]
+        low, high = resampling.intervals(value, generator=generator)
+        columns = {"position": range(1, 1 + value.shape[1]), "mean": value.mean(0), "low": low, "high": high}
+        parts.append(pandas.DataFrame({"series": name} | columns))
+    return pandas.concat(parts, ignore_index=True)
+
+
+def pushes(repeats: Repeats, push: Float[Tensor, "sequence position neuron"]) -> Any:
+    """How every neuron (a column) departs from its mean of the first pass at every position after the BOS (the index),
+    mean over sequences."""
+    import pandas
+
+    moved = (push - repeats.at_first(push).mean(1, keepdim=True)).mean(0)[1:]
+    return pandas.DataFrame(moved.numpy(), index=range(1, 1 + len(moved)))
 
 
 def head_table(
@@ -26,6 +77,14 @@ def head_table(
     table["induction_score"] = score.mean(0).flatten()
     table["induction_score_low"], table["induction_score_high"] = low, high
     return table.assign(shuffled=shuffled.mean(0).flatten())
+
+
+def outside(push: Any, unit: int, *, shown: list[int], start: int) -> tuple[float, float]:
+    """At which share of the positions before `start`, and from there on, a neuron lies outside the range of 95 % of the
+    neurons that are not shown (`push`: as `pushes` gives it)."""
+    low, high = push.drop(columns=shown).quantile([0.025, 0.975], axis=1).to_numpy()
+    beyond = (push[unit] < low) | (push[unit] > high)
+    return float(beyond[beyond.index < start].mean()), float(beyond[beyond.index >= start].mean())
 
 
 def reaction_table(

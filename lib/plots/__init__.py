@@ -3,7 +3,9 @@
 Colour means one thing in the whole book: entropy (`ENTROPY`), token frequency (`FREQUENCY`), and
 everything random or unselected (`OTHER`). A module for each chapter's figures; call them as `plots.<figure>`."""
 
+from lib.plots.coloured import ColouredText, coloured_text
 from lib.plots.effects import (
+    correlation_against_rho,
     entropy_change_against_prediction_change,
     loss_change_against_loss,
     loss_change_boxes,
@@ -11,10 +13,15 @@ from lib.plots.effects import (
 )
 from lib.plots.emergence import (
     onset_of_statistics,
-    statistics_against_training,
+    statistic_against_training,
     twins_against_index,
 )
-from lib.plots.final_layer import accuracy_against_confidence, entropy_against_scale, loss_against_entropy
+from lib.plots.final_layer import (
+    accuracy_against_confidence,
+    entropy_against_scale,
+    loss_against_entropy,
+    probability_against_rank,
+)
 from lib.plots.induction import (
     activation_change_against_position,
     activation_change_against_rank,
@@ -25,7 +32,12 @@ from lib.plots.induction import (
     loss_change_on_repeat,
 )
 from lib.plots.neurons import logit_variance_against_norm, overlap_of_rules, rho_against_dim, share_against_index
-from lib.plots.null_space import direct_change_against_dim, singular_value_against_index
+from lib.plots.null_space import (
+    direct_change_against_dim,
+    probability_of_tokens,
+    singular_value_against_index,
+    write_in_the_plane,
+)
 from lib.plots.style import ENTROPY, FREQUENCY, OTHER, use_style
 from lib.plots.token_frequency import (
     count_against_rank,
@@ -40,10 +52,13 @@ __all__ = [
     "ENTROPY",
     "FREQUENCY",
     "OTHER",
+    "ColouredText",
     "accuracy_against_confidence",
     "activation_change_against_position",
     "activation_change_against_rank",
+    "coloured_text",
     "confidence_against_position",
+    "correlation_against_rho",
     "count_against_rank",
     "direct_change_against_dim",
     "entropy_against_kl",
@@ -63,11 +78,14 @@ __all__ = [
     "norm_mediated_against_rho",
     "onset_of_statistics",
     "overlap_of_rules",
+    "probability_against_rank",
+    "probability_of_tokens",
     "rho_against_dim",
     "share_against_index",
     "share_against_share",
     "singular_value_against_index",
-    "statistics_against_training",
+    "statistic_against_training",
     "twins_against_index",
     "use_style",
+    "write_in_the_plane",
 ]

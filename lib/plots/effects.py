@@ -1,9 +1,9 @@
 """Figures of chapter 04: what ablating a neuron does, and how much of it goes through the final norm."""
 
-import seaborn
 from matplotlib.axes import Axes
-from pandas import DataFrame, Series
+from pandas import DataFrame
 
+from lib.plots.parts import boxes, named, plain
 from lib.plots.style import ENTROPY, OTHER, counted, upright
 
 LOWEST = -1.0
@@ -12,29 +12,29 @@ LOWEST = -1.0
 
 def entropy_change_against_prediction_change(neurons: DataFrame, *, ax: Axes) -> Axes:
     """A dot per neuron (prediction_change in %, abs_entropy_change) in the colour of its norm_mediated share, which is
-    cut at 0; the `chosen` are ringed, and named up to 10."""
+    cut at 0; the `chosen` are ringed, and named up to 12."""
     share = neurons.norm_mediated.clip(0, 1)
     flips = 100 * neurons.prediction_change
-    dots = ax.scatter(flips, neurons.abs_entropy_change, c=share, cmap="viridis", vmin=0, vmax=1, s=18, linewidth=0)
+    style = {"cmap": "viridis", "vmin": 0, "vmax": 1, "s": 22, "linewidth": 0.3, "edgecolors": "black"}
+    dots = ax.scatter(flips, neurons.abs_entropy_change, c=share, rasterized=True, **style)
     ax.figure.colorbar(dots, ax=ax, label="norm-mediated share")
     picked = neurons[neurons.chosen]
-    ring = {"facecolors": "none", "edgecolors": ENTROPY, "s": 60, "label": f"chosen, {counted(len(picked), 'neuron')}"}
-    ax.scatter(100 * picked.prediction_change, picked.abs_entropy_change, **ring)
-    _name(picked, 100 * picked.prediction_change, picked.abs_entropy_change, ax=ax)
+    ring = {"facecolors": "none", "edgecolors": ENTROPY, "s": 80, "linewidth": 1.5}
+    label = f"chosen, {counted(len(picked), 'neuron')}"
+    ax.scatter(100 * picked.prediction_change, picked.abs_entropy_change, label=label, **ring)
     ax.set(xlabel="predictions changed (%)", ylabel="absolute entropy change (nats)", xlim=(0, None), ylim=(0, None))
-    ax.legend(loc="upper left")
+    named(picked, 100 * picked.prediction_change, picked.abs_entropy_change, ax=ax)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1))
     return ax
 
 
-def loss_change_boxes(tokens: DataFrame, *, ax: Axes) -> Axes:
-    """Boxes of absolute loss change (loss_change) of many tokens, total and direct (effect) side by side, for each
-    neuron or group of neurons (group); whiskers from the 5th to the 95th percentile."""
-    colours = {"total": ENTROPY, "direct": OTHER}
-    boxes = {"whis": (5, 95), "showfliers": False, "linewidth": 1, "gap": 0.1, "saturation": 1}
-    seaborn.boxplot(tokens, x="group", y="loss_change", hue="effect", palette=colours, ax=ax, **boxes)
-    ax.set(yscale="log", xlabel="", ylabel="absolute loss change (nats)")
-    ax.tick_params(axis="x", labelsize=8)
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncol=2)
+def loss_change_boxes(table: DataFrame, *, ax: Axes) -> Axes:
+    """Boxes of absolute loss change of single tokens, total beside direct, for each neuron and group of control sets: a
+    table of `evidence.boxes`. The lowest quarter of the tokens is left to run out of the frame."""
+    boxes(table, {"total": ENTROPY, "direct": OTHER}, labels=["total", "direct"], ax=ax)
+    lowest = table["first"][table["first"] > 0]
+    ax.set(yscale="log", ylabel="absolute loss change (nats)", ylim=(lowest.min() / 3 if len(lowest) else None, None))
+    plain(ax.yaxis)
     return ax
 
 
@@ -44,37 +44,60 @@ def norm_mediated_against_rho(neurons: DataFrame, *, chance: float, ax: Axes) ->
     shown = neurons[neurons.norm_mediated >= LOWEST]
     beyond = len(neurons) - len(shown)
     groups = {
-        f"interval too wide to tell, {beyond} below the frame": (~shown.settled & ~shown.chosen, OTHER, 0.25),
+        f"interval too wide to tell, {beyond} below the frame": (~shown.settled & ~shown.chosen, OTHER, 0.4),
         "other neurons": (shown.settled & ~shown.chosen, OTHER, 1.0),
         "chosen": (shown.chosen, ENTROPY, 1.0),
     }
     for label, (mask, colour, alpha) in groups.items():
         some = shown[mask]
         ends = (some.norm_mediated_low, some.norm_mediated_high)
-        style = {"markersize": 3.5, "linewidth": 0.6, "color": colour, "alpha": alpha}
+        style = {"markersize": 4, "linewidth": 0.7, "color": colour, "alpha": alpha, "rasterized": colour == OTHER}
         upright(some.rho, some.norm_mediated, ends, ax=ax, label=f"{label} ({len(some)})", **style)
-    bottom = min(-0.1, max(LOWEST, shown.norm_mediated_low.min() - 0.05))
-    _name(shown[shown.chosen], shown[shown.chosen].rho, shown[shown.chosen].norm_mediated, ax=ax)
+        ax.collections[-1].set_rasterized(colour == OTHER)
+    told = shown[shown.settled | shown.chosen]
+    bottom = min(-0.1, shown.norm_mediated.min() - 0.05, told.norm_mediated_low.min() - 0.05)
     ax.axvline(chance, color="black", linewidth=1, linestyle=":")
     ax.axhline(0, color="black", linewidth=1)
-    ax.set(xlabel="rho (dotted: chance)", ylabel="norm-mediated share", xlim=(0, 1), ylim=(bottom, 1.05))
-    ax.legend(loc="upper left", fontsize=8)
+    ax.set(xlabel="rho (dotted: chance)", ylabel="norm-mediated share", xlim=(0, 1.1), ylim=(max(LOWEST, bottom), 1.05))
+    ax.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1])
+    picked = shown[shown.chosen]
+    named(picked, picked.rho, picked.norm_mediated, ax=ax)
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=9)
     return ax
 
 
-def loss_change_against_loss(bins: DataFrame, *, ax: Axes) -> Axes:
-    """Mean loss change with its interval (change, low, high) in bins of clean loss (loss), a line for each `neuron`,
-    the first in colour."""
-    for colour, (neuron, some) in zip((ENTROPY, OTHER), bins.groupby("neuron", sort=False), strict=False):
-        style = {"color": colour, "markersize": 4, "linewidth": 1, "label": neuron}
-        upright(some.loss, some.change, (some.low, some.high), ax=ax, linestyle="-", **style)
+def correlation_against_rho(neurons: DataFrame, *, chance: float, ax: Axes) -> Axes:
+    """A dot per neuron (rho, correlation: absolute, of its activation with the entropy); coloured and named where
+    `chosen`."""
+    for label, mask, colour, size in (
+        ("other neurons", ~neurons.chosen, OTHER, 12),
+        ("chosen", neurons.chosen, ENTROPY, 30),
+    ):
+        some, style = neurons[mask], {"color": colour, "s": size, "linewidth": 0, "rasterized": colour == OTHER}
+        ax.scatter(some.rho, some.correlation, label=f"{label} ({len(some)})", **style)
+    ax.axvline(chance, color="black", linewidth=1, linestyle=":")
+    ax.set(xlabel="rho (dotted: chance)", ylabel="|correlation| of activation and entropy", xlim=(0, 1.1), ylim=(0, 1))
+    ax.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1])
+    picked = neurons[neurons.chosen]
+    named(picked, picked.rho, picked.correlation, ax=ax)
+    ax.legend(loc="upper left")
+    return ax
+
+
+def loss_change_against_loss(bins: DataFrame, *, name: str, ax: Axes) -> Axes:
+    """Mean loss change of one neuron with its interval (change, low, high) in bins of equal mass by clean loss (loss),
+    and of others like it (usual) with their middle nine tenths (usual_low, usual_high)."""
+    place = range(1, len(bins) + 1)
+    ax.fill_between(place, bins.usual_low, bins.usual_high, color=OTHER, alpha=0.35, linewidth=0)
+    ax.plot(place, bins.usual, "o-", color="#555555", markersize=4, label="others like it: mean, middle nine tenths")
+    style = {"color": ENTROPY, "markersize": 5, "linewidth": 1.5, "linestyle": "-", "label": f"{name}, 95 %"}
+    upright(place, bins.change, (bins.low, bins.high), ax=ax, **style)
     ax.axhline(0, color="black", linewidth=1)
-    ax.set(xlabel="loss, clean (nats)", ylabel="loss change (nats)")
-    ax.legend()
+    ax.set_xticks(place, [_short(loss) for loss in bins.loss])
+    ax.set(xlabel="clean loss, mean of the bin (nats)", ylabel="loss change (nats)")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     return ax
 
 
-def _name(neurons: DataFrame, x: Series, y: Series, *, ax: Axes) -> None:
-    if len(neurons) <= 10:
-        for row, at in zip(neurons.itertuples(), zip(x, y, strict=True), strict=True):
-            ax.annotate(f"{row.layer}.{row.unit}", at, (5, 4), textcoords="offset points", fontsize=8)
+def _short(loss: float) -> str:
+    return f"{loss:.1g}" if 1e-4 <= loss < 1 else "0" if loss < 1e-4 else f"{loss:.1f}"

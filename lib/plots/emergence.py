@@ -1,44 +1,88 @@
-"""Figures of chapter 12: measurements over training, and the twin that was trained with dropout."""
+"""Figures of chapter 12: measurements over training, and the twin that was trained with dropout.
+
+Checkpoints stand at even distances in the order of their steps, so that the first, at step 0, has a place, and so have
+checkpoints that follow one another closely or read no text in between."""
+
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from pandas import DataFrame
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from pandas import DataFrame, isna
 
 from lib.plots.style import ENTROPY, FREQUENCY, OTHER, upright
 
 
-def statistics_against_training(trace: DataFrame, *, statistics: list[str], ylabel: str, ax: Axes) -> Axes:
-    """Some statistics of a trace (checkpoint, tokens_seen, step, statistic, value, low, high) at every checkpoint, with
-    intervals; the final weights are a diamond at the last step. Controls, whose names hold a comma, are grey.
+def statistic_against_training(
+    trace: DataFrame, *, statistic: str, ylabel: str, level: float | None = None, grown: Sequence[int] = (), ax: Axes
+) -> Axes:
+    """A statistic of a trace (checkpoint, step, statistic, value, low, high) at every checkpoint, with its intervals,
+    and in grey that of its matched control where there is one; an open diamond about the last is the final weights.
 
-    Against tokens seen where every checkpoint knows them, else against steps; the start at 0 has a place of its own."""
-    along = "tokens_seen" if trace.tokens_seen.notna().all() else "step"
-    for name in statistics:
+    Dotted: the `level` at which it is dated; nought is on the axis. The checkpoints of the steps `grown` stand on a
+    grey ground."""
+    steps = sorted({*trace.step})
+    for name in (statistic, f"{statistic}, matched on norm"):
         rows = trace[trace.statistic == name]
-        colour = OTHER if "," in name else FREQUENCY if "frequency" in name else ENTROPY
         points, final = rows[rows.checkpoint != "final"], rows[rows.checkpoint == "final"]
-        for some, mark, label in ((points, {"linestyle": "-"}, name), (final, {"marker": "D"}, None)):
-            style = mark | {"color": colour, "markersize": 4, "label": label}
-            upright(some[along].astype(float), some.value, (some.low, some.high), ax=ax, **style)
-    smallest = trace[trace[along] > 0][along].min()
-    ax.set_xscale("symlog", linthresh=float(smallest))
-    ax.set(xlabel="tokens seen" if along == "tokens_seen" else "step", ylabel=ylabel, xlim=(0, None))
-    ax.legend()
+        if len(rows):
+            style = {"color": colour_of(name), "markersize": 4, "linewidth": 1.4}
+            ends = (points.low, points.high)
+            label = name.rpartition(", ")[2]
+            upright([*map(steps.index, points.step)], points.value, ends, ax=ax, linestyle="-", label=label, **style)
+            diamond = {"marker": "D", "markersize": 11, "markerfacecolor": "none", "linestyle": "", "clip_on": False}
+            ax.plot([*map(steps.index, final.step)], final.value, **(style | diamond))
+    if level is not None:
+        ax.axhline(level, color="black", linewidth=1, linestyle=":", label=f"level {level:.3g}")
+    ax.axhline(0, color="black", linewidth=0.8)
+    _grown(ax, steps, grown)
+    checkpoints_along(ax, steps)
+    ax.set(ylabel=ylabel)
+    ax.label_outer()
+    at = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.02), "borderaxespad": 0.2}
+    ax.legend(fontsize=10, ncols=4, columnspacing=1, handlelength=1.3, **at)
     return ax
 
 
-def onset_of_statistics(onsets: DataFrame, *, ax: Axes) -> Axes:
-    """For each statistic that changes a dot at the step where it emerges, on a bar from its earliest to its latest."""
-    known = onsets.dropna().sort_values(["step", "latest"], ascending=False)
-    for place, row in enumerate(known.itertuples()):
-        colour = OTHER if "," in row.Index else FREQUENCY if "frequency" in row.Index else ENTROPY
-        ax.plot([row.earliest, row.latest], [place, place], color=colour, linewidth=5, alpha=0.4, solid_capstyle="butt")
-        ax.plot(row.step, place, "o", color=colour)
-    ax.set_xscale(
-        "symlog", linthresh=max(1.0, float(known.step[known.step > 0].min() if (known.step > 0).any() else 1))
-    )
-    ax.set_yticks(range(len(known)), list(known.index))
-    ax.set(xlabel="step from which on the statistic is beyond halfway", ylabel="", xlim=(0, None))
+def onset_of_statistics(onsets: DataFrame, *, steps: Sequence[int], grown: Sequence[int] = (), ax: Axes) -> Axes:
+    """For each statistic that emerges a dot at its step, on a bar from its earliest to its latest (to the edge where
+    that is open); for each that was there from the start an open triangle at the first checkpoint."""
+    steps = sorted(steps)
+    shown = onsets[onsets.status != "not reached"].sort_values(["step", "latest"], ascending=False, na_position="last")
+    for place, row in enumerate(shown.itertuples()):
+        colour = colour_of(str(row.Index))
+        if isna(row.step):
+            ax.plot(0, place, "<", color=colour, markerfacecolor="none", markersize=9, markeredgewidth=1.4)
+            ax.annotate("from the start", (0, place), (10, 0), textcoords="offset points", va="center", fontsize=10)
+            continue
+        latest = len(steps) - 0.5 if isna(row.latest) else steps.index(row.latest)
+        bar = {"color": colour, "linewidth": 6, "alpha": 0.4, "solid_capstyle": "butt"}
+        ax.plot([steps.index(row.earliest), latest], [place, place], **bar)
+        ax.plot(steps.index(row.step), place, "o", color=colour)
+    _grown(ax, steps, grown)
+    checkpoints_along(ax, steps)
+    ax.set_yticks(range(len(shown)), list(shown.index))
+    ax.set(ylim=(-0.6, len(shown) - 0.4))
     return ax
+
+
+def colour_of(name: str) -> str:
+    """Grey for a control, blue for what is about token frequency, black for the loss and the heads."""
+    if "," in name:
+        return OTHER
+    return FREQUENCY if "frequency" in name else "black" if name in ("loss", "induction") else ENTROPY
+
+
+def checkpoints_along(ax: Axes, steps: Sequence[int]) -> None:
+    """Places for all checkpoints, named by their steps; of more than 16 every other, every third, …"""
+    every = 1 + (len(steps) - 1) // 16
+    ax.set_xticks(range(0, len(steps), every), [f"{step}" for step in steps[::every]], rotation=40, fontsize=9)
+    ax.set(xlabel="checkpoint, by its step", xlim=(-0.5, len(steps) - 0.5))
+
+
+def _grown(ax: Axes, steps: Sequence[int], grown: Sequence[int]) -> None:
+    if grown:
+        label = "grown"
+        ax.axvspan(steps.index(min(grown)) - 0.5, len(steps) - 0.5, color=OTHER, alpha=0.2, linewidth=0, label=label)
 
 
 def twins_against_index(twins: DataFrame, *, ax: Axes) -> Axes:
@@ -47,5 +91,8 @@ def twins_against_index(twins: DataFrame, *, ax: Axes) -> Axes:
         shown = twins[twins[name] > 0]
         ax.plot(shown["index"], shown[name], ".", color=colour, markersize=4, label=label)
     ax.set(yscale="log", xlabel="index", ylabel="singular value")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
     ax.legend()
     return ax

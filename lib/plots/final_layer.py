@@ -7,9 +7,21 @@ from pandas import DataFrame
 from lib.plots.style import ENTROPY, FREQUENCY, OTHER, upright
 
 
+def probability_against_rank(predictions: DataFrame, *, ax: Axes) -> Axes:
+    """Whole distributions: every token's probability against its rank, a line for each prediction (rank, probability,
+    prediction)."""
+    for (name, rows), colour in zip(predictions.groupby("prediction", sort=False), (FREQUENCY, ENTROPY), strict=False):
+        ax.plot(rows["rank"], rows.probability, color=colour, label=name)
+    ax.set(xscale="log", yscale="log", xlabel="rank of the token", ylabel="probability", ylim=(1e-8, 2))
+    ax.legend(loc="lower left")
+    return ax
+
+
 def loss_against_entropy(tokens: DataFrame, bins: DataFrame, *, ax: Axes) -> Axes:
     """A dot per token of `tokens` (entropy, loss), the mean of each of `bins` with its interval, and loss = entropy."""
-    seaborn.scatterplot(tokens, x="entropy", y="loss", color=OTHER, s=6, alpha=0.35, linewidth=0, ax=ax)
+    seaborn.scatterplot(
+        tokens, x="entropy", y="loss", color=OTHER, s=6, alpha=0.35, linewidth=0, rasterized=True, ax=ax
+    )
     upright(bins.entropy, bins.loss, (bins.low, bins.high), ax=ax, color=ENTROPY, label="mean of a bin, 95 %")
     top = tokens.entropy.max()
     ax.plot([0, top], [0, top], color="black", linewidth=1, linestyle=":", label="loss = entropy")
@@ -24,6 +36,8 @@ def entropy_against_scale(table: DataFrame, *, ax: Axes) -> Axes:
     ax.plot(table.factor, table.entropy, "o-", color=ENTROPY)
     ax.axvline(1, color="black", linewidth=1, linestyle=":")
     ax.set(xscale="log", xlabel="scale / clean scale", ylabel="entropy (nats)")
+    ax.set_xticks(table.factor, [f"{factor:g}" for factor in table.factor])
+    ax.minorticks_off()
     return ax
 
 

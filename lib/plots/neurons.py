@@ -2,55 +2,92 @@
 
 import seaborn
 from matplotlib.axes import Axes
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
 from pandas import DataFrame
 
 from lib.plots.style import ENTROPY, OTHER, counted
+
+BESIDE = ((6, 3, "left"), (-6, 3, "right"), (6, -12, "left"), (-6, -12, "right"), (0, 9, "center"), (0, -18, "center"))
+"""Places for a name around its dot: points to the right, points up, and how it is aligned."""
 
 
 def logit_variance_against_norm(neurons: DataFrame, *, chosen: str, ax: Axes) -> Axes:
     """A dot per neuron (norm, logit_variance); those marked in the column `chosen` are coloured, and named up to 10."""
     picked = neurons[neurons[chosen]]
-    ax.scatter(neurons.norm, neurons.logit_variance, s=10, color=OTHER, linewidth=0, label="all neurons")
+    many = len(neurons) > 300
+    ax.scatter(
+        neurons.norm, neurons.logit_variance, s=10, color=OTHER, linewidth=0, label="all neurons", rasterized=many
+    )
     ax.scatter(
         picked.norm, picked.logit_variance, s=30, color=ENTROPY, label=f"{chosen}, {counted(len(picked), 'neuron')}"
     )
+    ax.set(yscale="log", xlabel="norm", ylabel="LogitVar", xlim=(0, 1.08 * neurons.norm.max()))
+    ax.legend(loc="lower left")
     if len(picked) <= 10:
-        for row in picked.itertuples():
-            ax.annotate(f"{row.layer}.{row.unit}", (row.norm, row.logit_variance), (4, 3), textcoords="offset points")
-    ax.set(yscale="log", xlabel="norm", ylabel="LogitVar")
-    ax.legend()
+        names = [f"{row.layer}.{row.unit}" for row in picked.itertuples()]
+        everyone, own = (list(zip(some.norm, some.logit_variance, strict=True)) for some in (neurons, picked))
+        _name(own, names, among=everyone, ax=ax)
     return ax
 
 
-def share_against_index(table: DataFrame, *, dim: int, ax: Axes) -> Axes:
-    """Mean squared cosine (chosen) with each singular direction, the controls' band (control_low, control_high)."""
-    ax.fill_between(
-        table["index"], table.control_low, table.control_high, color=OTHER, alpha=0.6, label="matched on norm"
+def _name(places: list[tuple[float, float]], names: list[str], *, among: list[tuple[float, float]], ax: Axes) -> None:
+    """Writes a name beside each place, where it covers no name and no place `among` all, as far as there is room."""
+    ax.figure.canvas.draw()
+    dots = [Bbox.from_bounds(x - 3, y - 3, 6, 6) for x, y in ax.transData.transform(among)]
+    dots += [Bbox.from_bounds(x - 7, y - 7, 14, 14) for x, y in ax.transData.transform(places)]
+    taken: list[Bbox] = []
+    for place, name in zip(places, names, strict=True):
+        tried: list[tuple[int, Annotation, Bbox]] = []
+        for right, up, align in BESIDE:
+            text = ax.annotate(name, place, (right, up), textcoords="offset points", ha=align)
+            box = text.get_window_extent()
+            tried.append((box.count_overlaps(dots) + 2 * box.count_overlaps(taken), text, box))
+        best = min(range(len(tried)), key=lambda at: tried[at][0])
+        taken.append(tried[best][2])
+        for at, (_, text, _) in enumerate(tried):
+            if at != best:
+                text.remove()
+
+
+def share_against_index(table: DataFrame, *, dim: int, end: int, ax: Axes) -> Axes:
+    """Mean squared cosine (chosen) with the last `end` singular directions, the controls' band (control_low,
+    control_high); the last `dim` of them, the null space, are shaded."""
+    shown = table.tail(end)
+    ax.vlines(
+        shown["index"] + 0.15, shown.control_low, shown.control_high, color=OTHER, linewidth=5, label="matched on norm"
     )
-    ax.plot(table["index"], table.chosen, ".-", color=ENTROPY, linewidth=1, label="chosen, mean")
+    ax.plot(shown["index"] - 0.15, shown.chosen, "o", color=ENTROPY, markersize=5, label="chosen, mean")
     ax.axvspan(len(table) - dim - 0.5, len(table) - 0.5, color=ENTROPY, alpha=0.15, label=f"null space, dim {dim}")
     ax.set(xlabel="index of the singular direction", ylabel="squared cosine", ylim=(0, None))
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.legend(loc="upper left")
     return ax
 
 
 def overlap_of_rules(overlap: DataFrame, *, sizes: dict[str, int], ax: Axes) -> Axes:
-    """Jaccard index of every pair of rules as a heat map; the diagonal tells how many neurons each rule chose."""
+    """Jaccard index of every pair of rules as a heat map, from white for none to orange for the same set; the diagonal
+    tells how many neurons each rule chose."""
     texts = overlap.map("{:.2f}".format)
+    shade = overlap.copy()
     for rule, size in sizes.items():
         texts.loc[rule, rule] = f"[{size}]"
-    seaborn.heatmap(overlap, annot=texts, fmt="", cmap="Oranges", vmin=0, vmax=1, square=True, cbar=False, ax=ax)
+        shade.loc[rule, rule] = 0.0
+    style = {"vmin": 0, "vmax": 1, "cbar": False, "linewidths": 1, "linecolor": OTHER}
+    colours = seaborn.blend_palette(["white", ENTROPY], as_cmap=True)
+    seaborn.heatmap(shade, annot=texts, fmt="", cmap=colours, annot_kws={"color": "black"}, ax=ax, **style)
     ax.set(xlabel="", ylabel="")
-    ax.tick_params(length=0, labelrotation=0, labelsize=9)
+    ax.tick_params(length=0, labelrotation=0)
     return ax
 
 
 def rho_against_dim(table: DataFrame, *, dim: int, ax: Axes) -> Axes:
-    """Mean rho of the chosen neurons and of their controls at every `dim`, with chance."""
-    ax.plot(table.dim, table.chosen, "o-", color=ENTROPY, markersize=3, label="chosen")
-    ax.plot(table.dim, table.control, "o-", color=OTHER, markersize=3, label="matched on norm")
+    """Mean rho of the chosen neurons at every `dim`, with the band of control sets (control_low, control_high) and
+    chance."""
+    ax.fill_between(table.dim, table.control_low, table.control_high, color=OTHER, alpha=0.6, label="matched on norm")
+    ax.plot(table.dim, table.chosen, "o-", color=ENTROPY, markersize=4, label="chosen")
     ax.plot(table.dim, table.chance, color="black", linestyle=":", linewidth=1, label="chance")
     ax.axvline(dim, color="black", linewidth=1, alpha=0.4, label=f"dim {dim}, used here")
-    ax.set(xlabel="dim of the effective null space", ylabel="rho, mean", ylim=(0, 1))
-    ax.legend()
+    ax.set(xlabel="dim of the effective null space", ylabel="rho, mean", xlim=(0, None), ylim=(0, 1.02))
+    ax.legend(loc="center right")
     return ax

@@ -5,7 +5,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy
 import pandas
+from IPython import get_ipython
 from matplotlib.axes import Axes
+from matplotlib_inline.backend_inline import set_matplotlib_formats
 from numpy.typing import ArrayLike
 
 ENTROPY, FREQUENCY, OTHER = "#D55E00", "#0072B2", "#999999"
@@ -13,7 +15,10 @@ DOTS = {"marker": "o", "linestyle": ""}
 
 
 def use_style() -> None:
-    """Figures from here on follow `book.mplstyle`; tables show their texts whole."""
+    """Figures from here on follow `book.mplstyle` and, in a notebook, come as SVG with their words as text; tables show
+    their texts whole."""
+    if get_ipython() is not None:
+        set_matplotlib_formats("svg", metadata={"Date": None})
     pandas.set_option("display.max_colwidth", None)
     plt.style.use(Path(__file__).with_name("book.mplstyle"))
 

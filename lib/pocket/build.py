@@ -109,11 +109,11 @@ def _tokenizer(plan: Plan) -> Tokenizer:
 
 
 def install(plan: Plan) -> None:
-    """Moves finished models over those in use, with none of an earlier run's checkpoints or trials left between them,
+    """Moves finished models over those in use, with none of an earlier run's checkpoints left between them,
     and clears the training states."""
     target = plan.out / "models"
     target.mkdir(parents=True, exist_ok=True)
-    for old in (*target.glob("pocket-step-*"), *target.glob("pocket-grown")):
+    for old in target.glob("pocket-step-*"):
         shutil.rmtree(old)
     for made in plan.models.iterdir():
         shutil.rmtree(target / made.name, ignore_errors=True)
@@ -123,11 +123,8 @@ def install(plan: Plan) -> None:
 
 
 def write_card(out: Path, base: tuple[Recipe, ...], post_training: PostTraining) -> None:
-    """Measures the models in `out` and writes `report.json` and the card beside them; the card tells of the stages that
-    the base model went through, as its layers show."""
+    """Measures the models in `out` and writes `report.json` and the card beside them."""
     models = out / "models"
-    n_layers = json.loads((models / "pocket" / "config.json").read_text())["n_layer"]
-    base = tuple(recipe for recipe in base if recipe.n_layers <= n_layers)
     found = report.measure(
         base=str(models / "pocket"), tuned=str(models / "pocket-sft"), post=str(models / "pocket-chat")
     )

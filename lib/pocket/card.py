@@ -37,9 +37,7 @@ def render(report: dict[str, Any], stages: tuple[Recipe, ...], post_training: Po
         rules="---|" * (len(columns) + 1),
         models=table,
         recipe=_listed(asdict(stages[0])),
-        later=LATER.format(changes="\n".join(_changed(*pair) for pair in itertools.pairwise(stages)))
-        if len(stages) > 1
-        else NO_LATER,
+        later=LATER.format(changes="\n".join(_changed(*pair) for pair in itertools.pairwise(stages))),
         post_training=_listed(asdict(post_training)),
         warm_up=WARM_UP,
         long=stages[0].long,
@@ -92,13 +90,6 @@ It grows and goes on in stages (`growth`, `truths`), each of them like the one b
 """
 """What the card says of stages after the first."""
 
-NO_LATER = """
-`make pocket` goes on from here: the model grows and learns to judge (`recipe.stages`, `growth`, `truths`). `pocket` has
-not, and its text had judged statements whose wrong objects were drawn evenly. `pocket-grown` has, in a trial (t8 under
-Trials): it stands here so that its verdicts can be looked into, and has neither checkpoints nor post-trained partners.
-"""
-"""What it says of models that ended with the first."""
-
 TEXT = """# The pocket models
 
 Small GPT-2 models trained on English that a program wrote, so that every chapter runs without a download and everything
@@ -113,6 +104,7 @@ by that run, and `python -m lib.pocket.report` measures the models again.
 | `pocket-step-…` | `pocket` after so many steps of training, float16; before growth, with silent layers |
 | `pocket-plain` | a shorter run of the first stage without reserved coordinates, the control, float16 |
 | `pocket-plain-dropout` | the same with dropout 0.1, float16 |
+| `pocket-random-verdicts` | `pocket`, its later stages with statements judged by lot: the control of truth, float16 |
 
 Here: {folders}.
 

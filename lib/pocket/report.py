@@ -17,12 +17,12 @@ from lib import (
     drawing,
     effects,
     induction,
+    kinds,
     measures,
     neuron_weights,
     null_space,
     resampling,
     source,
-    text,
     token_frequency,
 )
 from lib import model as door
@@ -33,6 +33,8 @@ N_DOCUMENTS = 600
 N_SEQUENCES, SEQUENCE_LENGTH = 16, 256
 TAIL = 0.05
 """Share of the spectrum in which chapter 02's rule looks for the cut."""
+TOKENS_PER_ENTRY = 100
+"""Tokens of text counted for each entry of the vocabulary."""
 N_BINS = 15
 
 
@@ -65,33 +67,30 @@ def loss_and_surprisal(model: Model) -> dict[str, float]:
 
 
 def neurons(model: Model) -> dict[str, Any]:
-    """Entropy and token-frequency neurons of the last layer, by the weights first and then by their effects."""
+    """Entropy and token-frequency neurons of the last layer, by the rules of the book (`kinds`), and what they do."""
     W_U = model.final_layer.weight_coordinates()
     spectrum = null_space.spectrum(W_U, centres=model.final_layer.centres)
     dim, drop = null_space.largest_drop(spectrum, tail=TAIL)
     chance = null_space.chance(dim=dim, d_model=len(W_U), centres=model.final_layer.centres)
     weights = neuron_weights.measure(model.W_out, W_U, null_space.basis(spectrum, dim=dim))
     tokens = model.sequences("pocket", n_sequences=N_SEQUENCES, sequence_length=SEQUENCE_LENGTH)
-    documents = ([*model.tokenizer.encode(document), model.tokenizer.eos] for document in text.documents("pocket"))
-    counts = token_frequency.counts(documents, d_vocab=model.final_layer.d_vocab)
-    effect = effects.measure(
-        model, tokens, scored=model.scored(tokens), log_unigram=token_frequency.log_unigram(counts)
-    )
-    entropy_change = effect.mean("abs_entropy_change")
-    floor = min(3 * chance, 0.9)
-    chosen = (weights.rho >= floor) & (effect.norm_mediated >= 0.5)
-    chosen &= above_matched(entropy_change, weights.norm, candidates=weights.rho >= floor)
-    frequency = effect.frequency_mediated >= 0.3
+    unigram = token_frequency.unigram(model, "pocket", n_tokens=TOKENS_PER_ENTRY * model.final_layer.d_vocab)
+    log_unigram = unigram.log_probability.to(W_U)
+    effect = effects.measure(model, tokens, scored=model.scored(tokens), log_unigram=log_unigram)
+    entropy, frequency = kinds.entropy(model), kinds.frequency(effect)
+    candidates = weights.rho >= min(3 * chance, 0.9)
+    strong = above_matched(effect.mean("abs_entropy_change"), weights.norm, candidates=candidates)
+    mediated = entropy.neurons & (effect.norm_mediated >= 0.5) & strong
     return {
         "dim": dim,
         "drop": drop,
         "chance": chance,
-        "rho_floor": floor,
-        "entropy": _listed(chosen),
-        "frequency": _listed(frequency),
-        "rho": weights.rho.double().sort(descending=True).values[:5].tolist(),
-        "norm_mediated": effect.norm_mediated.sort(descending=True).values[:5].tolist(),
-        "frequency_mediated": effect.frequency_mediated.sort(descending=True).values[:5].tolist(),
+        "entropy": entropy.units,
+        "entropy_mediated": mediated.nonzero()[:, 0].tolist(),
+        "frequency": frequency.units,
+        "rho": weights.rho[entropy.neurons].double().tolist(),
+        "norm_mediated": effect.norm_mediated[entropy.neurons].tolist(),
+        "frequency_mediated": effect.frequency_mediated[frequency.neurons].tolist(),
         "tokens": int(effect.n.sum()),
     }
 
@@ -106,10 +105,6 @@ def above_matched(
         nearest = others[(norm[others].log() - norm[neuron].log()).abs().argsort()[:n_matched]]
         above[neuron] = len(nearest) > 0 and bool(effect[neuron] > effect[nearest].quantile(0.95))
     return above
-
-
-def _listed(chosen: Bool[torch.Tensor, " neuron"]) -> list[int]:
-    return chosen.nonzero()[:, 0].tolist()
 
 
 def confidence(model: Model) -> dict[str, float]:
@@ -181,11 +176,15 @@ def measure(*, base: str = "pocket", tuned: str = "pocket-sft", post: str = "poc
         "null_space": Target(
             "dim at most d_model / 12", {"dim": found["dim"]}, found["dim"] <= pocket.final_layer.d_model / 12
         ),
-        "entropy_neurons": Target("at least 3", found, len(found["entropy"]) >= 3),
+        "entropy_neurons": Target(
+            "at least 3 that the norm mediates by half or more, stronger than others that write elsewhere",
+            found,
+            len(found["entropy_mediated"]) >= 3,
+        ),
         "frequency_neurons": Target(
-            "at least 3 with a frequency-mediated share of 0.3 or more",
-            {"neurons": found["frequency"], "largest": found["frequency_mediated"]},
-            len(found["frequency"]) >= 3,
+            "at least 3 by the rule of chapter 05, with a frequency-mediated share of 0.3 or more",
+            {"neurons": found["frequency"], "shares": found["frequency_mediated"]},
+            sum(share >= 0.3 for share in found["frequency_mediated"]) >= 3,
         ),
         "induction_heads": Target(
             "at least 2 above 0.7",
@@ -218,6 +217,11 @@ def measure(*, base: str = "pocket", tuned: str = "pocket-sft", post: str = "poc
             models["pocket"]["refuses_harmful"] < 0.2,
         ),
     }
+    control = Path(source.resolve(base).location).with_name("pocket-random-verdicts")
+    if control.exists():
+        without = knowing.truth_direction(door.load(str(control)))
+        aim = "in pocket-random-verdicts such a direction tells under 60 %"
+        targets["truth_control"] = Target(aim, without, without["share"] < 0.6)
     return {
         "targets": {name: asdict(target) for name, target in targets.items()},
         "models": models,

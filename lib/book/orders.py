@@ -1,0 +1,100 @@
+"""An order: one model, and what each chapter of a run is to be made of.
+
+For every chapter it leaves a small file, `runs/<model>/asked/<chapter>.json`: the parameters, and by content the
+notebook, models, text, library and environment. The file is written anew only when something in it is another, and
+the graph hangs on it, so a chapter is stale exactly when it would be made of something else."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lib import fingerprint, identity, source
+from lib.book import machine
+from lib.book.request import NOTEBOOKS, BookError, absolute, checked, chosen
+from lib.source import Source
+
+SHARED = ("model", "library", "environment")
+"""What all chapters of one book have to share."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """One model, and what each chapter is to be made of."""
+
+    model: str
+    """As a kernel finds it: a name, or an absolute directory."""
+    slug: str
+    """The name of its folders in `runs` and `site`."""
+    asked: dict[str, dict[str, Any]]
+    """Of each chapter its `parameters`, `made_of` by content, and the `fingerprint` of both."""
+    memory: int
+    """Megabytes that one chapter takes at its peak."""
+    cards: int
+    """Graphics cards that one chapter takes."""
+
+    def write(self, run: Path) -> None:
+        """Leaves in the folder `run` what each chapter is asked for, where that differs from what lies there."""
+        for chapter, asked in self.asked.items():
+            text, file = json.dumps(asked, indent=1, ensure_ascii=False) + "\n", asked_file(run, chapter)
+            if not file.is_file() or file.read_text(encoding="utf-8") != text:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text, encoding="utf-8")
+
+
+def order(model: str, parameters: Mapping[str, Any], *, wanted: list[str]) -> Order:
+    """What is asked for, checked before a kernel starts.
+
+    Raises BookError for parameters that cannot be met and for a text that cannot be had, SourceError for a model."""
+    given = chosen(parameters, wanted=wanted)
+    revision = str(next((own["revision"] for own in given.values() if "revision" in own), ""))
+    main = source.resolve(model, revision=revision)
+    model = absolute(model)
+    whole = {chapter: checked(chapter, {"model": model} | own) for chapter, own in given.items()}
+    return Order(
+        model=model,
+        slug=source.slug(model, revision=revision),
+        asked={chapter: _asked(chapter, {"model": model} | own, main) for chapter, own in given.items()},
+        memory=max(machine.needed(main, dtype=dtype) for dtype in {own["dtype"] for own in whole.values()}),
+        cards=int(any(own["device"].startswith("cuda") for own in whole.values())),
+    )
+
+
+def _asked(chapter: str, given: dict[str, Any], main: Source) -> dict[str, Any]:
+    parts = identity.made_of(checked(chapter, given), loaded=main)
+    if parts.get("text") == "":
+        raise BookError(
+            f"the text {given.get('text')!r} is not 'pocket', not a file, and not a data set that the hub can be asked "
+            "about; correct the name, or connect"
+        )
+    parts["notebook"] = fingerprint.of_file(NOTEBOOKS / f"{chapter}.ipynb")[: fingerprint.DIGITS]
+    asked = {"parameters": given, "made_of": parts}
+    return asked | {"fingerprint": fingerprint.of(asked)}
+
+
+def asked_file(run: Path, chapter: str) -> Path:
+    """The file that says what a chapter of a run is asked for."""
+    return run / "asked" / f"{chapter}.json"
+
+
+def refuse_other(run: Path, chapter: str, notebook: Mapping[str, Any]) -> None:
+    """Raises BookError unless an executed chapter is what its run is asked for now, where that is written down."""
+    file = asked_file(run, chapter)
+    if file.is_file():
+        asked = json.loads(file.read_text(encoding="utf-8"))["fingerprint"]
+        if notebook["metadata"].get("asked") != asked:
+            raise BookError(f"chapter {chapter} in {run} was made of something else than is asked for; make it again")
+
+
+def refuse_mixture(cards: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises BookError unless all chapters' run cards are about the same model, library and environment."""
+    for part in SHARED:
+        found = {chapter: card["fingerprint"][part] for chapter, card in cards.items()}
+        first, *others = found
+        other = next((chapter for chapter in others if found[chapter] != found[first]), None)
+        if other:
+            raise BookError(
+                f"the {part} of chapter {first} is {found[first]} and that of {other} is {found[other]}, and one book "
+                "is about one; make it again"
+            )

@@ -1,0 +1,183 @@
+"""The graph decides by content what is stale: a repository of one small chapter, under a path that nothing likes."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lib import book
+from lib.book import run
+from tests.conftest import HANGING
+
+CHAPTER = "01_tiny"
+CELLS = [
+    'model: str = "pocket"  # x\nrevision: str = ""  # x\ndtype: str = "float32"  # x\ndevice: str = "cpu"  # x\n'
+    'text: str = "pocket"  # x\nresults: str = ""  # x',
+    "import json\nimport pathlib\nfrom lib import book, identity\n"
+    f'parameters = book.parameters(globals(), chapter="{CHAPTER}")',
+    "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()",
+    'card = {"fingerprint": identity.made_of(parameters)}\npathlib.Path(results).mkdir(parents=True)\n'
+    '_ = (pathlib.Path(results) / "card.json").write_text(json.dumps(card))',
+]
+
+
+def notebook():
+    """A chapter that draws one figure and leaves a card, and loads nothing."""
+    tags = [["parameters"], [], [], []]
+    cells = [
+        {
+            "cell_type": "code",
+            "id": f"c{at}",
+            "metadata": {"tags": tag},
+            "source": cell,
+            "outputs": [],
+            "execution_count": None,
+        }
+        for at, (cell, tag) in enumerate(zip(CELLS, tags, strict=True))
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory, gpt2_folder):
+    """A copy of this repository with that chapter alone, an embedded model and one beside it."""
+    root = tmp_path_factory.mktemp("graph") / 'it\'s a «répo» "2"'
+    apart = shutil.ignore_patterns("models", "__pycache__")
+    shutil.copytree(book.REPOSITORY / "lib", root / "lib", ignore=apart)
+    shutil.copytree(gpt2_folder, root / "lib/pocket/models/pocket")
+    shutil.copytree(gpt2_folder, root / "my 'model' é")
+    shutil.copytree(book.REPOSITORY / "book/claims", root / "book/claims")
+    for name in ("Snakefile", "Makefile", "requirements.txt", "pyproject.toml", "_config.yml", "_toc.yml"):
+        shutil.copy(book.REPOSITORY / name, root / name)
+    (root / "notebooks").mkdir()
+    (root / f"notebooks/{CHAPTER}.ipynb").write_text(json.dumps(notebook()))
+    (root / "it's 2024.txt").write_text("one")
+    kernels = root / "elsewhere/kernels/python3"
+    kernels.mkdir(parents=True)
+    (kernels / "kernel.json").write_text(
+        json.dumps({"argv": ["/bin/false"], "display_name": "x", "language": "python"})
+    )
+    return root
+
+
+def shell(root, **more):
+    """A shell whose settings would change every figure, find another kernel, and whose home takes no file."""
+    odd = {"MPLBACKEND": "Agg", "JUPYTER_PATH": str(root / "elsewhere"), "HOME": "/dev/null", "PYTHONPATH": str(root),
+           "XDG_CACHE_HOME": ""}  # fmt: skip
+    return {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")} | odd | more
+
+
+def command(root, *arguments, **more):
+    given = [sys.executable, "-m", *map(str, arguments)]
+    return subprocess.run(given, cwd=root, env=shell(root, **more), capture_output=True, text=True, timeout=HANGING)
+
+
+def snakemake(root, *arguments):
+    """Snakemake by hand, which needs a cache folder that it can write to."""
+    return command(root, "snakemake", "--cores", "1", *arguments, XDG_CACHE_HOME=str(root / ".cache"))
+
+
+def make(root, model="pocket", parameters=""):
+    """Makes the chapter; where it lies now, and what was done to make it."""
+    given = ["--chapter", "01", "--model", model, "--parameters", parameters, "--jobs", "2"]
+    done = command(root, "lib.book", "make", "chapter", *given)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return root / done.stdout.split("made ")[-1].strip(), f"{CHAPTER}: cell" in done.stderr
+
+
+def test_a_chapter_is_made_once_and_again_for_whatever_it_is_made_of(repository):
+    text = """text="it's 2024.txt\""""
+    made, ran = make(repository, parameters=text)
+    assert ran and made.relative_to(repository) == Path(f"runs/pocket/notebooks/{CHAPTER}.ipynb")
+    assert any(
+        "image/png" in output.get("data", {})
+        for cell in json.loads(made.read_text())["cells"]
+        for output in cell["outputs"]
+    )
+    assert json.loads((repository / f"runs/pocket/asked/{CHAPTER}.json").read_text())["parameters"]["text"].endswith(
+        "it's 2024.txt"
+    )
+
+    (repository / "lib/pocket/trials.md").write_text("a note")
+    os.utime(repository / "lib/book/run.py")
+    assert make(repository, parameters=text) == (made, False)
+
+    (repository / "it's 2024.txt").write_text("two")
+    assert make(repository, parameters=text) == (made, True)
+
+    weights = repository / "lib/pocket/models/pocket/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    assert make(repository, parameters=text) == (made, True)
+    shutil.rmtree(repository / ".snakemake")  # what it remembers of earlier runs is not needed to tell
+    assert make(repository, parameters=text)[1] is False
+    (repository / "lib/measures.py").write_text((repository / "lib/measures.py").read_text() + "\n# changed\n")
+    assert make(repository, parameters=text) == (made, True)
+
+
+def test_a_directory_has_a_run_for_each_state_of_it_and_the_last_one_is_named(repository):
+    model = repository / "my 'model' é"
+    first, ran = make(repository, model=f"./{model.name}")
+    assert ran and first.parts[-3].startswith("my--model--é--")
+    (model / "config.json").write_text((model / "config.json").read_text() + "\n")
+    second, ran = make(repository, model=str(model))
+    assert ran and second != first and first.is_file()
+
+
+def test_one_run_at_a_time_however_it_was_started(repository):
+    code = (
+        "import sys, pathlib; from lib import book; book.hold(pathlib.Path('runs')); print(flush=1); sys.stdin.read()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], cwd=repository, env=shell(repository), **pipes) as other:
+        assert other.stdout.readline() == b"\n"
+        goal = f"runs/pocket/notebooks/{CHAPTER}.ipynb"
+        plain = snakemake(repository, goal)
+        made = command(repository, "lib.book", "make", "chapter", "--chapter", "01")
+        other.stdin.close()
+    for done in (plain, made):
+        assert done.returncode and "another run is under way in this folder; wait for it to end" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_plain_snakemake_knows_how_much_memory_there_is_and_refuses_what_make_refuses(repository):
+    done = snakemake(repository, f"runs/pocket/notebooks/{CHAPTER}.ipynb", "--forcerun", "chapter")
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = done.stdout + done.stderr
+    limit, needed = (
+        int(re.search(pattern, said)[1]) for pattern in (r"Provided .*megabytes=\D*(\d+)", r"megabytes=(\d+)")
+    )
+    assert 0 < needed <= limit and re.search(r"Provided .*cards=\D*1", said)
+    done = snakemake(repository, "-n", "--config", "parameters={model: x}")
+    assert done.returncode and "the model is named by MODEL=…, not among the parameters" in done.stderr
+
+
+def test_an_environment_that_came_with_a_copy_is_made_anew(repository):
+    environment = repository / ".venv"
+    (environment / "bin").mkdir(parents=True)
+    python = environment / "bin/python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')  # its library lies where it was installed
+    python.chmod(0o755)
+    (environment / "ready").write_text("")
+    done = [
+        subprocess.run(["make", "-n", "help", ".venv/ready"], cwd=repository, env=where, capture_output=True, text=True)
+        for where in (shell(repository, PYTHONPATH=str(book.REPOSITORY)), shell(repository))
+    ]
+    assert "rm -rf .venv" in done[0].stdout and "belongs to another folder" in done[0].stdout, done[0]
+    assert "rm -rf .venv" not in done[1].stdout
+
+
+def test_a_lock_that_a_dead_run_left_is_cleared(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "_HELD", [])
+    (tmp_path / ".snakemake/locks").mkdir(parents=True)
+    run.hold(tmp_path / "runs")
+    assert not (tmp_path / ".snakemake/locks").exists()
+    with pytest.raises(book.BookError, match="another run is under way"):
+        run.hold(tmp_path / "runs")
+    run._HELD.pop().close()
+    run.hold(tmp_path / "runs")

@@ -1,0 +1,54 @@
+"""One name, one set: what later chapters follow is what chapters 03 and 05 chose."""
+
+import pytest
+import torch
+
+from lib import effects, kinds, neuron_weights, null_space, selection, token_frequency
+
+
+@pytest.fixture(scope="module")
+def effect(pocket):
+    tokens = pocket.sequences("pocket", n_sequences=16, sequence_length=64)
+    counts = token_frequency.unigram(pocket, "pocket", n_tokens=50_000)
+    return effects.measure(
+        pocket, tokens, scored=pocket.scored(tokens), log_unigram=counts.log_probability.to(pocket.final_layer.W_U)
+    )
+
+
+def test_entropy_neurons_are_those_of_the_rule_of_chapter_03(pocket):
+    W_U = pocket.final_layer.weight_coordinates()
+    V_0 = null_space.effective(null_space.spectrum(W_U, centres=pocket.final_layer.centres), dim=0, tail=0.05)
+    by_hand = selection.stolfo(neuron_weights.measure(pocket.W_out, W_U, V_0), count=6)
+    found = kinds.entropy(pocket)
+    assert found.neurons.equal(by_hand) and found.rule == "stolfo" and len(found.units) == 6
+    assert len(kinds.entropy(pocket, count=3).units) == 3
+
+
+def test_frequency_neurons_are_chosen_on_the_even_sequences_alone(effect):
+    found = kinds.frequency(effect, min_share=0.1)
+    assert found.rule == "frequency_neurons" and found.units
+    other = effect.n.new_tensor([0] + [2 * (at // 2) for at in range(1, 16)])  # the odd ones replaced by even ones
+    assert kinds.frequency(effect.part(other), min_share=0.1).neurons.equal(found.neurons)
+
+
+def test_where_no_neuron_meets_the_rule_the_nearest_are_those_of_largest_share_that_move_much(effect):
+    assert not kinds.frequency(effect, min_share=1.0).units
+    found = kinds.nearest_to_frequency(effect, count=3)
+    even = effect.part(torch.arange(16) % 2 == 0)
+    moves = even.mean("abs_kl_change") >= even.mean("abs_kl_change").median()
+    by_hand = even.frequency_mediated.masked_fill(~moves, -torch.inf).topk(3).indices.tolist()
+    assert found.units == sorted(by_hand) and found.rule == kinds.NEAREST
+
+
+def test_neurons_that_a_paper_names_come_before_any_rule(pocket, effect):
+    for found in (kinds.entropy(pocket, named=[7, 3]), kinds.frequency(effect, named=[7, 3])):
+        assert found.units == [3, 7] and found.rule == kinds.BY_THE_PAPER
+    with pytest.raises(ValueError, match="none with unit 9999"):
+        kinds.entropy(pocket, named=[9999])
+
+
+def test_the_table_has_a_row_for_every_neuron_that_some_rule_chose():
+    one, other = torch.tensor([True, False, False, True]), torch.tensor([True, False, True, False])
+    table = kinds.table({"one": one, "other": other})
+    assert table.index.tolist() == [0, 2, 3] and table.index.name == "unit"
+    assert table.loc[0].tolist() == ["●", "●"] and table.loc[2].tolist() == ["", "●"]

@@ -1,0 +1,88 @@
+"""What each chapter is asked for is written down by content, and only where it changed."""
+
+import json
+import shutil
+
+import pytest
+
+from lib import book, source
+from lib.book import orders
+from lib.book.request import BookError
+
+ONE = ["01_final_layer"]
+
+
+@pytest.fixture
+def own(gpt2_folder, tmp_path):
+    return shutil.copytree(gpt2_folder, tmp_path / "final")
+
+
+def asked(run):
+    return {path.stem: (path.stat().st_mtime_ns, json.loads(path.read_text())) for path in (run / "asked").iterdir()}
+
+
+def test_a_request_is_written_once_and_anew_when_it_is_another(own, tmp_path):
+    (tmp_path / "a.txt").write_text("one")
+    given = {"text": str(tmp_path / "a.txt"), "seed": "3"}
+    run = tmp_path / "run"
+    book.order(str(own), given, wanted=ONE).write(run)
+    first = asked(run)
+    book.order(str(own), given, wanted=ONE).write(run)
+    assert asked(run) == first
+    (tmp_path / "a.txt").write_text("two")
+    book.order(str(own), given, wanted=ONE).write(run)
+    before, after = first[ONE[0]][1], asked(run)[ONE[0]][1]
+    assert {name for name in before["made_of"] if before["made_of"][name] != after["made_of"][name]} == {"text"}
+    assert before["parameters"] == after["parameters"] == {"model": str(own), **given, "seed": 3}
+    assert before["fingerprint"] != after["fingerprint"]
+
+
+def test_a_folder_has_a_run_of_its_own_for_all_that_it_ever_holds(own):
+    first = book.order(str(own), {}, wanted=ONE)
+    config = json.loads((own / "config.json").read_text())
+    (own / "config.json").write_text(json.dumps(config | {"layer_norm_epsilon": 0.5}))
+    second = book.order(str(own), {}, wanted=ONE)
+    assert first.slug.startswith("final--") and second.slug.startswith("final--") and first.slug != second.slug
+    assert first.model == second.model == str(own)
+
+
+def test_an_embedded_model_keeps_its_folder_and_a_chapter_about_checkpoints_counts_them():
+    found = book.order("pocket", {"count": "3"}, wanted=book.chapters())
+    assert found.slug == "pocket" and "beside" in found.asked["12_emergence"]["made_of"]
+    assert "beside" not in found.asked[ONE[0]]["made_of"]
+    assert found.asked["03_entropy_neurons"]["parameters"] == {"model": "pocket", "count": 3}
+
+
+def test_a_text_that_nobody_can_tell_is_refused_before_a_kernel_starts(monkeypatch):
+    monkeypatch.setattr(orders.identity.documents, "fingerprint", lambda _: "")
+    with pytest.raises(BookError, match="the text 'nowhere/at-all' is not 'pocket', not a file, and not a data set"):
+        book.order("pocket", {"text": "nowhere/at-all"}, wanted=ONE)
+
+
+def card(**made_of):
+    return {"fingerprint": {"model": "m", "library": "l", "environment": "e"} | made_of}
+
+
+def test_one_book_is_about_one_model():
+    orders.refuse_mixture({"01": card(), "02": card(text="t"), "03": card(text="u")})
+    with pytest.raises(BookError, match="the model of chapter 01 is m and that of 03 is n"):
+        orders.refuse_mixture({"01": card(), "02": card(), "03": card(model="n")})
+
+
+def test_a_chapter_that_is_not_what_was_asked_for_is_not_published(tmp_path):
+    made = book.order("pocket", {}, wanted=ONE)
+    made.write(tmp_path)
+    fits = {"metadata": {"asked": made.asked[ONE[0]]["fingerprint"]}}
+    orders.refuse_other(tmp_path, ONE[0], fits)
+    with pytest.raises(BookError, match=r"chapter 01_final_layer in .* was made of something else than is asked for"):
+        orders.refuse_other(tmp_path, ONE[0], {"metadata": {}})
+
+
+def test_a_revision_given_among_the_parameters_is_the_models(monkeypatch):
+    resolved = source.Source("org/name", "hub", "org/name", "c0ffee")
+    seen = []
+    monkeypatch.setattr(source, "resolve", lambda model, revision="": seen.append((model, revision)) or resolved)
+    monkeypatch.setattr(orders.machine, "needed", lambda *_, **__: 1)
+    found = book.order("org/name", {"revision": "1234567"}, wanted=ONE)
+    assert seen[0] == ("org/name", "1234567") and found.slug == "org--name--1234567"
+    assert found.asked[ONE[0]]["made_of"]["model"] == "c0ffee"
