@@ -48,7 +48,7 @@ def reliability(confidence: Float[Tensor, " token"], correct: Bool[Tensor, " tok
     return Reliability(
         confidence=torch.stack([confidence[i].mean() for i in bins]),
         accuracy=torch.stack([correct[i].to(confidence.dtype).mean() for i in bins]),
-        count=torch.tensor([len(i) for i in bins]),
+        count=torch.tensor([len(i) for i in bins], device=confidence.device),
     )
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lib import directions, effects, patching
+from lib import calibration, directions, effects, patching
 from lib import model as door
 from lib.model import Site, edits, without
 from tests import pretend
@@ -109,3 +109,13 @@ def test_directions_and_patches_stay_where_the_model_is(away, tokens):
         patched = patching.patch(away, pairs, [site], positions=torch.tensor([[2, N - 1]] * 2))
         assert_away(patched.recovery, found.unit, right)
     assert_away(vars(found), vars(patched))
+
+
+def test_sets_of_neurons_and_bins_of_tokens_may_be_named_on_the_cpu(away, tokens):
+    sets = torch.zeros(2, len(away.W_out), dtype=torch.bool)
+    sets[0, 1] = sets[1, [0, 2]] = True
+    with pretend.Elsewhere():
+        there = tokens.to(away.final_layer.W_U.device)
+        assert_away(effects.measure_sets(away, there, sets=sets, scored=away.scored(there)).total)
+        sure = torch.rand(40).to(away.final_layer.W_U.device)
+        assert_away(calibration.reliability(sure, sure > 0.5, n_bins=4).error)

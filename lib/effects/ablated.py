@@ -55,5 +55,5 @@ def recomputed(
     """With the last MLP's write computed again from the changed activations, whatever happens to it on its way."""
     layer, before = model.final_layer, model.write(clean.activation)
     for members in sets:
-        resid = clean.resid + model.write(clean.activation + delta * members) - before
+        resid = clean.resid + model.write(clean.activation + delta * members.to(delta.device)) - before
         yield layer.logits(resid), layer.logits(resid, scale=clean.scale)
