@@ -10,20 +10,13 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lib.claims import verdict
+from lib.claims.names import CHAPTERS, known_as
 from lib.claims.verdict import Finding, Measured, Region
 
-CHAPTERS = tuple(f"{number:02}" for number in range(1, 14))
-"""The chapters of the whole book, those to be written among them."""
-ALSO_CALLED = {"openai-community/gpt2": "gpt2"}
 Text = Annotated[str, Field(min_length=1)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 ID, NEURON = r"^[A-Z]+\d+(\.\w+)?$", r"^\d+\.\d+$"
 LOOKS_LIKE = {ID: "C3 or C3.dim", NEURON: "11.584, layer and unit"}
-
-
-def known_as(*models: str) -> str:
-    """The name under which claims speak of a model, or of a pair: `base + post-trained`."""
-    return " + ".join(ALSO_CALLED.get(model, model) for model in models)
 
 
 class Strict(BaseModel):

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from lib.claims.claim import CHAPTERS, Claim, known_as
+from lib.claims.names import CHAPTERS, known_as
 from lib.claims.page import LedgerPage
-from lib.claims.reading import load
 from lib.claims.verdict import Finding, Measured
 from lib.source import Source
 
@@ -38,6 +37,13 @@ class Sourced(Protocol):
 def cautions(*cautions: str) -> str:
     """Several cautions as one; empty where none of them says anything."""
     return "; ".join(filter(None, cautions))
+
+
+def load() -> dict[str, Any]:
+    """Every claim of the book, by id; see `reading`, which is imported when the first ledger is opened."""
+    from lib.claims import reading
+
+    return reading.load()
 
 
 class Ledger:
@@ -100,7 +106,7 @@ class Ledger:
                 first, but = measured if isinstance(measured, tuple) else (measured, None)
                 self.record(claim_id, first, but, caution.get(name, ""))
 
-    def _claim(self, claim_id: str) -> Claim:
+    def _claim(self, claim_id: str) -> Any:
         if claim_id in self._own:
             return self._own[claim_id]
         if claim_id in load():
@@ -108,7 +114,7 @@ class Ledger:
         raise ValueError(f"there is no claim {claim_id!r}; those of chapter {self.chapter} are {', '.join(self._own)}")
 
     def _enter(
-        self, claim: Claim, finding: Finding, measured: Measured | None = None, but: Measured | None = None
+        self, claim: Any, finding: Finding, measured: Measured | None = None, but: Measured | None = None
     ) -> None:
         at = claim.published.get(self.model) or next(iter(claim.published.values()), None)
         published = f"{at.value:g} ({at.source})" if at else "not published"

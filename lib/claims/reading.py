@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from lib.claims.claim import LOOKS_LIKE, Claim, Entry, Published, SecondHalf, Strict, Text, known_as
+from lib.claims.claim import LOOKS_LIKE, Claim, Entry, Published, SecondHalf, Strict, Text
+from lib.claims.names import known_as
 
 CLAIMS = Path(__file__).parents[2] / "book" / "claims"
 Place = tuple[str | int, ...]
