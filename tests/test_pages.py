@@ -49,6 +49,14 @@ def test_a_column_of_numbers_is_marked_and_a_column_with_a_word_is_not():
     assert marked == ["rho", "0.99", "-1.2e-05"]
 
 
+def test_a_row_under_a_spanning_header_has_its_numbers_marked_as_well():
+    spanning = (
+        "<table><thead><tr><th>a</th><th>b</th><th>n</th></tr></thead><tbody><tr><th rowspan='2'>x</th><th>y</th>"
+    )
+    page = mended(f"{spanning}<td>1</td></tr><tr><th>z</th><td>2</td></tr></tbody></table>")
+    assert [cell.text for cell in page.select(".number")] == ["n", "1", "2"]
+
+
 def test_a_table_without_caption_is_named_by_its_heading_and_a_second_one_is_counted():
     captions = mended(TWO_ROWS + TWO_ROWS.partition("</h2>")[2]).select("caption.visually-hidden")
     assert [caption.text for caption in captions] == ["Sets", "Sets, table 2"]

@@ -58,12 +58,14 @@ def headers(table: Tag) -> None:
 
 
 def numbers(table: Tag) -> None:
-    """Marks the columns that hold nothing but numbers, to be set right under right."""
+    """Marks the columns that hold nothing but numbers, to be set right under right.
+
+    Columns are counted from the last: a row below a header that spans several has fewer cells before them."""
     rows = [row.find_all(["th", "td"], recursive=False) for row in table.select("tbody > tr")]
     width = max((len(row) for row in rows), default=0)
     heads = [row.find_all(["th", "td"], recursive=False) for row in table.select("thead > tr")]
-    for column in range(width):
-        cells = [row[column] for row in rows if len(row) == width]
+    for column in range(-width, 0):
+        cells = [row[column] for row in rows if len(row) >= -column]
         texts = [cell.get_text(strip=True) for cell in cells if cell.name == "td"]
         if any(texts) and all(NUMBER.fullmatch(text) for text in texts):
             for cell in [*cells, *(row[column] for row in heads if len(row) == width)]:
