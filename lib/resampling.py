@@ -44,7 +44,7 @@ class Estimate:
     n_sequences: int
 
     def __repr__(self) -> str:
-        counts = f"{self.n:,} tokens in {self.n_sequences} sequences"
+        counts = f"{self.n:,} tokens in {self.n_sequences} sequences" if self.n_sequences > 1 else f"of {self.n:,}"
         return f"{self.value:.3f}  [{self.low:.3f}, {self.high:.3f}]  ({counts})"
 
 

@@ -1,5 +1,7 @@
 """What pages draw and say beyond the claims: boxes of many control sets, bins of one neuron, what carries entropy."""
 
+from dataclasses import replace
+
 import numpy
 import pytest
 import torch
@@ -60,14 +62,17 @@ def test_bins_by_loss_hold_the_neurons_own_tokens_beside_those_of_the_others(gen
     assert nowhere.change.isna().all() and nowhere.low.isna().all() and nowhere.usual.isna().all()
 
 
-def test_a_set_has_the_sum_of_its_single_effects_when_its_neurons_act_independently(generator):
-    ones = made_up(generator).part(torch.arange(N))
-    joint = made_up(generator)
-    joint.total[:, 0] = ones.total[:, :5].sum(1) * 0.5
-    five, one = (effects.Effects(**{n: getattr(e, n)[:, s] for n in effects.Effects.quantities()}, n=ones.n)
-                 for e, s in ((ones, slice(0, 5)), (joint, slice(0, 1))))  # fmt: skip
-    found = evidence.together(one, five, generator=generator)
-    assert found.value == pytest.approx(0.5) and found.high < 0.51
+@pytest.mark.parametrize(("factor", "low", "high"), [(0.5, 0.49, 0.51), (1.0, 0.99, 1.01), (2.0, 1.9, 2.1)])
+def test_a_set_does_what_its_single_changes_add_up_to_when_its_neurons_act_independently(
+    pocket, generator, factor, low, high
+):
+    tokens = pocket.sequences("pocket", n_sequences=8, sequence_length=24)
+    five = torch.eye(len(pocket.W_out), dtype=torch.bool)[:5]
+    read = effects.by_token(pocket, tokens, sets=torch.cat([five[:1], five]), scored=pocket.scored(tokens))
+    single = torch.randn(read.loss_change[1:].shape, generator=generator)  # of both signs: sizes do not add up
+    read = replace(read, loss_change=torch.cat([factor * single.sum(0, keepdim=True), single]))
+    found = evidence.together(read, generator=generator)
+    assert low < found.low <= found.value <= found.high < high
 
 
 def test_entropy_and_predictions_are_ranked_over_neurons(generator):

@@ -111,9 +111,19 @@ def test_calibration_is_answered_and_every_bin_counted(accuracy, said):
     table = bins(
         confidence=[0.4, 0.9], accuracy=accuracy, low=[x - 0.1 for x in accuracy], high=[x + 0.1 for x in accuracy]
     )
-    assert said in final_layer.calibration(measured(0.0, 0.02), table)
-    assert "not ruled out" in final_layer.calibration(measured(0.0, 0.02), table)
-    assert "speaks against" in final_layer.calibration(measured(0.01, 0.02), table)
+    assert said in final_layer.calibration(measured(0.0, 0.02), 0.03, table)
+    assert "not ruled out" in final_layer.calibration(measured(0.0, 0.02), 0.03, table)
+    assert "speaks against" in final_layer.calibration(measured(0.01, 0.02), 0.03, table)
+
+
+def test_bins_in_which_every_prediction_is_right_are_counted_apart():
+    table = bins(confidence=[0.5, 0.99, 0.999], accuracy=[0.5, 1.0, 1.0], low=[0.4, 1.0, 1.0], high=[0.6, 1.0, 1.0])
+    told = final_layer.calibration(measured(0.0, 0.02), 0.03, table)
+    assert told.startswith("The plain error is 0.03; without its noise the calibration error is 0.01 [0, 0.02]")
+    assert told.endswith(
+        "The bin touches the line within its interval. In 2 more every prediction is right, at "
+        "confidences from 0.99 on."
+    )
 
 
 def test_two_predictions_are_told_apart_by_what_they_spread_over():

@@ -48,11 +48,26 @@ def test_what_moves_entropy_alone_is_held_against_its_like(difference, said):
 @pytest.mark.parametrize(
     ("difference", "controls", "first", "second"),
     [
-        (UP, (0.1, 0.2), "carries more of theirs", "share stays below 0.25"),
-        (UP, (0.1, 0.4), "carries more of theirs", "whether the others' share stays below 0.25 cannot be told"),
-        (UP, (0.3, 0.5), "carries more of theirs", "the road is not theirs alone"),
-        (NONE, (0.1, 0.2), "whether it carries more of theirs cannot be told", "share stays below 0.25"),
-        (DOWN, (0.1, 0.2), "carries less of theirs", "share stays below 0.25"),
+        (UP, (0.1, 0.2), "carries more of the effect of the chosen neurons", "share stays below 0.25"),
+        (
+            UP,
+            (0.1, 0.4),
+            "carries more of the effect of the chosen neurons",
+            "whether the others' share stays below 0.25 cannot be told",
+        ),
+        (
+            UP,
+            (0.3, 0.5),
+            "carries more of the effect of the chosen neurons",
+            "the road is not that of the chosen neurons alone",
+        ),
+        (
+            NONE,
+            (0.1, 0.2),
+            "whether it carries more of the effect of the chosen neurons cannot be told",
+            "share stays below 0.25",
+        ),
+        (DOWN, (0.1, 0.2), "carries less of the effect of the chosen neurons", "share stays below 0.25"),
     ],
 )
 def test_both_halves_of_the_claim_about_roads_are_answered_by_the_weaker_comparison(
@@ -89,7 +104,11 @@ def test_the_largest_share_is_held_against_that_of_others(found, said):
 
 @pytest.mark.parametrize(
     ("difference", "said"),
-    [(UP, "the more closely it follows it."), (NONE, "cannot be told"), (DOWN, "the less closely it follows it.")],
+    [
+        (UP, "the more closely its activation follows it."),
+        (NONE, "cannot be told"),
+        (DOWN, "the less closely its activation follows it."),
+    ],
 )
 def test_what_acts_also_carries_or_not(difference, said):
     told = says.carried(against(difference), count=6, shared=0, expected=0.281, chance=1.0)
@@ -103,7 +122,7 @@ def test_what_acts_also_carries_or_not(difference, said):
 def test_shares_that_depend_on_the_way_of_ablating_are_told_from_those_that_do_not():
     alike = {"mean": measured(0.5, 0.7), "zero": measured(0.55, 0.75)}
     told = says.ways(alike, measured(0.9, 1.1))
-    assert "no way of ablating stands apart" in told and "may well act independently" in told
+    assert "no way of ablating stands apart" in told and "as far as can be told, they act independently" in told
     assert "between 0.6 [0.5, 0.7] (mean) and 0.65 [0.55, 0.75] (zero)" in told
     apart = says.ways(alike | {"median": measured(0.1, 0.2)}, measured(1.2, 1.4))
     assert "it depends on the way of ablating" in apart and "they help each other" in apart
@@ -153,9 +172,9 @@ def bins(*change):
 )
 def test_a_hedging_neuron_is_told_by_its_slope_and_its_line_is_read(slope, said):
     told = says.hedges("3.7", against(slope), against(DOWN), bins(-0.03, 0.0, 0.05, 0.06))
-    assert said in told and "goes from −0.03 to 0.06 nats" in told
-    assert "of 4 bins 1 interval lies below zero and 2 intervals lie above" in told
+    assert said in told and "is lowest, at −0.03 nats" in told and "ends at 0.06 in the dearest bin" in told
+    assert "Of 4 bins 1 lie below zero with their intervals and 2 above." in told
     assert "right predictions cost less without it than without them" in told
     unmeasured = says.hedges("3.7", "too few", "too few", bins(0.0, 0.0))
-    assert "no interval lies below zero and no interval lies above" in unmeasured
+    assert "Of 2 bins 0 lie below zero with their intervals and 0 above." in unmeasured
     assert unmeasured.endswith("Its slope was not compared: too few.")

@@ -43,7 +43,7 @@ def test_a_training_on_text_alone_is_no_growth():
 @pytest.mark.parametrize("tokens", [[0, 100, 100, 150], [None] * 4])
 def test_growth_is_told_with_the_layers_at_work(tokens):
     told = says.checkpoints(traced(tokens, [0, 4, 6, 6]))
-    assert "After step 10 (4 layers at work) the model grows: 6 layers at work at step 30" in told
+    assert "After step 10 (4 layers at work) the model grows: 6 layers at work at step 20" in told
     assert "The last 2 checkpoints are stages of that growth" in told
 
 
@@ -95,13 +95,13 @@ def test_every_statistic_is_dated_there_from_the_start_or_missing():
         )
     )
     assert "rho at step 16 (8 to 32), share at step 128 (64 or later, if at all) and loss at step 2,048." in told
-    assert "There from the first checkpoint, and so without a date: space (2, level 1)." in told
+    assert "Beyond the level from the first checkpoint on, and so without a date: space (2, level 1)." in told
     assert "Not beyond its level at the end: score (0.2, level 0.7)." in told
 
 
 def test_nothing_that_emerges_is_said():
     told = says.onsets(table(rho=(0.5, 0.1, 0.2, emergence.NOT_REACHED, None, None, None)))
-    assert told.startswith("Nothing is seen to come beyond its level.") and "from the first checkpoint" not in told
+    assert told.startswith("Nothing is seen to pass its level.") and "from the first checkpoint" not in told
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_rules_by_norm_are_said_to_fail_where_what_acts_is_short():
     assert short.startswith("Of the 6 neurons that act most through the norm `rho_top` finds 3 and `stolfo` finds 0.")
     assert "Only 0 of these are in the longest quarter: rules by norm fail here" in short
     long = says.causal(acting(range(34, 40)), rules=["stolfo", "rho_top"])
-    assert "`stolfo` finds 6 and `rho_top` finds 0" in long and "Of these, 6 of 6 belong to the longest quarter" in long
+    assert "`stolfo` finds 6 and `rho_top` finds 0" in long and "All 6 belong to the longest quarter" in long
     assert says.causal(acting([]), rules=["stolfo"]).startswith("No neuron acts through the norm here")
     elsewhere = acting([]).assign(causal=float("nan"))
     assert "needs the last layer" in says.causal(elsewhere, rules=["stolfo"])
@@ -163,7 +163,8 @@ def test_a_rho_that_hangs_on_dim_is_told_from_one_that_does_not():
 def test_what_a_rule_keeps_is_told_by_its_least():
     assert says.kept([6, 6], count=6) == "At every `dim` `rho_top` chooses the same 6 neurons."
     assert says.kept([0, 6, 5], count=6) == (
-        "At 2 of 3 values of `dim` `rho_top` chooses others, keeping as few as 0 of 6."
+        "At 1 of 3 values of `dim`, the one used above among them, `rho_top` chooses the same 6 neurons; at the others "
+        "it keeps as few as 0."
     )
 
 

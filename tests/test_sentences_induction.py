@@ -60,9 +60,9 @@ def test_a_change_is_told_by_itself_and_beyond_its_control(entropy, loss, beyond
 @pytest.mark.parametrize(
     ("chosen", "difference", "said"),
     [
-        (UP, UP, ["in the direction", "is more than single"]),
+        (UP, UP, ["control: the same way", "is more than single"]),
         (NONE, NONE, ["in no direction", "not distinguishably more"]),
-        (DOWN, DOWN, ["against the direction", "is less than single"]),
+        (DOWN, DOWN, ["control: the other way", "is less than single"]),
     ],
 )
 def test_a_reaction_has_a_direction_and_controls(chosen, difference, said):
@@ -120,7 +120,7 @@ def line(name, *values):
     return pd.DataFrame({"series": name, "position": range(5, 5 + len(values)), "ratio_of_means": values})
 
 
-@pytest.mark.parametrize(("difference", "said"), [(UP, ", more than"), (NONE, "not distinguishably"), (DOWN, ", less")])
+@pytest.mark.parametrize(("difference", "said"), [(UP, ": more than"), (NONE, "not distinguishably"), (DOWN, ": less")])
 def test_a_curve_is_counted_by_positions_and_judged_by_its_lowest(difference, said):
     table = pd.concat([line("star", 0.9, 0.99, 1.1), line("all", 0.5, 0.5, 0.5)])
     band = pd.concat([line("1", 0.95, 0.9, 1.0), line("2", 1.0, 1.0, 1.0)])

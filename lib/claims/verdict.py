@@ -16,7 +16,7 @@ Finding = tuple[Verdict, str]
 VERDICTS: dict[Verdict, str] = {
     "reproduced": "the paper's own model, and the whole interval lies inside the published range",
     "supported": "the whole interval lies where the claim says; no value is published for this model",
-    "in part": "of a claim that says one thing and denies another, one half is supported and the other is not",
+    "in part": "of a claim in two halves, one is supported and the other is not",
     "inconclusive": "the interval crosses a bound of the claim, or an end of the published range",
     "contradicted": "the whole interval lies where the claim denies it, or outside the published range",
     "not tested": "this run cannot speak to the claim; the reason says what it would need",

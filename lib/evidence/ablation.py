@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lib import controls, drawing, effects, measures, null_space, resampling, selection
 from lib.controls import Against, Matched
-from lib.effects import AsTemperature, Effects
+from lib.effects import AsTemperature, Effects, TokenEffects
 from lib.effects.result import mediated
 from lib.evidence.lone import N_LIKE, Lone
 from lib.resampling import Estimate
@@ -125,11 +125,14 @@ def entropy_with_predictions(effect: Effects, *, generator: torch.Generator) -> 
     )
 
 
-def together(joint: Effects, ones: Effects, *, generator: torch.Generator) -> Estimate:
-    """Total effect of a set ablated together over the sum of its neurons' single ones: 1 where they act independently,
-    more where they help each other, less where one stands in for another."""
-    both = torch.stack([joint.total.sum(1), ones.total.sum(1)], dim=1).double().cpu() * joint.n.cpu()[:, None]
-    return resampling.of_means(lambda m: m[:, 0] / m[:, 1], both, n=int(joint.n.sum()), generator=generator)
+def together(read: TokenEffects, *, generator: torch.Generator) -> Estimate:
+    """Mean absolute loss change of a set ablated together over that of the sum of its neurons' single changes: 1 where
+    these add up, more where neurons help each other, less where one stands in for another.
+
+    The first set of `read` is all of them, the others hold one each. Changes are added with their signs: single ones
+    that go opposite ways cancel, and would seem to stand in for each other if only their sizes were added."""
+    joint, added = read.loss_change[0].abs(), read.loss_change[1:].sum(0).abs()
+    return resampling.ratio(joint, added, read.sequence, generator=generator)
 
 
 def explained_beyond(found: AsTemperature, *, rows: slice, generator: torch.Generator) -> Against:

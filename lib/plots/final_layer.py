@@ -13,7 +13,7 @@ def probability_against_rank(predictions: DataFrame, *, ax: Axes) -> Axes:
     for (name, rows), colour in zip(predictions.groupby("prediction", sort=False), (FREQUENCY, ENTROPY), strict=False):
         ax.plot(rows["rank"], rows.probability, color=colour, label=name)
     ax.set(xscale="log", yscale="log", xlabel="rank of the token", ylabel="probability", ylim=(1e-8, 2))
-    ax.legend(loc="lower left")
+    ax.legend(loc="center left", bbox_to_anchor=(0.3, 0.25))
     return ax
 
 

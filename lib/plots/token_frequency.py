@@ -60,7 +60,7 @@ def kl_change_against_share(neurons: DataFrame, *, min_share: float, least: floa
             lying(some.frequency_mediated, some.abs_kl_change, ends, ax=ax, color=KINDS[kind], label=label)
     ax.set(xlim=(None, 1), ylim=(0, None))
     both = concat([some for _, some in marked])
-    named(both, both.frequency_mediated, both.abs_kl_change, lift=8, ax=ax)
+    named(both, both.frequency_mediated, both.abs_kl_change, lift=8.0, ax=ax)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, columnspacing=1)
     return ax
 

@@ -40,14 +40,14 @@ def roads(share: dict[str, Against], *, road: str, who: str, bound: float) -> st
     (name,) = [name for name, one in share.items() if one is weakest]
     first = difference(
         weakest,
-        more="it carries more of theirs",
-        less="it carries less of theirs",
-        neither="whether it carries more of theirs cannot be told",
+        more=f"it carries more of the effect of {who}",
+        less=f"it carries less of the effect of {who}",
+        neither=f"whether it carries more of the effect of {who} cannot be told",
     )
     second = side(
         weakest.controls,
         bound=bound,
-        above=f"the others' share lies above {number(bound)}: the road is not theirs alone",
+        above=f"the others' share lies above {number(bound)}: the road is not that of {who} alone",
         below=f"the others' share stays below {number(bound)}",
         neither=f"whether the others' share stays below {number(bound)} cannot be told",
     )

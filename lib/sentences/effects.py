@@ -16,8 +16,8 @@ def quiet(line: Estimate, found: Against | str) -> str:
     norm carries the effect of neurons that do the first without the second; a text says why that was not measured."""
     goes = side(
         line,
-        above="Neurons that move entropy more also change more predictions",
-        below="Neurons that move entropy more change fewer predictions",
+        above="Neurons that move entropy more tend to change more predictions",
+        below="Neurons that move entropy more tend to change fewer predictions",
         neither="Moving entropy and changing predictions do not go together",
     )
     first = f"{goes}: the rank correlation over the layer is {measured(line)}."
@@ -57,7 +57,10 @@ def foretold(found: dict[str, Against]) -> str:
     if "settled" not in found:
         return f"{told} Too few neurons have a settled share to ask them alone."
     settled = found["settled"]
-    return f"{told} Over the settled ones alone it is {measured(settled.chosen)}."
+    return (
+        f"{told} Over the settled ones alone it is {measured(settled.chosen)}, against {measured(settled.controls)}, a "
+        f"difference of {measured(settled.difference)}."
+    )
 
 
 def largest(found: Against | str) -> str:
@@ -78,7 +81,7 @@ def largest(found: Against | str) -> str:
 
 def ways(shares: dict[str, Estimate], joint: Estimate) -> str:
     """Whether a set's norm-mediated share depends on what is put in its place (by kind of ablation), and whether its
-    neurons act independently (`joint`: their effect together over the sum of their single ones)."""
+    neurons act independently (`joint`: what they do together over what their single changes add up to)."""
     low, high = (pick(shares, key=lambda name: shares[name].value) for pick in (min, max))
     apart = max(one.low for one in shares.values()) > min(one.high for one in shares.values())
     told = "it depends on the way of ablating" if apart else "no way of ablating stands apart from all others"
@@ -87,12 +90,12 @@ def ways(shares: dict[str, Estimate], joint: Estimate) -> str:
         bound=1.0,
         above="they help each other",
         below="one stands in for another",
-        neither="they may well act independently",
+        neither="as far as can be told, they act independently",
     )
     return (
         f"The norm-mediated share of the chosen lies between {measured(shares[low])} ({low}) and "
-        f"{measured(shares[high])} ({high}): {told}. Ablated together they have {measured(joint)} times the sum of "
-        f"their single effects: {helps}."
+        f"{measured(shares[high])} ({high}): {told}. Ablated together they do {measured(joint)} times what "
+        f"their single changes add up to: {helps}."
     )
 
 
@@ -119,16 +122,17 @@ def carried(found: Against, *, count: int, shared: int, expected: float, chance:
     share, beside what two random lists share (`expected`, and the `chance` of sharing as many)."""
     told = side(
         found.difference,
-        above="on the whole, the more a neuron can act on entropy, the more closely it follows it",
-        below="on the whole, the more a neuron can act on entropy, the less closely it follows it",
+        above="on the whole, the more a neuron can act on entropy, the more closely its activation follows it",
+        below="on the whole, the more a neuron can act on entropy, the less closely its activation follows it",
         neither=f"whether neurons that can act on entropy also carry it {CANNOT}",
     )
     luck = f", and as many with a probability of {small(chance)}" if shared else ""
     return (
         f"The rank correlation of rho and of how closely an activation follows the entropy is "
         f"{measured(found.chosen)}, against {measured(found.controls)} in random spaces, a difference of "
-        f"{measured(found.difference)}: {told}. The {count} neurons of largest rho and the {count} that follow it most "
-        f"closely share {counted(shared, 'neuron')}; random lists share {number(expected)} on average{luck}."
+        f"{measured(found.difference)}: {told}. The {count} neurons of largest rho and the {count} whose activations "
+        f"follow entropy most closely share {counted(shared, 'neuron')}; random lists share {number(expected)} on "
+        f"average{luck}."
     )
 
 
@@ -164,10 +168,11 @@ def hedges(name: str, slope: Against | str, right: Against | str, bins: DataFram
     """Whether one neuron hedges: the slope of its loss change on the clean loss (nats per nat), its mean loss change
     where predictions are right, and the line that is drawn (loss, change, low, high)."""
     below, above = int((bins.high < -beside.SMALLEST).sum()), int((bins.low > beside.SMALLEST).sum())
-    first, last = bins.iloc[0], bins.iloc[-1]
+    last, lowest = bins.iloc[-1], bins.loc[bins.change.idxmin()]
     drawn = (
-        f"From the cheapest to the dearest bin the line of {name} goes from {small(first.change)} to "
-        f"{small(last.change)} nats; of {len(bins)} bins {_lie(below)} below zero and {_lie(above)} above."
+        f"The line of {name} is lowest, at {small(lowest.change)} nats, where predictions cost {number(lowest.loss)}, "
+        f"and ends at {small(last.change)} in the dearest bin. Of {len(bins)} bins {below} lie below zero with their "
+        f"intervals and {above} above."
     )
     if isinstance(slope, str):
         return f"{drawn} Its slope was not compared: {slope}."
@@ -183,10 +188,6 @@ def hedges(name: str, slope: Against | str, right: Against | str, bins: DataFram
         f"{drawn} Its slope is {finely(slope.chosen)}, against {finely(slope.controls)} for neurons of like effect; "
         f"{told}.{where}"
     )
-
-
-def _lie(n: int) -> str:
-    return f"{counted(n, 'interval')} {'lie' if n > 1 else 'lies'}"
 
 
 def _where_right(found: Against) -> str:

@@ -39,7 +39,7 @@ def grown(trace: DataFrame) -> str:
     before = layers[layers.index < steps[0]]
     told = f"step {before.index[-1]:,} ({counted(int(before.iloc[-1]), 'layer')} at work)"
     return (
-        f"After {told} the model grows: {counted(int(layers.loc[steps[-1]]), 'layer')} at work at step {steps[-1]:,}. "
+        f"After {told} the model grows: {counted(int(layers.loc[steps[0]]), 'layer')} at work at step {steps[0]:,}. "
         f"The last {counted(len(steps), 'checkpoint')} are stages of that growth: what changes there may be due to it, "
         "and not to more text."
     )
@@ -83,11 +83,13 @@ def onsets(table: DataFrame) -> str:
         return NOTHING
     dated = table[table.status == EMERGES].sort_values("step")
     told = [f"{name} at step {row.step:,}{_range(row)}" for name, row in dated.iterrows()]
-    emerging = f"Beyond their levels come {listed(told)}." if told else "Nothing is seen to come beyond its level."
+    emerging = f"Each passes its level: {listed(told)}." if told else "Nothing is seen to pass its level."
     start, never = (table[table.status == status] for status in (FROM_THE_START, NOT_REACHED))
     already = [f"{name} ({number(row['first'])}, level {number(row.level)})" for name, row in start.iterrows()]
     short = [f"{name} ({number(row.final)}, level {number(row.level)})" for name, row in never.iterrows()]
-    there = f"There from the first checkpoint, and so without a date: {listed(already)}." if already else ""
+    there = (
+        f"Beyond the level from the first checkpoint on, and so without a date: {listed(already)}." if already else ""
+    )
     missing = f"Not beyond its level at the end: {listed(short)}." if short else ""
     return " ".join(filter(None, (emerging, there, missing)))
 

@@ -41,10 +41,11 @@ def climb(rank: Estimate, bins: DataFrame) -> str:
     )
     first, last = bins.iloc[0], bins.iloc[-1]
     on_line = int(((bins.low <= bins.entropy) & (bins.entropy <= bins.high)).sum())
+    cheaper, dearer = int((bins.high < bins.entropy).sum()), int((bins.low > bins.entropy).sum())
     return (
         f"{goes}: the rank correlation is {measured(rank)}. Mean loss goes from {number(first.loss)} nats in the "
         f"surest bin to {number(last.loss)} in the least sure one. The intervals of {on_line} of {len(bins)} bins meet "
-        "the line where loss equals entropy."
+        f"the line where loss equals entropy, {cheaper} lie below it and {dearer} above."
     )
 
 
@@ -75,8 +76,12 @@ def rising(risen: float, n: int) -> str:
     )
 
 
-def calibration(error: Estimate, bins: DataFrame) -> str:
-    """The calibration error, and where the bins lie (columns confidence, accuracy, low, high)."""
+def calibration(error: Estimate, plain: float, bins: DataFrame) -> str:
+    """The calibration error, the plain one with its noise, and where the bins lie (confidence, accuracy, low, high).
+
+    A bin in which every prediction is right, or every one wrong, has an interval of no width and is counted apart."""
+    flat = bins[bins.low == bins.high]
+    bins = bins[bins.low < bins.high]
     above = int((bins.low > bins.confidence).sum())
     below = int((bins.high < bins.confidence).sum())
     verdict = (
@@ -84,13 +89,27 @@ def calibration(error: Estimate, bins: DataFrame) -> str:
         if error.low > 0
         else "and a perfectly calibrated model is not ruled out"
     )
-    return f"The calibration error is {measured(error)}, {verdict}. {_sides(above, below, len(bins))}"
+    told = (
+        f"The plain error is {number(plain)}; without its noise the calibration error is {measured(error)}, {verdict}. "
+        f"{_sides(above, below, len(bins))}"
+    )
+    if flat.empty:
+        return told
+    sure = f", at confidences from {number(flat.confidence.min())} on" if (flat.accuracy == 1).all() else ""
+    what = "every prediction is right" if sure else "predictions are all right or all wrong"
+    return f"{told} In {len(flat)} more {what}{sure}."
 
 
 def _sides(above: int, below: int, n: int) -> str:
     parts = (above, "above the line, where a model is timid"), (below, "below it, where a model is overconfident")
     told = [f"{count} lie{'' if count > 1 else 's'} {what}" for count, what in parts if count]
+    if not n:
+        return "No bin holds both right and wrong predictions."
     if not told:
-        return f"All {n} bins touch the line within their intervals."
+        return (
+            "The bin touches the line within its interval."
+            if n == 1
+            else f"All {n} bins touch the line within their intervals."
+        )
     rest = "; the intervals of the others touch the line" if above + below < n else ""
     return f"Of {n} bins {listed(told)}{rest}."

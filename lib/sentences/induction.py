@@ -51,8 +51,9 @@ def change(found: Changes, text: str) -> str:
     )
     return (
         f"From first pass to repeat of {text} the model {surer} (entropy {measured(entropy)} nats) and {costs} (loss "
-        f"{measured(loss)}). {worth}: minus the shuffled control the changes are {measured(beyond)} in entropy and "
-        f"{measured(of_loss)} in loss."
+        f"{measured(loss)}). {worth}: minus the shuffled control, whose own changes are "
+        f"{number(entropy.value - beyond.value)} and {number(loss.value - of_loss.value)}, the changes are "
+        f"{measured(beyond)} in entropy and {measured(of_loss)} in loss."
     )
 
 
@@ -62,8 +63,8 @@ def reaction(found: Against, moved: dict[str, float], *, neuron: str) -> str:
     by = listed([f"{number(value)} on {name}" for name, value in moved.items()])
     own = side(
         found.chosen,
-        above="in the direction that it takes on random tokens",
-        below="against the direction that it takes on random tokens",
+        above="the same way",
+        below="the other way",
         neither="in no direction that could be told",
     )
     more = side(
@@ -73,9 +74,9 @@ def reaction(found: Against, moved: dict[str, float], *, neuron: str) -> str:
         neither="not distinguishably more than single neurons of like effect",
     )
     return (
-        f"From first pass to repeat neuron {neuron} changes by {by}. On text, minus the shuffled control, it moves by "
-        f"{measured(found.chosen)}, {own}; that is {more} ({number(found.controls.value)}; difference "
-        f"{measured(found.difference)})."
+        f"From first pass to repeat neuron {neuron} changes by {by}. Counted in the direction that it takes on random "
+        f"tokens, it moves by {measured(found.chosen)} on text, minus the shuffled control: {own}; that is {more} "
+        f"({number(found.controls.value)}; difference {measured(found.difference)})."
     )
 
 
@@ -163,8 +164,9 @@ def curve(by_position: DataFrame, band: DataFrame, largest: Against, *, name: st
     below, lower = int((rows < 1).sum()), int((rows < lowest).sum())
     reduction = f"{share(largest.chosen.value)} [{share(largest.chosen.low)}, {share(largest.chosen.high)}]"
     return (
-        f"The line of {name} lies below 1 at {of(below, len(rows), 'position')} and below the grey band at {lower}. "
-        f"Where clipping lowers the entropy most it does so by {reduction}, {told} ({share(largest.controls.value)})."
+        f"The solid line of {name} lies below 1 at {of(below, len(rows), 'position')} and below the grey "
+        f"band at {lower}. By the mean of ratios (dashed), at a position chosen on the other half of the sequences, "
+        f"clipping lowers it most, by {reduction}: {told} ({share(largest.controls.value)})."
     )
 
 
@@ -187,7 +189,8 @@ def rest(falls: DataFrame, found: tuple[Against, Estimate] | str, *, heads: str,
         neither="not distinguishably more than with other heads of the same layers at rest",
     )
     return (
-        f"Neuron {neuron} reacts to the repeat by {measured(reacts)}. With {heads} at rest {told} (fall "
+        f"At the positions looked at neuron {neuron} reacts to the repeat by {measured(reacts)}, its own direction "
+        f"counted positive. With {heads} at rest {told} (fall "
         f"{measured(fall)}), {beyond} ({number(found[0].controls.value)}). {_idle(found[1])}"
     )
 

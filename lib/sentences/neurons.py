@@ -131,7 +131,8 @@ def causal(table: DataFrame, *, rules: Sequence[str]) -> str:
         are = "is" if long == 1 else "are"
         end = f"Only {long} of these {are} in the longest quarter: rules by norm fail here, since what acts is short."
     else:
-        end = f"Of these, {long} of {len(acts)} belong to the longest quarter, where a rule by norm can find them."
+        all_of = f"All {long}" if long == len(acts) else f"Of those that act, {long} of {len(acts)}"
+        end = f"{all_of} belong to the longest quarter, where a rule by norm can find them."
     return f"Of the {counted(len(acts), 'neuron')} that act most through the norm {told}. {end}"
 
 
@@ -179,8 +180,11 @@ def kept(counts: Sequence[int], *, count: int) -> str:
     least = min(counts)
     if least == count:
         return f"At every `dim` `rho_top` chooses the same {counted(count, 'neuron')}."
-    lost = sum(found < count for found in counts)
-    return f"At {lost} of {len(counts)} values of `dim` `rho_top` chooses others, keeping as few as {least} of {count}."
+    same = sum(found == count for found in counts)
+    return (
+        f"At {same} of {len(counts)} values of `dim`, the one used above among them, `rho_top` chooses the same "
+        f"{counted(count, 'neuron')}; at the others it keeps as few as {least}."
+    )
 
 
 def stretch(tokens: Sequence[str], added: Sequence[float], *, neuron: str) -> str:

@@ -24,7 +24,7 @@ def counts(tokens: DataFrame) -> str:
     else:
         told = (
             f"The most frequent token occurs {most:,} times, {share(most / seen.sum())} of the text, and "
-            f"{number(most / least)} times as often as the rarest of the {len(seen):,} tokens that occur"
+            f"the rarest of the {len(seen):,} tokens that occur {least:,}"
         )
     return f"{told}; {of(unseen, len(tokens), 'token')} of the vocabulary never {'occurs' if unseen == 1 else 'occur'}."
 
@@ -40,8 +40,8 @@ def fallback(found: Against) -> str:
     told = difference(
         found,
         more="any spread-out distribution is followed more closely still, and the fall says nothing about frequency",
-        less="the fall is steeper than a spread-out distribution alone explains",
-        neither="the fall is no steeper than a spread-out distribution explains, as far as can be told",
+        less="the fall is followed more closely than a spread-out distribution alone explains",
+        neither="the fall is followed no more closely than with any spread-out distribution, as far as can be told",
     )
     return (
         f"{goes}: the rank correlation of entropy and distance is {measured(found.chosen)}. With permuted unigrams it "
@@ -151,8 +151,10 @@ def quarters(tokens: DataFrame, tests: dict[str, Against | str], *, name: str, w
     """Which way one neuron pulls: the quarters that its tokens lie in (columns kl_change, entropy_change), and its
     entropy and KL change and their correlation beside those of others (keys entropy, kl, opposed)."""
     n = len(tokens)
-    right, down = tokens.kl_change > 0, tokens.entropy_change < 0
-    lower, upper = (share(some.mean() if n else 0.0) for some in (right & down, ~right & ~down))
+    tokens = tokens[["kl_change", "entropy_change"]].round(3)
+    kl, entropy = tokens.kl_change, tokens.entropy_change
+    sides = (kl > 0) & (entropy < 0), (kl < 0) & (entropy > 0)
+    lower, upper = (share(some.mean() if n else 0.0) for some in sides)
     first = (
         f"Without {name}, {lower} of {n:,} tokens {where} lie lower right (surer, and farther from the unigram "
         f"distribution) and {upper} upper left."
