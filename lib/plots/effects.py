@@ -80,7 +80,7 @@ def correlation_against_rho(neurons: DataFrame, *, chance: float, ax: Axes) -> A
     ax.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1])
     picked = neurons[neurons.chosen]
     named(picked, picked.rho, picked.correlation, ax=ax)
-    ax.legend(loc="upper left")
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return ax
 
 

@@ -117,7 +117,7 @@ def entropy_ratio_against_position(table: DataFrame, controls: DataFrame, *, ax:
         style = {"color": ENTROPY, "alpha": 1 - 0.5 * shade}
         ax.plot(rows.position, rows.ratio_of_means, linewidth=1.8, label=name, **style)
         ax.plot(rows.position, rows.mean_of_ratios, linestyle="--", linewidth=1, **style)
-    ax.plot([], [], color=ENTROPY, linestyle="--", linewidth=1, label="the same, mean of ratios")
+    ax.plot([], [], color="black", linestyle="--", linewidth=1, label="dashed: mean of ratios")
     ax.axhline(1, color="black", linewidth=0.8)
     top, bottom = max(table.ratio_of_means.max(), band["max"].max()), min(table.ratio_of_means.min(), band["min"].min())
     limits = (max(0, bottom - 0.05), max(top, 1) + 0.05)

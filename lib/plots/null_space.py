@@ -63,11 +63,13 @@ def singular_value_against_index(table: DataFrame, *, dim: int, ax: Axes) -> Axe
 
 
 def direct_change_against_dim(table: DataFrame, *, chosen: int, ax: Axes) -> Axes:
-    """Direct change of the logits (change) by a write spread over the `dim` least-read directions."""
+    """Direct change of the logits (change) by a write spread over the `dim` least-read directions, on a log axis, so
+    that a ratio is a distance; exact zeros are left out."""
+    table = table[table.change > 0]
     ax.plot(table.dim, table.change, "o", color=ENTROPY, markersize=3, label="write inside the space")
     ax.axhline(table.random.iloc[0], color=OTHER, linewidth=2, label="random write of the same length")
     ax.axvline(chosen, color="black", linewidth=1, linestyle=":", label=f"dim {chosen}, by the rule")
     ax.set(xlabel="dim of the effective null space", ylabel="direct logit change, rms")
-    ax.set(xlim=(0, None), ylim=(0, 1.05 * max(table.change.max(), table.random.iloc[0])))
+    ax.set(xlim=(0, None), yscale="log")
     ax.legend(loc="lower right")
     return ax
