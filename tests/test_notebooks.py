@@ -113,14 +113,11 @@ def test_plain_papermill_fails_on_a_misspelt_parameter_from_another_folder(tmp_p
 
 
 def test_every_chapter_asks_for_the_two_kinds_of_neurons_by_the_same_names():
-    """One name, one set: whoever follows entropy or token-frequency neurons gets them from `kinds`, named ones first."""
+    """One name, one set: whoever follows entropy or token-frequency neurons gets them from `kinds`."""
     code = {chapter: "\n".join(source(cell) for cell in cells(chapter, "code")) for chapter in CHAPTERS}
     of_entropy = [chapter for chapter, text in code.items() if "kinds.entropy(" in text]
     of_frequency = [chapter for chapter, text in code.items() if "kinds.frequency(" in text]
-    assert [chapter[:2] for chapter in of_entropy] == ["03", "05", "06", "12"]
+    assert [chapter[:2] for chapter in of_entropy] == ["03", "04", "05", "06", "12"]
     assert [chapter[:2] for chapter in of_frequency] == ["05", "06", "12"]
     assert all('"stolfo2024.C1.set", "stolfo2024.C14"' in code[chapter] for chapter in of_entropy)
     assert all('named_neurons("stolfo2024.C12"' in code[chapter] for chapter in of_frequency)
-    assert not [
-        chapter for chapter in [*of_entropy, *of_frequency] if "selection.causal" in code[chapter].split("kinds.")[-1]
-    ]
