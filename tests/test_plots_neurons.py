@@ -41,13 +41,16 @@ def test_every_token_has_a_bar_before_and_one_after(ax):
 
 
 def test_the_axes_of_quantities_with_a_zero_show_it(ax):
-    growth = pd.DataFrame({"dim": [2, 3], "change": [0.1, 0.2], "random": 0.5})
-    plots.direct_change_against_dim(growth, chosen=2, ax=ax)
-    assert ax.get_xlim()[0] == 0 and ax.get_ylim()[0] == 0 and ax.get_ylim()[1] > 0.5
-    ax.clear()
     sweep = pd.DataFrame({"dim": [2, 3], "chosen": 0.5, "control_low": 0.1, "control_high": 0.3, "chance": 0.1})
     plots.rho_against_dim(sweep, dim=3, ax=ax)
     assert ax.get_xlim()[0] == 0 and ax.get_ylim()[0] == 0
+
+
+def test_quiet_directions_stand_on_a_log_axis_without_the_exact_zero(ax):
+    growth = pd.DataFrame({"dim": [1, 2, 3], "change": [0.0, 0.001, 0.2], "random": 0.5})
+    plots.direct_change_against_dim(growth, chosen=2, ax=ax)
+    assert ax.get_xlim()[0] == 0 and ax.get_yscale() == "log"
+    assert ax.lines[0].get_ydata().tolist() == [0.001, 0.2] and ax.get_ylim()[1] > 0.5
 
 
 def crowd(n):
