@@ -39,6 +39,8 @@ def cell(source, *kinds):
         (cell("plot()\nplt.show()", "stderr"), True),  # as a backend that only draws into files leaves it
         (cell("plot()\nplt.show()"), True),
         (cell(["if points:\n", "    plt.show()"]), False),
+        (cell(["if points:\n", "    plt.show()\n", "book.say(x)"], "text/markdown"), False),
+        (cell(["if points:\n", "    plt.show()\n", "book.say(x)"], "stderr", "text/markdown"), True),
         (cell(["if points:\n", "    plt.show()"], "stderr"), True),
         (cell(["if points:\n", "    plt.show()"], "stderr", "image/png"), False),
         (cell("numbers", "text/html"), False),

@@ -9,7 +9,7 @@ SHOWS = "plt.show()"
 
 def missing(notebook: dict[str, Any]) -> list[int]:
     """The numbers (as in `In [5]`) of the cells of an executed notebook that show a figure by their code and none on
-    the page. A figure under a condition may be left out, by a cell that then shows nothing at all."""
+    the page. A figure under a condition may be left out, by a cell that then shows nothing but what was found."""
     return [
         cell["execution_count"]
         for cell in notebook["cells"]
@@ -21,7 +21,8 @@ def _is_due(cell: dict[str, Any]) -> bool:
     lines = "".join(cell["source"]).splitlines()
     if SHOWS in lines:
         return True
-    return bool(cell["outputs"]) and any(line.strip() == SHOWS for line in lines)
+    shown = [output for output in cell["outputs"] if "text/markdown" not in output.get("data", {})]
+    return bool(shown) and any(line.strip() == SHOWS for line in lines)
 
 
 def _is_picture(output: dict[str, Any]) -> bool:
