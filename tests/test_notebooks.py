@@ -87,8 +87,7 @@ def test_every_figure_is_followed_by_what_it_shows_and_the_chapter_by_its_summar
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_code_fits_the_page_and_sentences_a_breath(chapter):
     for cell in cells(chapter, "code"):
-        if "parameters" not in cell["metadata"].get("tags", ()):
-            assert max(map(len, source(cell).splitlines())) <= 80, source(cell)
+        assert max(map(len, source(cell).splitlines())) <= 80, source(cell)
         assert "noqa" not in source(cell)
     for cell in cells(chapter, "markdown"):
         text = re.sub(r"\$\$.*?\$\$", "formula.", source(cell), flags=re.DOTALL)

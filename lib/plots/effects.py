@@ -56,12 +56,9 @@ def norm_mediated_against_rho(neurons: DataFrame, *, chance: float, ax: Axes) ->
         ax.collections[-1].set_rasterized(colour == OTHER)
     told = shown[shown.settled | shown.chosen]
     bottom = min(-0.1, shown.norm_mediated.min() - 0.05, told.norm_mediated_low.min() - 0.05)
-    ax.axvline(chance, color="black", linewidth=1, linestyle=":")
     ax.axhline(0, color="black", linewidth=1)
-    ax.set(xlabel="rho (dotted: chance)", ylabel="norm-mediated share", xlim=(0, 1.1), ylim=(max(LOWEST, bottom), 1.05))
-    ax.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1])
-    picked = shown[shown.chosen]
-    named(picked, picked.rho, picked.norm_mediated, ax=ax)
+    ax.set(ylabel="norm-mediated share", ylim=(max(LOWEST, bottom), 1.05))
+    _along_rho(shown[shown.chosen], "norm_mediated", chance=chance, ax=ax)
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=9)
     return ax
 
@@ -75,13 +72,18 @@ def correlation_against_rho(neurons: DataFrame, *, chance: float, ax: Axes) -> A
     ):
         some, style = neurons[mask], {"color": colour, "s": size, "linewidth": 0, "rasterized": colour == OTHER}
         ax.scatter(some.rho, some.correlation, label=f"{label} ({len(some)})", **style)
-    ax.axvline(chance, color="black", linewidth=1, linestyle=":")
-    ax.set(xlabel="rho (dotted: chance)", ylabel="|correlation| of activation and entropy", xlim=(0, 1.1), ylim=(0, 1))
-    ax.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1])
-    picked = neurons[neurons.chosen]
-    named(picked, picked.rho, picked.correlation, ax=ax)
+    ax.set(ylabel="|correlation| of activation and entropy", ylim=(0, 1))
+    _along_rho(neurons[neurons.chosen], "correlation", chance=chance, ax=ax)
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return ax
+
+
+def _along_rho(picked: DataFrame, column: str, *, chance: float, ax: Axes) -> None:
+    """The axis of rho with its chance level, and the names of some neurons at their rho and `column`."""
+    ax.axvline(chance, color="black", linewidth=1, linestyle=":")
+    ax.set(xlabel="rho (dotted: chance)", xlim=(0, 1.1))
+    ax.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1])
+    named(picked, picked.rho, picked[column], ax=ax)
 
 
 def loss_change_against_loss(bins: DataFrame, *, name: str, ax: Axes) -> Axes:
