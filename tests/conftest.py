@@ -105,3 +105,22 @@ def pocket():
 def generator():
     """A seeded generator."""
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def ax():
+    """Axes of a figure that nobody sees."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots()
+    yield axes
+    plt.close(figure)
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_folder):
+    """A tiny random model of each architecture."""
+    return door.load(str(tiny_folder))

@@ -26,11 +26,6 @@ HOSTILE = {
 }
 
 
-@pytest.fixture(scope="module")
-def tiny(tiny_folder):
-    return door.load(str(tiny_folder))
-
-
 @pytest.fixture
 def tokens(generator):
     return torch.randint(1, D_VOCAB, (3, 7), generator=generator)

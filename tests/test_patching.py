@@ -14,11 +14,6 @@ from tests.test_sites import N_OPS, places
 N, DIFFERS = 7, 3
 
 
-@pytest.fixture(scope="module")
-def tiny(tiny_folder):
-    return door.load(str(tiny_folder))
-
-
 @pytest.fixture
 def pairs(generator):
     """Prompts that differ in one token alone."""

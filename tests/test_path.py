@@ -11,11 +11,6 @@ from tests.test_sites import N_OPS, places
 N, N_NEW = 7, 6
 
 
-@pytest.fixture(scope="module")
-def tiny(tiny_folder):
-    return door.load(str(tiny_folder))
-
-
 @pytest.fixture
 def tokens(generator):
     return torch.randint(1, D_VOCAB, (3, N), generator=generator)

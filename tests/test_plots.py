@@ -1,22 +1,11 @@
 import re
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from matplotlib.collections import LineCollection
 
 from lib import book, plots
 from lib.plots import last_layer, style
-
-
-@pytest.fixture
-def ax():
-    figure, axes = plt.subplots()
-    yield axes
-    plt.close(figure)
 
 
 def test_loss_against_entropy_shows_every_token_and_names_its_units(ax):

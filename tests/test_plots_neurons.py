@@ -4,23 +4,11 @@ import itertools
 import re
 from math import sqrt
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
 from lib import plots
 from lib.plots import coloured
-
-
-@pytest.fixture
-def ax():
-    figure, axes = plt.subplots()
-    yield axes
-    plt.close(figure)
-
 
 STREAMS = pd.DataFrame({"read": [1.2, 1.2], "unread": [0.5, 2.5], "scale": [0.92, 1.96]}, index=["before", "after"])
 

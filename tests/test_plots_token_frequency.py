@@ -10,13 +10,6 @@ from lib import plots
 
 
 @pytest.fixture
-def ax():
-    figure, axes = plt.subplots()
-    yield axes
-    plt.close(figure)
-
-
-@pytest.fixture
 def neurons():
     table = pd.DataFrame({"layer": 2, "unit": range(4), "frequency_mediated": [0.6, 0.1, -0.2, -7.0]})
     table["abs_kl_change"], table["kind"] = [0.3, 0.2, 0.1, 0.05], ["followed", "entropy", "other", "other"]

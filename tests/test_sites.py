@@ -15,11 +15,6 @@ N_OPS = 20 * 48
 """Some 20 products of up to 48 terms, one after another."""
 
 
-@pytest.fixture(scope="module")
-def tiny(tiny_folder):
-    return door.load(str(tiny_folder))
-
-
 @pytest.fixture
 def tokens(generator):
     return torch.randint(1, D_VOCAB, (3, N), generator=generator)
