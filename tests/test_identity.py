@@ -99,6 +99,7 @@ def test_the_library_is_code_and_what_it_reads_and_no_note(name, counts, library
 
 
 def test_the_environment_is_what_is_installed(tmp_path, monkeypatch):
+    monkeypatch.delenv("ATEN_CPU_CAPABILITY", raising=False)  # whatever these tests themselves run under
     monkeypatch.setattr(identity, "REQUIREMENTS", tmp_path / "requirements.txt")
     (tmp_path / "requirements.txt").write_text("# numbers\nnumpy==1\n")
     monkeypatch.setattr(identity, "version", lambda _: "1")
