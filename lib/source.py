@@ -21,6 +21,8 @@ READ = ("*.safetensors", "*.bin", "*.json", "*.model", "*.jinja", "vocab.txt", "
 """What transformers may read of a model's directory."""
 BESIDE = ("{}-step-*", "{}-plain", "{}-plain-dropout")
 """The folders beside a local model that belong to it: checkpoints of its training, and its twins."""
+PARTNERS = {"pocket": ("pocket-chat", "pocket-sft")}
+"""Of a base model the post-trained partner, and the stage between the two."""
 RESTORE = "restore it with: git checkout -- lib/pocket/models (or retrain: make pocket)"
 HUB_ID = re.compile(
     r"(?!.*--)[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?"
@@ -60,6 +62,24 @@ def slug(model: str, *, revision: str = "") -> str:
     elif revision and "@" not in model:
         model = f"{model}@{revision}"
     return re.sub(r"[^\w.-]+", "--", model).strip("-.")
+
+
+def partner(model: str) -> str:
+    """The post-trained model that belongs to a base model.
+
+    Raises SourceError where none is known."""
+    if model not in PARTNERS:
+        raise SourceError(
+            f"{model} has no post-trained partner that this book knows; name one by post_trained, such as "
+            "model=Qwen/Qwen2.5-0.5B post_trained=Qwen/Qwen2.5-0.5B-Instruct"
+        )
+    return PARTNERS[model][0]
+
+
+def between(model: str, post_trained: str = "") -> str:
+    """The stage between a base model and its known partner; "" where none is known, or another partner is named."""
+    last, stage = PARTNERS.get(model, ("", ""))
+    return stage if post_trained in ("", last) else ""
 
 
 def beside(source: Source) -> list[Path]:

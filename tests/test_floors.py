@@ -16,7 +16,7 @@ FLOORS = [
     {"final_layer", "null_space", "documents", "source", "facts"},
     {"text", "identity", "checkpoint"},  # what model reads through, and what it is known by
     {"model", "neuron_weights"},
-    {"selection", "controls", "ablation", "token_frequency", "prompts"},
+    {"selection", "controls", "ablation", "token_frequency", "prompts", "pair"},
     {"effects", "patching", "directions"},
     {"kinds", "evidence", "induction", "emergence"},  # the case studies
     {"plots", "claims", "provenance", "book", "sentences"},
