@@ -1,72 +1,212 @@
-"""Where running text comes from: the embedded sample, a file, or a data set on the Hugging Face hub.
+"""Where running text comes from: the embedded sample, Python's own manual, local files, or a data set on the hub.
 
-The embedded sample is `pocket`, whatever files lie around. A text is known by its content: a file by the fingerprint
-of its bytes, a data set by the commit that the hub has it at."""
+What a text is named decides what it is read as:
 
+- `pocket`, the embedded held-out sample, whatever files lie around
+- `python`, the language reference that every Python carries: English that needs no download
+- a file `.txt` (blank lines part the documents), `.jsonl` or `.parquet` (a document a row, in the field `text`),
+  or a folder of such files
+- a data set on the Hugging Face hub, `org/name`, `org/name:configuration`, either of them `@revision`
+- nothing: `pocket` for an embedded model, `python` for any other, which never read the sample's little world
+
+A text is known by its content: a file by the fingerprint of its bytes, a data set by the commit that the hub has it
+at."""
+
+import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from lib import fingerprint as by_content
 
-EMBEDDED = "pocket"
+EMBEDDED, PYTHON = "pocket", "python"
 SAMPLE = Path(__file__).parent / "pocket" / "sample.txt"
+FIELD = "text"
+"""The field of a row, in files and data sets alike, that holds its document."""
 
 
 class TextError(ValueError):
     """Text that cannot be used; its message is one sentence for the reader."""
 
 
-def documents(text: str) -> Iterator[str]:
-    """The documents of a text: `pocket` (the embedded held-out sample), a local file, or a hub data set.
+@dataclass
+class Documents:
+    """The documents of a text, one after another; to be gone through once."""
 
-    In a file, blank lines part the documents; of a data set, the `text` column of the `train` split is
+    rows: Iterator[str]
+    name: str
+    n_skipped: int = 0
+    """Rows so far that held no text and were passed over."""
+
+    def __iter__(self) -> Iterator[str]:
+        for row in self.rows:
+            if isinstance(row, str) and row.strip():
+                yield row.strip("\n")
+            else:
+                self.n_skipped += 1
+
+    @property
+    def skipped(self) -> str:
+        """What was passed over, in words; empty where nothing was."""
+        return f"{self.n_skipped:,} rows without text were skipped" if self.n_skipped else ""
+
+
+def suiting(text: str, *, kind: str) -> str:
+    """The text that is meant: what was named, else what suits a model of this kind (`pocket` or another)."""
+    return text or (EMBEDDED if kind == "pocket" else PYTHON)
+
+
+def described(text: str) -> str:
+    """What a text is, in words for the page; of a file or folder its own name and never where it lies."""
+    if text == EMBEDDED:
+        return "the embedded sample, held-out text of the pocket models' world"
+    if text == PYTHON:
+        return "Python's language reference, as the interpreter carries it"
+    path = Path(text).expanduser()
+    kind = "folder" if path.is_dir() else "file" if path.is_file() else "data set"
+    return f"the {kind} {path.name if path.exists() else text}"
+
+
+def documents(text: str) -> Documents:
+    """The documents of a text; see above for what can be named.
+
+    A byte-order mark is no part of a file's text, and a line of blanks is blank. Of a data set the `train` split is
     streamed. Raises TextError when there is no such text, or nothing in it."""
-    path = _file(text)
+    if text == PYTHON:
+        return Documents(_manual(), PYTHON)
+    path = SAMPLE if text == EMBEDDED else Path(text).expanduser()
     if path.is_dir():
-        raise TextError(f"the text {text!r} is a directory; name a file of text, {EMBEDDED!r}, or a hub data set")
-    if not path.is_file():
-        return _hub_documents(text)
-    try:
-        found = [document for document in path.read_text(encoding="utf-8").split("\n\n") if document.strip()]
-    except UnicodeDecodeError:
-        raise TextError(f"the text file {path} is not UTF-8 text") from None
+        files = _files(path)
+        return Documents((row for file in files for row in _rows(file)), path.name)
+    if path.is_file():
+        return Documents(_rows(path), path.name)
+    return Documents(_hub_rows(text), text)
+
+
+def _manual() -> Iterator[str]:
+    from pydoc_data import topics
+
+    return iter(topics.topics.values())
+
+
+def _files(folder: Path) -> list[Path]:
+    files = sorted(path for path in folder.rglob("*") if path.suffix in READERS and path.is_file())
+    if not files:
+        kinds = ", ".join(READERS)
+        raise TextError(f"the folder {folder} holds no text; files that can be read end in {kinds}")
+    return files
+
+
+def _rows(file: Path) -> Iterator[str]:
+    return iter(READERS.get(file.suffix, _paragraphs)(file))
+
+
+def _paragraphs(file: Path) -> list[str]:
+    """Documents parted by lines with nothing on them but blanks."""
+    found, lines = [], []
+    for line in [*_decoded(file).split("\n"), ""]:
+        if line.strip():
+            lines.append(line)
+        elif lines:
+            found.append("\n".join(lines))
+            lines = []
     if not found:
-        raise TextError(f"the text file {path} is empty")
-    return (document.strip("\n") for document in found)
+        raise TextError(f"the text file {file} is empty")
+    return found
 
 
-def _file(text: str) -> Path:
-    return SAMPLE if text == EMBEDDED else Path(text).expanduser()
+def _decoded(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise TextError(f"the text file {file} is not UTF-8 text") from None
 
 
-def _hub_documents(text: str) -> Iterator[str]:
+def _of_lines(file: Path) -> list[str]:
+    """The field `text` of every line."""
+    found = []
+    for number, line in enumerate(_decoded(file).split("\n"), start=1):
+        if line.strip():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                raise TextError(f"line {number} of {file} is not JSON; a .jsonl file has one object a line") from None
+            found.append(_field(row if isinstance(row, dict) else {}, f"line {number} of {file}"))
+    if not found:
+        raise TextError(f"the text file {file} is empty")
+    return found
+
+
+def _field(row: dict[str, str], where: str) -> str:
+    if FIELD not in row:
+        raise TextError(f"{where} has no field `{FIELD}` (it has {', '.join(row) or 'none'}); rename the one to read")
+    return row[FIELD]
+
+
+def _of_table(file: Path) -> list[str]:
+    """The column `text`."""
+    from pyarrow import ArrowException, parquet
+
+    try:
+        table = parquet.ParquetFile(file)
+    except (ArrowException, OSError) as error:
+        raise TextError(f"{file} is not a parquet file that can be read ({type(error).__name__})") from None
+    _field(dict.fromkeys(table.schema_arrow.names, ""), str(file))
+    return table.read(columns=[FIELD])[FIELD].to_pylist()
+
+
+READERS = {".txt": _paragraphs, ".jsonl": _of_lines, ".parquet": _of_table}
+"""How files are read, by the end of their names; any other file is read as `.txt`."""
+
+
+def _hub_rows(text: str) -> Iterator[str]:
     import datasets
 
+    name, configuration, revision = parts(text)
+    chosen = {"name": configuration or None, "revision": revision or None}
     try:
-        rows = datasets.load_dataset(text, split="train", streaming=True)
+        rows = datasets.load_dataset(name, **chosen, split="train", streaming=True)
         first = next(iter(rows))
     except Exception as error:  # datasets raises a different family of errors for every way a repository can fail
+        reason = str(error).strip().split("\n")[0].rstrip(".")
         raise TextError(
-            f"the text {text!r} is not {EMBEDDED!r}, not a file, and cannot be streamed as a hub data set "
-            f"({type(error).__name__})"
+            f"the text {text!r} is neither {EMBEDDED!r} nor {PYTHON!r}, not a file or folder, and cannot be streamed "
+            f"as a hub data set ({type(error).__name__}: {reason})"
         ) from None
-    if "text" not in first:
-        raise TextError(f"the data set {text} has no column `text` (it has {', '.join(first)})")
-    return (row["text"] for row in rows)
+    if FIELD not in first:
+        raise TextError(f"the data set {text} has no column `{FIELD}` (it has {', '.join(first)})")
+    return (row[FIELD] for row in rows)
+
+
+def parts(text: str) -> tuple[str, str, str]:
+    """Repository, configuration and revision of a hub data set; the latter two may be empty: "allenai/c4:en@main"."""
+    name, _, revision = text.partition("@")
+    repository, _, configuration = name.partition(":")
+    return repository, configuration, revision
 
 
 def fingerprint(text: str) -> str:
-    """What a text is, by content: the fingerprint of a file, the commit of a hub data set.
+    """What a text is, by content: the fingerprint of file, folder or manual, the commit of a hub data set.
 
-    Empty when neither can be had: the hub has no such data set, or cannot be asked."""
-    path = _file(text)
+    Empty when none can be had: the hub has no such data set, or cannot be asked."""
+    if text == PYTHON:
+        return by_content.of(list(_manual()))
+    path = SAMPLE if text == EMBEDDED else Path(text).expanduser()
     if path.is_file():
         return by_content.of_file(path)[: by_content.DIGITS]
+    if path.is_dir():
+        return by_content.of_files(_files(path), root=path)
+    return _commit(text)
+
+
+def _commit(text: str) -> str:
     import httpx2
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
+    name, configuration, revision = parts(text)
     try:
-        return HfApi().dataset_info(text).sha or ""
+        commit = HfApi().dataset_info(name, revision=revision or None).sha or ""
     except (HfHubHTTPError, OfflineModeIsEnabled, httpx2.HTTPError, OSError, ValueError):
         return ""
+    return f"{commit}:{configuration}" if commit and configuration else commit

@@ -36,7 +36,7 @@ def made_of(parameters: Mapping[str, Any], *, loaded: Source | None = None) -> d
             found["beside"] = _beside(main, parameters["checkpoints"])
     found |= {name: source.resolve(parameters[name]).revision for name in OTHERS if parameters.get(name)}
     if "text" in parameters:
-        found["text"] = documents.fingerprint(parameters["text"])
+        found["text"] = documents.fingerprint(documents.suiting(parameters["text"], kind=main.kind if main else ""))
     return found | {"library": library(), "environment": environment()}
 
 

@@ -3,21 +3,32 @@
 A sequence is the beginning-of-sequence token and then running text: documents joined by the
 end-of-sequence token and cut without regard to where they end (as Stolfo et al. prepare C4)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import islice
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from lib.documents import EMBEDDED, SAMPLE, TextError, documents, fingerprint
+from lib.documents import EMBEDDED, PYTHON, SAMPLE, Documents, TextError, described, documents, fingerprint, suiting
 
-__all__ = ["EMBEDDED", "SAMPLE", "TextError", "documents", "fingerprint", "scored", "sequences"]
+__all__ = [
+    "EMBEDDED",
+    "PYTHON",
+    "SAMPLE",
+    "Documents",
+    "TextError",
+    "described",
+    "documents",
+    "fingerprint",
+    "scored",
+    "sequences",
+    "suiting",
+]
 
 
 def sequences(
-    documents: Iterable[str],
-    encode: Callable[[str], list[int]],
+    encoded: Iterable[list[int]],
     *,
     bos: int,
     eos: int,
@@ -26,7 +37,7 @@ def sequences(
 ) -> Int[Tensor, "sequence position"]:
     """The first `n_sequences` sequences: `bos`, then `sequence_length` - 1 tokens of running text.
 
-    `encode` turns a document into token ids, adding none of its own.
+    `encoded` are the token ids of the documents, none added.
     Raises TextError when the text is too short, with the number of sequences that it has room for."""
     if n_sequences < 1 or sequence_length < 6:
         raise TextError(
@@ -34,7 +45,7 @@ def sequences(
             f"got n_sequences={n_sequences}, sequence_length={sequence_length}"
         )
     n_text = sequence_length - 1
-    stream = (token for document in documents for token in (*encode(document), eos))
+    stream = (token for document in encoded for token in (*document, eos))
     running = torch.tensor(list(islice(stream, n_sequences * n_text)), dtype=torch.long)
     if len(running) < n_sequences * n_text:
         raise TextError(

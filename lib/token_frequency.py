@@ -21,7 +21,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lib import fingerprint, identity, measures
-from lib import text as text_module
 from lib.model import Model
 
 ENOUGH = 20
@@ -81,12 +80,12 @@ def unigram(model: Model, text: str, *, n_tokens: int) -> Unigram:
     Raises ValueError when `n_tokens` is not positive, TextError when there is no such text."""
     if n_tokens < 1:
         raise ValueError(f"at least 1 token of text has to be counted, got n_tokens={n_tokens}")
-    documents, d_vocab = text_module.documents(text), model.final_layer.d_vocab
+    encoded, d_vocab = model.encoded(text), model.final_layer.d_vocab
     kept = _kept(model, text, n_tokens) if n_tokens >= WORTH_KEEPING else None
     if kept and (found := _read(kept, d_vocab)) is not None:
         return Unigram(found)
-    encode, eos = model.tokenizer.encode, model.tokenizer.eos
-    stream = (token for document in documents for token in (*encode(document), eos))
+    eos = model.tokenizer.eos
+    stream = (token for document in encoded for token in (*document, eos))
     result = Unigram(counts(_blocks(islice(stream, n_tokens)), d_vocab=d_vocab))
     if kept and result.n_tokens >= WORTH_KEEPING:
         _write(kept, result.count)

@@ -55,7 +55,7 @@ def test_an_embedded_model_keeps_its_folder_and_a_chapter_about_checkpoints_coun
 
 def test_a_text_that_nobody_can_tell_is_refused_before_a_kernel_starts(monkeypatch):
     monkeypatch.setattr(orders.identity.documents, "fingerprint", lambda _: "")
-    with pytest.raises(BookError, match="the text 'nowhere/at-all' is not 'pocket', not a file, and not a data set"):
+    with pytest.raises(BookError, match="the text 'nowhere/at-all' is neither 'pocket' nor 'python', not a file"):
         book.order("pocket", {"text": "nowhere/at-all"}, wanted=ONE)
 
 

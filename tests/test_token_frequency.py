@@ -50,7 +50,7 @@ def test_what_cannot_be_counted_is_said(gpt2_folder):
     model = door.load(str(gpt2_folder))
     with pytest.raises(ValueError, match="got n_tokens=0"):
         token_frequency.unigram(model, "pocket", n_tokens=0)
-    with pytest.raises(text.TextError, match="is not 'pocket', not a file"):
+    with pytest.raises(text.TextError, match="is neither 'pocket' nor 'python', not a file"):
         token_frequency.unigram(model, "no/such text", n_tokens=10)
 
 

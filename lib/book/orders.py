@@ -65,8 +65,8 @@ def _asked(chapter: str, given: dict[str, Any], main: Source) -> dict[str, Any]:
     parts = identity.made_of(checked(chapter, given), loaded=main)
     if parts.get("text") == "":
         raise BookError(
-            f"the text {given.get('text')!r} is not 'pocket', not a file, and not a data set that the hub can be asked "
-            "about; correct the name, or connect"
+            f"the text {given.get('text')!r} is neither 'pocket' nor 'python', not a file or folder, and not a data "
+            "set that the hub can be asked about; correct the name, or connect"
         )
     parts["notebook"] = fingerprint.of_file(NOTEBOOKS / f"{chapter}.ipynb")[: fingerprint.DIGITS]
     asked = {"parameters": given, "made_of": parts}

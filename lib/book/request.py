@@ -12,7 +12,7 @@ from typing import Any
 
 from lib import identity, source
 from lib.book import home
-from lib.documents import EMBEDDED
+from lib.documents import EMBEDDED, PYTHON
 
 REPOSITORY = Path(__file__).parents[2]
 NOTEBOOKS = REPOSITORY / "notebooks"
@@ -150,7 +150,7 @@ def _placed(given: dict[str, Any]) -> dict[str, Any]:
     """The same with absolute paths: a relative one means something else where the kernel starts."""
     names = {name: absolute(value) for name, value in given.items() if name in identity.OTHERS and value}
     text = given.get("text", EMBEDDED)
-    if text != EMBEDDED and Path(text).expanduser().is_file():
+    if text not in ("", EMBEDDED, PYTHON) and Path(text).expanduser().exists():
         names["text"] = str(Path(text).expanduser().resolve())
     return given | names
 

@@ -10,7 +10,6 @@ from itertools import islice
 
 import torch
 
-from lib import text as text_module
 from lib.induction.repeats import Repeats
 from lib.model import Model, Tokenizer
 
@@ -25,7 +24,7 @@ def natural_repeats(model: Model, text: str, *, n_sequences: int, sequence_lengt
     if sequence_length > model.n_positions:
         raise ValueError(f"{model.name} has room for {model.n_positions} tokens, got sequence_length={sequence_length}")
     is_banned = banned(model.tokenizer)
-    encoded = (model.tokenizer.encode(document)[: sequence_length - 1] for document in text_module.documents(text))
+    encoded = (document[: sequence_length - 1] for document in model.encoded(text))
     found = ((ids, place) for ids in encoded for place in islice(repeated(ids, n_gram, is_banned), 1))
     kept = list(islice(found, n_sequences))
     width = max((len(ids) for ids, _ in kept), default=0)

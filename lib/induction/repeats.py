@@ -12,7 +12,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lib import resampling
-from lib import text as text_module
 from lib.model import Model
 from lib.resampling import Estimate
 from lib.text import TextError
@@ -68,8 +67,7 @@ def of_text(model: Model, text: str, *, n_sequences: int, length: int) -> Repeat
 
     Raises ValueError when `length` is too small or does not fit the model, TextError with too few long documents."""
     check_length(model, length)
-    encoded = (model.tokenizer.encode(document) for document in text_module.documents(text))
-    long = list(islice((ids[:length] for ids in encoded if len(ids) >= length), n_sequences))
+    long = list(islice((ids[:length] for ids in model.encoded(text) if len(ids) >= length), n_sequences))
     if len(long) < n_sequences:
         raise TextError(
             f"{n_sequences} documents of at least {length} tokens are needed, but the text {text!r} has {len(long)}; "

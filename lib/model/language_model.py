@@ -58,11 +58,17 @@ class Model:
         """The longest sequence that the model was built for, BOS included."""
         return self.bridge.cfg.n_ctx
 
+    def encoded(self, text: str) -> Iterator[list[int]]:
+        """The documents of a text, of what suits this model where none is named (`documents.suiting`), as token ids.
+
+        Raises TextError as `documents.documents` does."""
+        documents = text_module.documents(text_module.suiting(text, kind=self.source.kind))
+        return (self.tokenizer.encode_text(document) for document in documents)
+
     def sequences(self, text: str, *, n_sequences: int, sequence_length: int) -> Int[Tensor, "sequence position"]:
         """Sequences of running text in this model's tokens, on its device; see `text.sequences`, and for errors too."""
         found = text_module.sequences(
-            text_module.documents(text),
-            self.tokenizer.encode,
+            self.encoded(text),
             bos=self.tokenizer.bos,
             eos=self.tokenizer.eos,
             n_sequences=n_sequences,

@@ -17,6 +17,10 @@ class Tokenizer:
         """Token ids of a text, no BOS added."""
         return self.backend.encode(text, add_special_tokens=False, verbose=False)
 
+    def encode_text(self, text: str) -> list[int]:
+        """Token ids of text that somebody wrote, none added: what looks like a special token is letters there."""
+        return self.backend.encode(text, add_special_tokens=False, split_special_tokens=True, verbose=False)
+
     def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """The same ids, and for each of them the characters that it covers: the first, and the first behind them.
 
