@@ -8,7 +8,7 @@ SMOKE =
 SAVE =
 JOBS = $(shell nproc 2>/dev/null || echo 2)
 
-KNOWN = PYTHON MODEL CHAPTER PARAMETERS JOBS TWINS SMOKE SAVE
+KNOWN = PYTHON MODEL CHAPTER PARAMETERS JOBS TWINS SMOKE SAVE TRUST_PICKLE
 GIVEN = $(foreach name,$(.VARIABLES),$(if $(filter command%line,$(subst $() ,%,$(origin $(name)))),$(name)))
 STRAY = $(filter-out $(KNOWN),$(GIVEN))
 ifneq ($(strip $(STRAY)),)
@@ -16,8 +16,8 @@ $(error there is no variable $(strip $(STRAY)); make knows $(KNOWN))
 endif
 
 # What each target takes beside PYTHON and JOBS: a variable that it would pass over is refused as well.
-TAKES_book = MODEL PARAMETERS
-TAKES_chapter = MODEL CHAPTER PARAMETERS
+TAKES_book = MODEL PARAMETERS TRUST_PICKLE
+TAKES_chapter = MODEL CHAPTER PARAMETERS TRUST_PICKLE
 TAKES_pocket = TWINS SMOKE
 TAKES_bench = SAVE
 IDLE = $(filter-out PYTHON JOBS $(foreach goal,$(MAKECMDGOALS),$(TAKES_$(goal))),$(GIVEN))
@@ -26,6 +26,7 @@ $(error make $(MAKECMDGOALS) has no use for $(strip $(IDLE)); see make help)
 endif
 
 export MODEL CHAPTER PARAMETERS
+export TRUST_PICKLE
 export PYTHONUTF8 = 1
 
 # An environment that was copied or moved with its repository still imports the library of the old place.

@@ -7,7 +7,11 @@ from typing import Any
 
 import torch
 
+from lib import admission
 from lib.source import RESTORE, Source, SourceError
+
+NO_CODE = {"trust_remote_code": False}
+"""Said everywhere: unasked, transformers puts the question to a terminal, and a slip of the finger runs the code."""
 
 
 class ModelError(ValueError):
@@ -25,22 +29,27 @@ def untrained(model_type: str, **config: Any) -> torch.nn.Module:
 def read(source: Source, dtype: torch.dtype, device: str) -> tuple[Any, Any]:
     """Model and tokenizer of a source, the weights in `dtype` and frozen.
 
-    Raises SourceError when they cannot be read, ModelError when the weights are not all there."""
+    Raises SourceError when they cannot be read or do not belong together, ModelError when weights are missing."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     _quieten()
     try:
         folder = _downloaded(source) if source.kind == "hub" else source.location
+        admission.files(Path(folder), source.name)
+        pickles = {} if admission.trusts_pickles() else {"use_safetensors": True}
         loaded, report = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, attn_implementation="eager", output_loading_info=True
+            folder, dtype=dtype, attn_implementation="eager", output_loading_info=True, **NO_CODE, **pickles
         )
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **NO_CODE)
+    except SourceError:
+        raise
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise _explained(error, source) from error
     except Exception as error:
-        if type(error).__name__ != "SafetensorError":
+        if type(error).__name__ != "SafetensorError" and type(error) is not Exception:  # as tokenizers raises
             raise
         raise _explained(error, source) from error
+    admission.weights(loaded, source.name)
     lost = [*report["missing_keys"], *report["mismatched_keys"]]
     if lost:
         raise ModelError(f"{source.name} is not a causal language model checkpoint: it lacks {lost[0]}")

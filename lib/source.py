@@ -135,7 +135,17 @@ def _refuse_ambiguous(model: str) -> None:
         )
 
 
+def refuse_adapter(folder: Path, name: str) -> None:
+    """Raises SourceError for a folder with an adapter in it, which is no model of its own."""
+    if (folder / "adapter_config.json").is_file():
+        raise SourceError(
+            f"{name} is or holds an adapter (adapter_config.json), which is not a model of its own; merge it first "
+            "into its base, and name the result"
+        )
+
+
 def _directory(name: str, path: Path, *, kind: Literal["pocket", "directory"]) -> Source:
+    refuse_adapter(path, name)
     missing = next((need for need, found in _needs(path) if not found), None)
     if missing:
         hint = f"; {RESTORE}" if kind == "pocket" else ""

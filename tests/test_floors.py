@@ -14,7 +14,8 @@ FLOORS = [
     {"resampling"},
     {"calibration", "paired"},
     {"final_layer", "null_space", "documents", "source", "facts"},
-    {"text", "identity", "checkpoint"},  # what model reads through, and what it is known by
+    {"text", "identity", "admission"},
+    {"checkpoint"},  # what model reads through, and what it is known by
     {"model", "neuron_weights"},
     {"selection", "controls", "ablation", "token_frequency", "prompts", "pair"},
     {"effects", "patching", "directions"},

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib import fingerprint, identity, source
+from lib import admission, fingerprint, identity, source
 from lib.book import machine
 from lib.book.request import NOTEBOOKS, BookError, absolute, checked, chosen
 from lib.source import Source
@@ -50,6 +50,8 @@ def order(model: str, parameters: Mapping[str, Any], *, wanted: list[str]) -> Or
     given = chosen(parameters, wanted=wanted)
     revision = str(next((own["revision"] for own in given.values() if "revision" in own), ""))
     main = source.resolve(model, revision=revision)
+    if main.kind != "hub":
+        admission.files(Path(main.location), main.name)
     model = absolute(model)
     whole = {chapter: checked(chapter, {"model": model} | own) for chapter, own in given.items()}
     return Order(

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from lib import checkpoint
+from lib import admission, checkpoint
 from lib.checkpoint import ModelError
 from lib.final_layer import FinalLayer
 from lib.model.language_model import Model
@@ -40,12 +40,10 @@ def load(model: str, *, revision: str = "", dtype: str = "float32", device: str 
 def wrap(loaded: Any, tokenizer: Any, source: Source) -> Model:
     """A loaded Hugging Face model behind the door: bridged, folded, proved.
 
-    Raises ModelError for a weight that is not finite, an architecture that does not fit, and as `prove` does."""
-    damaged = next((name for name, weight in loaded.named_parameters() if not weight.isfinite().all()), None)
-    if damaged:
-        raise ModelError(f"the weight {damaged} holds values that are not finite; its file is damaged")
+    Raises ModelError for an architecture that does not fit and as `prove` does, SourceError as
+    `admission.vocabulary` does."""
     architecture = type(loaded).__name__
-    d_vocab = min(len(tokenizer), loaded.get_output_embeddings().weight.shape[0])
+    d_vocab = admission.vocabulary(tokenizer, loaded.get_output_embeddings().weight.shape[0], source.name)
     bridge = _bridged(loaded, architecture)
     block = bridge.blocks[bridge.cfg.n_layers - 1]
     W_out = output_weights(block, f"the last layer of {architecture}")
