@@ -1,6 +1,7 @@
 # The everyday targets. Each sets up what it needs: a .venv made from requirements.txt.
 PYTHON ?= python3.11
 MODEL = pocket
+POST_TRAINED =
 CHAPTER =
 PARAMETERS =
 TWINS =
@@ -8,7 +9,7 @@ SMOKE =
 SAVE =
 JOBS = $(shell nproc 2>/dev/null || echo 2)
 
-KNOWN = PYTHON MODEL CHAPTER PARAMETERS JOBS TWINS SMOKE SAVE TRUST_PICKLE
+KNOWN = PYTHON MODEL POST_TRAINED CHAPTER PARAMETERS JOBS TWINS SMOKE SAVE TRUST_PICKLE
 GIVEN = $(foreach name,$(.VARIABLES),$(if $(filter command%line,$(subst $() ,%,$(origin $(name)))),$(name)))
 STRAY = $(filter-out $(KNOWN),$(GIVEN))
 ifneq ($(strip $(STRAY)),)
@@ -16,8 +17,8 @@ $(error there is no variable $(strip $(STRAY)); make knows $(KNOWN))
 endif
 
 # What each target takes beside PYTHON and JOBS: a variable that it would pass over is refused as well.
-TAKES_book = MODEL PARAMETERS TRUST_PICKLE
-TAKES_chapter = MODEL CHAPTER PARAMETERS TRUST_PICKLE
+TAKES_book = MODEL POST_TRAINED PARAMETERS TRUST_PICKLE
+TAKES_chapter = MODEL POST_TRAINED CHAPTER PARAMETERS TRUST_PICKLE
 TAKES_pocket = TWINS SMOKE
 TAKES_bench = SAVE
 IDLE = $(filter-out PYTHON JOBS $(foreach goal,$(MAKECMDGOALS),$(TAKES_$(goal))),$(GIVEN))
@@ -25,7 +26,7 @@ ifneq ($(strip $(IDLE)),)
 $(error make $(MAKECMDGOALS) has no use for $(strip $(IDLE)); see make help)
 endif
 
-export MODEL CHAPTER PARAMETERS
+export MODEL POST_TRAINED CHAPTER PARAMETERS
 export TRUST_PICKLE
 export PYTHONUTF8 = 1
 
@@ -39,7 +40,7 @@ BOOK = .venv/bin/python -m lib.book
 .PHONY: help book chapter pocket bench test nulls clean elsewhere
 
 help:
-	@echo "make book [MODEL=…]             run every chapter, build site/<model>/index.html"
+	@echo "make book [MODEL=… [POST_TRAINED=…]]   run every chapter, build site/<model>/index.html"
 	@echo "make test                       the same set-up, then every test but the slow ones"
 	@echo "make nulls                      what chapters say of models without training and of neurons drawn at random"
 	@echo "make chapter CHAPTER=02 [MODEL=… PARAMETERS='n_sequences=8']   run one chapter"
@@ -56,10 +57,10 @@ help:
 	@touch $@
 
 book: .venv/ready
-	@$(BOOK) make book --model "$$MODEL" --parameters "$$PARAMETERS" --jobs $(JOBS)
+	@$(BOOK) make book --model "$$MODEL" --post-trained "$$POST_TRAINED" --parameters "$$PARAMETERS" --jobs $(JOBS)
 
 chapter: .venv/ready
-	@$(BOOK) make chapter --chapter "$$CHAPTER" --model "$$MODEL" --parameters "$$PARAMETERS" --jobs $(JOBS)
+	@$(BOOK) make chapter --chapter "$$CHAPTER" --model "$$MODEL" --post-trained "$$POST_TRAINED" --parameters "$$PARAMETERS" --jobs $(JOBS)
 
 pocket: .venv/ready
 	$(if $(filter-out 1,$(TWINS) $(SMOKE)),$(error TWINS and SMOKE are switches; set them to 1 or leave them out))

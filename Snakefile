@@ -8,11 +8,8 @@ from lib import book
 try:
     if workflow.is_main_process:
         book.hold(Path("runs"))
-    ORDER = book.order(
-        str(config.get("model", "pocket")),
-        dict(config.get("parameters", {})),
-        wanted=config.get("chapters", book.chapters()),
-    )
+    MODEL, GIVEN = str(config.get("model", "pocket")), dict(config.get("parameters", {}))
+    ORDER = book.order(MODEL, GIVEN, wanted=config.get("chapters", book.chapters_about(MODEL, GIVEN)))
     RUN = f"runs/{ORDER.slug}"
     if workflow.is_main_process:
         ORDER.write(Path(RUN))
@@ -38,16 +35,18 @@ wildcard_constraints:
 
 rule html:
     input:
-        chapters=expand(f"{RUN}/notebooks/{{chapter}}.ipynb", chapter=book.chapters()),
+        chapters=expand(f"{RUN}/notebooks/{{chapter}}.ipynb", chapter=ORDER.asked),
         prose=PROSE,
         code=CODE,
         config="_config.yml",
         toc="_toc.yml",
     output:
         f"site/{ORDER.slug}/index.html",
+    params:
+        chapters=list(ORDER.asked),
     threads: workflow.cores
     shell:
-        "{sys.executable:q} -m lib.book render {RUN} site/{ORDER.slug}"
+        "{sys.executable:q} -m lib.book render {RUN} site/{ORDER.slug} --chapters {params.chapters}"
 
 
 rule chapter:
@@ -60,8 +59,8 @@ rule chapter:
         f"{RUN}/logs/{{chapter}}.ipynb",
     threads: int(config.get("threads", book.THREADS))
     resources:
-        megabytes=ORDER.memory,
-        mem_mb=ORDER.memory,  # what a cluster is asked for
+        megabytes=lambda wildcards: ORDER.memory[wildcards.chapter],
+        mem_mb=lambda wildcards: ORDER.memory[wildcards.chapter],  # what a cluster is asked for
         cards=ORDER.cards,
     shell:
         "{sys.executable:q} -m lib.book execute {wildcards.chapter} --asked {input.asked:q} --threads {threads}"

@@ -19,6 +19,8 @@ REQUIREMENTS = LIBRARY.with_name("requirements.txt")
 CLAIMS = LIBRARY.with_name("book") / "claims"
 OTHERS = ("post_trained", "plain", "dropout")
 """The parameters beside `model` that name a model."""
+PAIRED = "post_trained"
+"""The parameter that makes a chapter one of a pair of models; empty it stands for the partner that is known."""
 ASIDE = (".md", ".pyc")
 APART = ("bench/", "pocket/")
 """What lies in the library and is read by no chapter as a part of it: no module may import from there, and embedded
@@ -34,10 +36,21 @@ def made_of(parameters: Mapping[str, Any], *, loaded: Source | None = None) -> d
         found["model"] = main.revision
         if "checkpoints" in parameters:
             found["beside"] = _beside(main, parameters["checkpoints"])
-    found |= {name: source.resolve(parameters[name]).revision for name in OTHERS if parameters.get(name)}
+    found |= {name: other.revision for name, other in others(parameters).items()}
     if "text" in parameters:
         found["text"] = documents.fingerprint(documents.suiting(parameters["text"], kind=main.kind if main else ""))
     return found | {"library": library(), "environment": environment()}
+
+
+def others(parameters: Mapping[str, Any]) -> dict[str, Source]:
+    """The models beside the main one, by the parameter that names each; of a pair the partner that is meant, and as
+    `sft` the stage between the two where it is known.
+
+    Raises SourceError as `source.resolve` does, and for a pair without a partner."""
+    named = {name: parameters[name] for name in OTHERS if parameters.get(name)}
+    if PAIRED in parameters:
+        named |= source.partners(parameters["model"], parameters[PAIRED])
+    return {name: source.resolve(model) for name, model in named.items()}
 
 
 def _source(parameters: Mapping[str, Any]) -> Source | None:

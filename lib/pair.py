@@ -31,13 +31,12 @@ def load(model: str, post_trained: str = "", *, revision: str = "", dtype: str, 
 
     An empty `post_trained` stands for the partner that is known (`source.partner`). Raises SourceError where none is or
     one cannot be had, ModelError where the two are not of one shape or do not read the same tokens."""
-    named = {"base": model, "post": post_trained or source.partner(model), "sft": source.between(model, post_trained)}
-    chosen = {"dtype": dtype, "device": device}
+    named, chosen = source.partners(model, post_trained), {"dtype": dtype, "device": device}
     base = door.load(model, revision=revision, **chosen)
-    others = {name: door.load(other, **chosen) for name, other in named.items() if other and name != "base"}
+    others = {name: door.load(other, **chosen) for name, other in named.items()}
     for other in others.values():
         check(base, other)
-    return Pair(base=base, **others)
+    return Pair(base=base, post=others["post_trained"], sft=others.get("sft"))
 
 
 def check(base: Model, other: Model) -> None:
@@ -46,8 +45,8 @@ def check(base: Model, other: Model) -> None:
     for name, (one, two) in kinds.items():
         if one != two:
             raise ModelError(
-                f"a pair needs two models of one {name}, but {base.name} has {one} and {other.name} has {two}; name the "
-                "model that was post-trained from this base"
+                f"a pair needs two models of one {name}, but {base.name} has {one} and {other.name} has {two}; name "
+                "the model that was post-trained from this base"
             )
     if base.tokenizer.backend.get_vocab() != other.tokenizer.backend.get_vocab():
         raise ModelError(f"{base.name} and {other.name} do not read the same tokens, so their positions do not match")

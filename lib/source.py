@@ -82,6 +82,28 @@ def between(model: str, post_trained: str = "") -> str:
     return stage if post_trained in ("", last) else ""
 
 
+def partners(model: str, post_trained: str = "") -> dict[str, str]:
+    """The other models of a pair by what parameters and fingerprints call them: `post_trained`, and `sft` where the
+    stage between is known. An empty `post_trained` stands for the known partner; raises SourceError where none is."""
+    found = {"post_trained": post_trained or partner(model), "sft": between(model, post_trained)}
+    return {name: other for name, other in found.items() if other}
+
+
+def has_partner(model: str, post_trained: str = "") -> bool:
+    """Whether a pair can be made of a model: its partner is named, or known."""
+    return bool(post_trained) or model in PARTNERS
+
+
+def slug_of_pair(model: str, post_trained: str = "", *, revision: str = "") -> str:
+    """A name that is safe as a folder for a run about a model and its partner: that of the model where the partner is
+    the known one or there is none, else both, parted by a plus, which no `slug` holds.
+
+    Raises SourceError as `slug` does."""
+    own = slug(model, revision=revision)
+    known = PARTNERS.get(model, ("",))[0]
+    return own if post_trained in ("", known) else f"{own}+{slug(post_trained)}"
+
+
 def beside(source: Source) -> list[Path]:
     """The models beside a local one that belong to it: checkpoints of its training, and its twins; none on the hub."""
     if source.kind == "hub":

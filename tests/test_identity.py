@@ -111,3 +111,19 @@ def test_the_environment_is_what_is_installed(tmp_path, monkeypatch):
     monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
     monkeypatch.setattr(identity, "version", lambda _: "1")
     assert identity.environment.__wrapped__() != before
+
+
+def test_a_pair_is_made_of_its_partner_and_of_the_stage_between_though_neither_was_named():
+    found = identity.made_of({"model": "pocket", "post_trained": ""})
+    assert found["post_trained"] == source.resolve("pocket-chat").revision
+    assert found["sft"] == source.resolve("pocket-sft").revision
+    named = identity.made_of({"model": "pocket", "post_trained": "pocket-chat"})
+    assert changed(found, named) == set() == {*found} ^ {*named}
+    other = identity.made_of({"model": "pocket", "post_trained": "pocket-sft"})
+    assert other["post_trained"] == found["sft"] and "sft" not in other
+    assert "post_trained" not in identity.made_of({"model": "pocket"})
+
+
+def test_a_pair_without_a_partner_is_refused(parameters):
+    with pytest.raises(source.SourceError, match="has no post-trained partner"):
+        identity.made_of(parameters | {"post_trained": ""})

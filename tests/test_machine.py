@@ -55,3 +55,11 @@ def test_free_memory_is_the_machines_or_what_the_control_group_has_left(meminfo,
     assert machine.free(meminfo=meminfo, groups=tmp_path) == 1500
     (tmp_path / "memory.max").write_text("max\n")
     assert machine.free(meminfo=meminfo, groups=tmp_path) == whole
+
+
+def test_models_that_are_held_at_once_add_up_and_one_of_unknown_size_makes_all_unknown(gpt2_folder, monkeypatch):
+    found = source.resolve(str(gpt2_folder))
+    one, two = (machine.needed(*[found] * n, dtype="float64") - machine.CHAPTER for n in (1, 2))
+    assert one > 0 and abs(two - 2 * one) <= 1
+    monkeypatch.setattr(machine, "_on_the_hub", lambda _: 0)
+    assert machine.needed(found, source.Source("a/b", "hub", "a/b", "0"), dtype="float32") == machine.UNKNOWN

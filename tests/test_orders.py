@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from lib import book, source
-from lib.book import orders
+from lib.book import orders, request
 from lib.book.request import BookError
 
 ONE = ["01_final_layer"]
@@ -67,6 +67,12 @@ def test_one_book_is_about_one_model():
     orders.refuse_mixture({"01": card(), "02": card(text="t"), "03": card(text="u")})
     with pytest.raises(BookError, match="the model of chapter 01 is m and that of 03 is n"):
         orders.refuse_mixture({"01": card(), "02": card(), "03": card(model="n")})
+    pair = {"post_trained": "p", "sft": "s"}
+    orders.refuse_mixture({"01": card(), "08": card(**pair), "11": card(**pair)})
+    with pytest.raises(BookError, match="the post_trained of chapter 08 is p and that of 11 is q"):
+        orders.refuse_mixture({"01": card(), "08": card(**pair), "11": card(**pair | {"post_trained": "q"})})
+    with pytest.raises(BookError, match="the sft of chapter 08 is s and that of 11 is t"):
+        orders.refuse_mixture({"01": card(), "08": card(**pair), "11": card(**pair | {"sft": "t"})})
 
 
 def test_a_chapter_that_is_not_what_was_asked_for_is_not_published(tmp_path):
@@ -86,3 +92,44 @@ def test_a_revision_given_among_the_parameters_is_the_models(monkeypatch):
     found = book.order("org/name", {"revision": "1234567"}, wanted=ONE)
     assert seen[0] == ("org/name", "1234567") and found.slug == "org--name--1234567"
     assert found.asked[ONE[0]]["made_of"]["model"] == "c0ffee"
+
+
+@pytest.fixture
+def chapter_of_a_pair(tmp_path, monkeypatch):
+    """One of the book's chapters, of a pair."""
+    known = request.defaults
+    monkeypatch.setattr(request, "defaults", lambda name: known(name) | ({"post_trained": ""} if name in ONE else {}))
+    return ONE[0]
+
+
+def test_a_book_has_the_chapters_of_a_pair_where_there_is_a_partner(chapter_of_a_pair, gpt2_folder):
+    every, alone = book.chapters(), str(gpt2_folder)
+    assert book.chapters_about("pocket", {}) == every == book.chapters_about(alone, {"post_trained": alone})
+    left = {*every} - {*book.chapters_about(alone, {})}
+    assert chapter_of_a_pair in left and all(map(book.is_of_a_pair, left))
+    assert {*book.chapters_about(alone, {"post_trained": ""})} == {*every} - left
+
+
+def test_another_partner_is_another_run_and_one_that_changed_is_read_again(chapter_of_a_pair, own, tmp_path):
+    partner = shutil.copytree(own, tmp_path / "tuned")
+    given = {"post_trained": str(partner)}
+    first = book.order(str(own), given, wanted=ONE)
+    assert first.slug == f"{source.slug(str(own))}+{source.slug(str(partner))}"
+    assert book.order("pocket", {}, wanted=ONE).slug == "pocket"
+    (partner / "config.json").write_text((partner / "config.json").read_text() + " ")
+    second = book.order(str(own), given, wanted=ONE)
+    before, after = (found.asked[chapter_of_a_pair]["made_of"] for found in (first, second))
+    assert {name for name in before if before[name] != after[name]} == {"post_trained"}
+    with pytest.raises(source.SourceError, match="has no post-trained partner that this book knows"):
+        book.order(str(own), {}, wanted=ONE)
+
+
+def test_the_memory_of_a_chapter_of_a_pair_is_that_of_all_its_models(chapter_of_a_pair):
+    wanted = [chapter_of_a_pair, "02_null_space"]
+    found = book.order("pocket", {"dtype": "float64"}, wanted=wanted).memory
+    sources = [source.resolve(name) for name in ("pocket", "pocket-chat", "pocket-sft")]
+    assert found == {
+        wanted[0]: orders.machine.needed(*sources, dtype="float64"),
+        wanted[1]: orders.machine.needed(sources[0], dtype="float64"),
+    }
+    assert found[wanted[0]] > found[wanted[1]]

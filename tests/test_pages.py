@@ -182,6 +182,15 @@ def test_a_chapter_has_its_own_card_other_pages_that_of_all_and_names_are_text(t
     )
 
 
+def test_the_card_of_a_pair_names_both_and_that_of_the_book_each_model_once():
+    runs = {name: run_of(model, "2026-01-01") for name, model in (("01_a", "a"), ("08_b", "a + b"), ("09_c", "a + b"))}
+    runs["08_b"] |= {"revision": "r1 + r2"}
+    report = {"chapters": runs}
+    assert pages.card(report, "08_b").startswith("Run card: model a + b · revision r1 + r2 · code c1")
+    assert pages.card(report, "01_a").startswith("Run card: model a · revision r1 · code c1")
+    assert pages.card(report, "intro").startswith("Run card: model a and b · revision r1 and r2 · code c1")
+
+
 def test_what_nobody_asked_for_is_not_loaded(tmp_path):
     scripts = '<script src="../_static/scripts/fontawesome.js?d=1"></script><script>const THEBE_JS_URL = 1</script>'
     kept = '<script src="../_static/doctools.js"></script><link href="../_static/sphinx-thebe.css" rel="stylesheet"/>'

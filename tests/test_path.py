@@ -172,3 +172,31 @@ def test_wrong_paths_are_said_in_one_sentence(gpt2_folder, tokens):
     late = edits.add(Site(1, "resid_post"), torch.ones(32), positions=torch.tensor([[N + 3]] * 3))
     with pytest.raises(ValueError, match=f"must lie in 0 … {N + 2}, got {N + 3}"):
         model.path(tokens, n_tokens=3, edits=[late])
+
+
+def test_an_edit_of_nothing_leaves_everything_that_is_written_bit_for_bit(tiny, tokens):
+    nothing = [
+        edits.add(Site(layer, where), torch.zeros(1, 1, {"neurons": 48}.get(where, 32)))
+        for layer in range(tiny.n_layers)
+        for where in places(tiny)
+    ]
+    for with_cache in (True, False):
+        clean, edited = (tiny.path(tokens, n_tokens=N_NEW, edits=e, with_cache=with_cache) for e in ((), nothing))
+        for part in ("ids", "top_logit", "resid", "activation"):
+            assert torch.equal(getattr(clean, part), getattr(edited, part)), part
+
+
+def test_a_direction_that_is_ablated_everywhere_is_left_nowhere_while_the_model_writes(tiny, tokens, generator):
+    unit = torch.nn.functional.normalize(torch.randn(32, generator=generator), dim=0)
+    stream = [where for where in places(tiny) if where.startswith("resid")]
+    sites = [Site(layer, where) for layer in range(tiny.n_layers) for where in stream]
+    done = [edits.project_out(site, unit) for site in sites]
+    clean = tiny.path(tokens, n_tokens=N_NEW)
+    for with_cache in (True, False):
+        path = tiny.path(tokens, n_tokens=N_NEW, edits=done, with_cache=with_cache)
+        whole = torch.cat([tokens, path.ids[:, :-1]], 1)
+        kept = tiny.record(whole, sites, edits=done) | {"written": path.resid}
+        for site, resid in kept.items():
+            most = tolerance(torch.float32, scale=resid.norm(dim=-1).max().clamp(min=1).item(), n_ops=48)
+            assert (resid @ unit).abs().max() <= most, site
+    assert (clean.resid @ unit).abs().max() > 1e-2

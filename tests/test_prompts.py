@@ -91,6 +91,14 @@ def test_a_chat_is_written_as_the_model_was_trained_to_read_it_and_the_bos_is_le
     assert asked == "User: What is the capital of France?\nAssistant:"
 
 
+def test_every_model_can_be_asked_under_the_plain_template(pocket):
+    for tokenizer in (door.Tokenizer(Backend(None)), door.Tokenizer(Backend("a template")), pocket.tokenizer):
+        assert tokenizer.chat("Why?", template="plain") == "User: Why?\nAssistant:"
+        assert tokenizer.chat("Why?", system="Be brief.", template="plain") == "Be brief.\nUser: Why?\nAssistant:"
+    with pytest.raises(ValueError, match="a chat template is one of own, plain, got 'fancy'"):
+        pocket.tokenizer.chat("Why?", template="fancy")
+
+
 def test_what_a_tokenizer_lacks_is_said_in_one_sentence():
     tokenizer = door.Tokenizer(Backend(None))
     assert not tokenizer.has_chat_template

@@ -89,3 +89,18 @@ def test_the_checked_cell_can_run_again_later_in_a_session():
     book.parameters(namespace, chapter="01_final_layer")
     namespace["tokens"] = [1, 2]
     assert "tokens" not in book.parameters(namespace, chapter="01_final_layer")
+
+
+def test_a_partner_is_named_once_and_a_folder_of_it_made_absolute(tmp_path, monkeypatch):
+    (tmp_path / "tuned").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert request.with_partner({"seed": "1"}, "") == {"seed": "1"}
+    assert request.with_partner({}, "./tuned") == {"post_trained": str(tmp_path / "tuned")}
+    assert request.with_partner({}, "a/b@c") == {"post_trained": "a/b@c"}
+    with pytest.raises(BookError, match="given twice, as POST_TRAINED=a and post_trained=b; give it once"):
+        request.with_partner({"post_trained": "b"}, "a")
+
+
+def test_a_chapter_of_one_model_has_no_use_for_a_partner():
+    with pytest.raises(BookError, match="chapter 01_final_layer has no parameter 'post_trained'"):
+        book.order("pocket", request.with_partner({}, "pocket-sft"), wanted=["01_final_layer"])

@@ -93,9 +93,12 @@ def test_no_internal_link_is_broken(path):
 def test_every_page_carries_a_run_card_and_every_chapter_its_own():
     cards = json.loads((book.REPOSITORY / "runs/pocket/run.json").read_text())["chapters"]
     for path in (path for path in PAGES if path.name != "index.html"):  # which only leads on to the first page
-        assert soup(path).select_one("p.run-card").text.startswith("Run card: model pocket · revision "), path.name
+        line = soup(path).select_one("p.run-card").text
+        assert re.match(r"Run card: model pocket( (and|\+) pocket-chat)? · revision ", line), path.name
     for chapter, card in cards.items():
         line = soup(chapter_page(chapter)).select_one("p.run-card").text
+        models = "pocket + pocket-chat" if book.is_of_a_pair(chapter) else "pocket"
+        assert line.startswith(f"Run card: model {models} · revision {card['revision']} · ")
         assert line.endswith(f" · {card['seconds']:.0f} s · {card['date']}") and f" · code {card['code']} · " in line
 
 

@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from lib import book
-from lib.book import landing, paths, shown
+from lib.book import landing, left_out, paths, shown
 from lib.book.request import REPOSITORY
+from lib.book.stage import _config, _report
 
 DEFAULTS = """model: str = "pocket"  # a model
 seed: int = 0  # of every draw
@@ -199,3 +200,46 @@ def test_staging_leaves_tables_cards_and_an_escaped_title_without_a_path(results
     assert report["chapters"][name]["seconds"] == 3.0
     assert (run / f"book/tables/{name}/b.csv").read_text() == "checkpoint\nstep1\n"
     assert yaml.safe_load((run / "_config.yml").read_text())["title"].endswith(" · a&lt;b&gt;")
+    toc = yaml.safe_load((run / "_toc.yml").read_text())
+    assert not left_out.listed(toc) and left_out.PAGE in json.dumps(toc)
+    assert "ipynb" not in (run / "book/book/intro.md").read_text()
+    assert report["post_trained"] == ""
+
+
+def test_a_book_with_a_pair_says_so_in_its_title_and_report():
+    one = dict.fromkeys(("source", "revision", "architecture", "device", "versions", "code", "date"), "x")
+    cards = {"01": one | {"model": "a"}, "08": one | {"model": "a + b"}}
+    report = _report(cards)
+    assert (report["model"], report["post_trained"]) == ("a", "b")
+    assert _config(report)["title"].endswith(" · a + b")
+
+
+TOC = {
+    "format": "jb-book",
+    "parts": [
+        {"caption": "A", "chapters": [{"file": "book/one"}, {"file": "notebooks/01_a"}]},
+        {"caption": "B", "chapters": [{"file": "notebooks/08_b"}, {"file": "notebooks/11_c"}]},
+        {"caption": "C", "chapters": [{"file": "notebooks/11_d"}]},
+    ],
+}
+
+
+def test_one_page_stands_for_all_chapters_that_are_left_out():
+    assert left_out.listed(TOC) == ["01_a", "08_b", "11_c", "11_d"]
+    assert left_out.contents(TOC, []) == TOC
+    found = left_out.contents(TOC, ["08_b", "11_c", "11_d"])
+    assert found["parts"] == [TOC["parts"][0], {"caption": "B", "chapters": [{"file": left_out.PAGE}]}]
+    assert left_out.contents(TOC, ["11_c"])["parts"][1]["chapters"][1] == {"file": left_out.PAGE}
+    assert (REPOSITORY / f"{left_out.PAGE}.md").is_file()
+
+
+def test_prose_leads_from_chapters_that_are_left_out_to_that_page():
+    chapter = book.chapters()[-1]
+    titled = left_out.title(chapter)
+    assert titled.startswith(f"{chapter[:2]} · ") and "#" not in titled
+    text = f"- <!-- found: {chapter} 1 -->\n- <!-- found: 01_x 1 -->\n"
+    text += f"[](../notebooks/{chapter}.ipynb) [so](../notebooks/{chapter}.ipynb) [](../notebooks/01_x.ipynb)"
+    assert left_out.prose(text, []) == text
+    assert left_out.prose(text, [chapter]) == (
+        f"- <!-- found: 01_x 1 -->\n[{titled}](no_partner.md) [so](no_partner.md) [](../notebooks/01_x.ipynb)"
+    )

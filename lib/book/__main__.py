@@ -18,6 +18,7 @@ def main() -> None:
     everyday.add_argument("target", choices=["book", "chapter"])
     everyday.add_argument("--model", default="pocket")
     everyday.add_argument("--chapter", default="")
+    everyday.add_argument("--post-trained", default="")
     everyday.add_argument("--parameters", default="")
     everyday.add_argument("--jobs", type=int, default=os.cpu_count())
     one = commands.add_parser("execute")
@@ -29,6 +30,7 @@ def main() -> None:
     rendered = commands.add_parser("render")
     rendered.add_argument("run", type=lambda path: Path(path).resolve())
     rendered.add_argument("site", type=lambda path: Path(path).resolve())
+    rendered.add_argument("--chapters", nargs="+", default=chapters())
     arguments = parser.parse_args()
     try:
         _dispatch(arguments)
@@ -44,6 +46,7 @@ def _dispatch(arguments: argparse.Namespace) -> None:
             arguments.target,
             model=arguments.model,
             chapter=arguments.chapter,
+            post_trained=arguments.post_trained,
             assignments=arguments.parameters,
             jobs=arguments.jobs,
         )
@@ -52,7 +55,7 @@ def _dispatch(arguments: argparse.Namespace) -> None:
         asked = json.loads(arguments.asked.read_text(encoding="utf-8"))
         execute(arguments.chapter, asked, places=places, threads=arguments.threads)
     else:
-        stage(arguments.run, names=chapters())
+        stage(arguments.run, names=arguments.chapters)
         build(arguments.run, site=arguments.site)
 
 

@@ -25,12 +25,13 @@ LIMITS = (
 """Where control groups, of the second version and of the first, say how much memory they may take and do take."""
 
 
-def needed(source: Source, *, dtype: str) -> int:
-    """Megabytes that one chapter about this model takes at its peak, estimated from its number of parameters."""
-    parameters = _on_the_hub(source) if source.kind == "hub" else _in_a_folder(Path(source.location))
-    if not parameters:
+def needed(*sources: Source, dtype: str) -> int:
+    """Megabytes that one chapter takes at its peak that holds these models at once, estimated from their numbers of
+    parameters."""
+    parameters = [_on_the_hub(one) if one.kind == "hub" else _in_a_folder(Path(one.location)) for one in sources]
+    if not all(parameters):
         return UNKNOWN
-    return CHAPTER + round(COPIES * parameters * BYTES.get(dtype, BYTES["float64"]) / 1e6)
+    return CHAPTER + round(COPIES * sum(parameters) * BYTES.get(dtype, BYTES["float64"]) / 1e6)
 
 
 def _in_a_folder(folder: Path) -> int:

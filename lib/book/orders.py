@@ -15,8 +15,8 @@ from lib.book import machine
 from lib.book.request import NOTEBOOKS, BookError, absolute, checked, chosen
 from lib.source import Source
 
-SHARED = ("model", "library", "environment")
-"""What all chapters of one book have to share."""
+SHARED = ("model", "library", "environment", "post_trained", "sft")
+"""What all chapters of one book have to share that read it."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Order:
     """The name of its folders in `runs` and `site`."""
     asked: dict[str, dict[str, Any]]
     """Of each chapter its `parameters`, `made_of` by content, and the `fingerprint` of both."""
-    memory: int
-    """Megabytes that one chapter takes at its peak."""
+    memory: dict[str, int]
+    """Megabytes that each chapter takes at its peak."""
     cards: int
     """Graphics cards that one chapter takes."""
 
@@ -54,13 +54,20 @@ def order(model: str, parameters: Mapping[str, Any], *, wanted: list[str]) -> Or
         admission.files(Path(main.location), main.name)
     model = absolute(model)
     whole = {chapter: checked(chapter, {"model": model} | own) for chapter, own in given.items()}
+    partner = next((own[identity.PAIRED] for own in whole.values() if identity.PAIRED in own), "")
     return Order(
         model=model,
-        slug=source.slug(model, revision=revision),
+        slug=source.slug_of_pair(model, partner, revision=revision),
         asked={chapter: _asked(chapter, {"model": model} | own, main) for chapter, own in given.items()},
-        memory=max(machine.needed(main, dtype=dtype) for dtype in {own["dtype"] for own in whole.values()}),
+        memory={chapter: _memory(main, own) for chapter, own in whole.items()},
         cards=int(any(own["device"].startswith("cuda") for own in whole.values())),
     )
+
+
+def _memory(main: Source, parameters: Mapping[str, Any]) -> int:
+    """Megabytes for the model of a chapter, or for all of a pair, which are held at once."""
+    pair = {name: other for name, other in identity.others(parameters).items() if name in SHARED}
+    return machine.needed(main, *pair.values(), dtype=parameters["dtype"])
 
 
 def _asked(chapter: str, given: dict[str, Any], main: Source) -> dict[str, Any]:
@@ -92,8 +99,9 @@ def refuse_other(run: Path, chapter: str, notebook: Mapping[str, Any]) -> None:
 def refuse_mixture(cards: Mapping[str, Mapping[str, Any]]) -> None:
     """Raises BookError unless all chapters' run cards are about the same model, library and environment."""
     for part in SHARED:
-        found = {chapter: card["fingerprint"][part] for chapter, card in cards.items()}
-        first, *others = found
+        read = {chapter: card["fingerprint"] for chapter, card in cards.items() if part in card["fingerprint"]}
+        found = {chapter: made_of[part] for chapter, made_of in read.items()}
+        first, *others = found or [""]
         other = next((chapter for chapter in others if found[chapter] != found[first]), None)
         if other:
             raise BookError(

@@ -88,7 +88,7 @@ def _unload(page: BeautifulSoup) -> None:
 def card(report: dict[str, Any], chapter: str) -> str:
     """The line at the foot of a page: of its own run where it is a chapter, else of all chapters' runs."""
     runs = [report["chapters"][chapter]] if chapter in report["chapters"] else list(report["chapters"].values())
-    given = (("model", [run["model"] for run in runs]), ("revision", [run["revision"] for run in runs]))
+    given = ((label, _models(runs, label)) for label in ("model", "revision"))
     parts = [f"{label} {_each(found)}" for label, found in (*given, ("code", [run["code"] for run in runs]))]
     parts.append(f"torch {_each([run['versions']['torch'] for run in runs])}")
     if len(runs) == 1:
@@ -96,6 +96,12 @@ def card(report: dict[str, Any], chapter: str) -> str:
     else:
         parts.append(" to ".join(dict.fromkeys((min(run["date"] for run in runs), max(run["date"] for run in runs)))))
     return f"Run card: {' · '.join(parts)}"
+
+
+def _models(runs: list[dict[str, Any]], key: str) -> list[str]:
+    """What cards say of their models: of one run as it stands there, of all runs the base first, then the partner."""
+    said = [run[key] for run in runs]
+    return [said[0], *(value.removeprefix(f"{said[0]} + ") for value in said[1:])]
 
 
 def _each(values: list[str]) -> str:

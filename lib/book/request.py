@@ -28,6 +28,17 @@ def chapters() -> list[str]:
     return sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 
 
+def is_of_a_pair(chapter: str) -> bool:
+    """Whether a chapter is about a model before and after post-training, which its parameters say."""
+    return identity.PAIRED in defaults(chapter)
+
+
+def chapters_about(model: str, given: Mapping[str, Any]) -> list[str]:
+    """The chapters of a book about a model, those of a pair only where its partner is known or named in `given`."""
+    paired = source.has_partner(model, str(given.get(identity.PAIRED, "")))
+    return [chapter for chapter in chapters() if paired or not is_of_a_pair(chapter)]
+
+
 def chapter_named(number: str) -> str:
     """The chapter with a number such as `02`, or with its whole name. Raises BookError when there is none."""
     found = [name for name in chapters() if name == number or name.split("_")[0] == number.zfill(2)]
@@ -120,6 +131,18 @@ def parsed(assignments: str) -> dict[str, str]:
             raise BookError(f"PARAMETERS gives {name} twice, as {given[name]!r} and {value!r}; give it once")
         given[name] = value
     return given
+
+
+def with_partner(given: dict[str, str], post_trained: str) -> dict[str, str]:
+    """Parameters with the partner that was named beside them, where one was.
+
+    Raises BookError when they name one already."""
+    if not post_trained:
+        return given
+    if identity.PAIRED in given:
+        both = f"POST_TRAINED={post_trained} and {identity.PAIRED}={given[identity.PAIRED]}"
+        raise BookError(f"the post-trained partner is given twice, as {both}; give it once")
+    return given | {identity.PAIRED: absolute(post_trained)}
 
 
 def chosen(given: Mapping[str, Any], *, wanted: list[str]) -> dict[str, dict[str, Any]]:

@@ -18,7 +18,16 @@ from typing import IO, Any
 from lib.book import figures
 from lib.book.kernel import kernel_environment, manager
 from lib.book.orders import order
-from lib.book.request import NOTEBOOKS, REPOSITORY, BookError, chapter_named, chapters, checked, parsed
+from lib.book.request import (
+    NOTEBOOKS,
+    REPOSITORY,
+    BookError,
+    chapter_named,
+    chapters_about,
+    checked,
+    parsed,
+    with_partner,
+)
 
 THREADS = 1
 """Processor threads of a chapter of a book, whose chapters run side by side. Sums over another number of threads end
@@ -133,16 +142,16 @@ def hold(runs: Path) -> None:
     shutil.rmtree(runs.parent / ".snakemake" / "locks", ignore_errors=True)  # stale: we hold the lock
 
 
-def make(targets: str, *, model: str, chapter: str, assignments: str, jobs: int) -> None:
+def make(targets: str, *, model: str, chapter: str, assignments: str, jobs: int, post_trained: str = "") -> None:
     """The everyday targets: checks the request, then hands it to Snakemake, one run at a time.
 
     A chapter alone has all `jobs` threads; those of a book have one each and run side by side.
     Raises BookError and SourceError for what cannot be met, BookError when Snakemake fails."""
-    alone = targets == "chapter"
-    wanted = [chapter_named(chapter)] if alone else chapters()
-    asked = order(model, parsed(assignments), wanted=wanted)
+    alone, given = targets == "chapter", with_partner(parsed(assignments), post_trained)
+    wanted = [chapter_named(chapter)] if alone else chapters_about(model, given)
+    asked = order(model, given, wanted=wanted)
     goal = f"runs/{asked.slug}/notebooks/{wanted[0]}.ipynb" if alone else f"site/{asked.slug}/index.html"
-    config = {"model": asked.model, "parameters": parsed(assignments), "chapters": wanted}
+    config = {"model": asked.model, "parameters": given, "chapters": wanted}
     with _config_file(config | {"threads": jobs if alone else THREADS}) as file:
         command = [sys.executable, "-m", "snakemake", goal, "--cores", str(jobs), "--configfile", str(file)]
         command += ["--rerun-incomplete", "--keep-going", "--scheduler", "greedy", "--quiet", "all"]

@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from lib.book.kernel import kernel_environment
-from lib.book.request import REPOSITORY, BookError
+from lib.book.request import BookError
 
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 """Its program, run by this Python and not by the one whose path a script was installed with."""
@@ -26,7 +26,7 @@ def build(run: Path, *, site: Path) -> None:
 
     Raises BookError when Jupyter Book warns or fails, its messages on the error stream."""
     command = [sys.executable, "-c", JUPYTER_BOOK, "build", str(run / "book")]
-    command += ["--config", str(run / "_config.yml"), "--toc", str(REPOSITORY / "_toc.yml"), "--path-output", str(run)]
+    command += ["--config", str(run / "_config.yml"), "--toc", str(run / "_toc.yml"), "--path-output", str(run)]
     shutil.rmtree(run / "_build", ignore_errors=True)
     done = subprocess.run(
         [*command, "--all", "-W", "-n", "--keep-going", "-q"],

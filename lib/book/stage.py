@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from lib.book import landing
+from lib.book import landing, left_out
 from lib.book.orders import refuse_mixture, refuse_other
 from lib.book.paths import without_paths
 from lib.book.request import REPOSITORY
@@ -16,7 +16,8 @@ from lib.book.shown import shown
 
 
 def stage(run: Path, *, names: list[str]) -> None:
-    """Lays out the chapters `names` of a run in `run/book`, and writes `run/_config.yml` and `run/run.json`.
+    """Lays out the chapters `names` of a run in `run/book`, and writes `run/_config.yml`, `run/_toc.yml` and
+    `run/run.json`; one page stands for the chapters that are left out.
 
     Raises BookError unless every chapter is what was asked for, and all are about one model."""
     staged = run / "book"
@@ -27,6 +28,7 @@ def stage(run: Path, *, names: list[str]) -> None:
     first = staged / "book" / "intro.md"
     filled = landing.filled(first.read_text(encoding="utf-8"), executed, folder=staged / "book" / "figures")
     first.write_text(filled, encoding="utf-8")
+    _leave_out(run, names)
     cards = {}
     for name, notebook in executed.items():
         given = notebook["metadata"]["papermill"]["parameters"]
@@ -44,6 +46,15 @@ def stage(run: Path, *, names: list[str]) -> None:
     (run / "_config.yml").write_text(yaml.safe_dump(_config(report), allow_unicode=True), encoding="utf-8")
 
 
+def _leave_out(run: Path, names: list[str]) -> None:
+    """Writes the run's table of contents, and turns links to what it does not list."""
+    toc = yaml.safe_load((REPOSITORY / "_toc.yml").read_text(encoding="utf-8"))
+    left = [name for name in left_out.listed(toc) if name not in names]
+    (run / "_toc.yml").write_text(yaml.safe_dump(left_out.contents(toc, left), sort_keys=False), encoding="utf-8")
+    for page in sorted((run / "book" / "book").glob("*.md")):
+        page.write_text(left_out.prose(page.read_text(encoding="utf-8"), left), encoding="utf-8")
+
+
 def _read(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
@@ -57,15 +68,18 @@ def _tables(results: Path, tables: Path, *, given: dict[str, Any]) -> None:
 
 
 def _report(cards: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """What was run: what the first chapter's card shares with the others, and every chapter's card."""
+    """What was run: what the first chapter's card shares with the others, the partner, and every chapter's card."""
     first = next(iter(cards.values()))
     shared = {key: first[key] for key in ("model", "source", "revision", "architecture", "device", "versions", "code")}
-    return shared | {"date": first["date"], "chapters": cards}
+    begins = f"{first['model']} + "
+    pairs = [card["model"].removeprefix(begins) for card in cards.values() if card["model"].startswith(begins)]
+    return shared | {"post_trained": next(iter(pairs), ""), "date": first["date"], "chapters": cards}
 
 
 def _config(report: dict[str, Any]) -> dict[str, Any]:
-    """The root `_config.yml` for one run: the model in its title, a place for run cards at the foot of every page."""
+    """The root `_config.yml` for one run: model or pair in its title, room for run cards at the foot of every page."""
     config = yaml.safe_load((REPOSITORY / "_config.yml").read_text(encoding="utf-8"))
-    config["title"] = html.escape(f"{config['title']} · {report['model']}", quote=False)
+    models = " + ".join(filter(None, (report["model"], report["post_trained"])))
+    config["title"] = html.escape(f"{config['title']} · {models}", quote=False)
     config["html"] = config.get("html", {}) | {"extra_footer": '<p class="run-card"></p>'}
     return config

@@ -5,6 +5,9 @@ from typing import Any
 
 from lib.checkpoint import ModelError
 
+TEMPLATES = ("own", "plain")
+"""How a question can be written: as the model was trained to read it, or the same way for every model."""
+
 
 @dataclass(frozen=True)
 class Tokenizer:
@@ -39,12 +42,18 @@ class Tokenizer:
         """Whether the model says how a question to it is written."""
         return bool(getattr(self.backend, "chat_template", None))
 
-    def chat(self, question: str, *, system: str = "") -> str:
-        """A question as the model was trained to read it, up to where its answer begins, without the BOS.
+    def chat(self, question: str, *, system: str = "", template: str = "own") -> str:
+        """A question to a model, up to where its answer begins, without the BOS.
 
-        Raises ModelError where the tokenizer has no chat template, or one that takes no `system` text."""
+        The template "own" is the one that the model was trained to read; "plain" (`plain_chat`) suits base models too,
+        so that two models of a pair can be read under one. Raises ValueError for another template, ModelError where the
+        tokenizer has no template of its own, or one that takes no `system` text."""
+        if template not in TEMPLATES:
+            raise ValueError(f"a chat template is one of {', '.join(TEMPLATES)}, got {template!r}")
+        if template == "plain":
+            return plain_chat(question, system=system)
         if not self.has_chat_template:
-            raise ModelError("the tokenizer has no chat template; write the question as the model should read it")
+            raise ModelError("the tokenizer has no chat template; choose the template 'plain'")
         said = [{"role": "system", "content": system}] if system else []
         said.append({"role": "user", "content": question})
         from jinja2 import TemplateError
@@ -66,3 +75,9 @@ class Tokenizer:
         if self.backend.eos_token_id is None:
             raise ModelError("the tokenizer has no end-of-sequence token, which is needed to part documents")
         return self.backend.eos_token_id
+
+
+def plain_chat(question: str, *, system: str = "") -> str:
+    """A question as text that any language model can go on with, a `system` text on a line before it."""
+    before = f"{system}\n" if system else ""
+    return f"{before}User: {question}\nAssistant:"
