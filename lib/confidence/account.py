@@ -11,6 +11,7 @@ round: the share would be 1. Both directions are averaged since the two can inte
 of a difference that is not there has no meaning, so then there is none. Random sets of other neurons say what as many
 neurons like these would move."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -160,3 +161,32 @@ def size(difference: Estimate) -> Estimate:
         if difference.value >= 0
         else replace(difference, value=-difference.value, low=-difference.high, high=-difference.low)
     )
+
+
+def rows(shifts: Mapping[str, Shift]) -> Any:
+    """A pandas table for a figure: for each intervention the chosen neurons and the sets of each kind (columns what,
+    kind, value, low, high; in nats)."""
+    import pandas
+
+    found = []
+    for what, one in shifts.items():
+        found.append((what, "chosen", one.chosen.value, one.chosen.low, one.chosen.high))
+        for name, beside in one.against.items():
+            other = beside.controls
+            found.append((f"matched on {name}", "other", other.value, other.low, other.high))
+    return pandas.DataFrame(found, columns=["what", "kind", "value", "low", "high"])
+
+
+def table(accounts: Mapping[str, Account]) -> Any:
+    """A pandas table of accounts by text: difference and what moves along, in nats, and shares (value, low, high, n)."""
+    import pandas
+
+    found = []
+    for text, one in accounts.items():
+        quantities = {"difference": one.difference, "moved": one.moved.chosen, "moved, whole layer": one.moved.whole}
+        quantities |= {f"moved, matched on {name}": beside.controls for name, beside in one.moved.against.items()}
+        quantities |= {"share": one.share, "share, whole layer": one.whole_share}
+        for name, estimate in quantities.items():
+            if not isinstance(estimate, str):
+                found.append((text, name, estimate.value, estimate.low, estimate.high, estimate.n))
+    return pandas.DataFrame(found, columns=["text", "quantity", "value", "low", "high", "n"])

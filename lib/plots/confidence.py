@@ -63,7 +63,7 @@ def reliability_of_models(bins: DataFrame, *, title: str, ax: Axes) -> Axes:
 
 def shift_of_sets(rows: DataFrame, *, title: str, marks: Mapping[str, float], ax: Axes) -> Axes:
     """Change of the mean entropy by sets of neurons, a row for each (columns what, kind, value, low, high): chosen ones
-    orange, others grey; `marks` are values that are reached if the neurons make the whole difference, by their label."""
+    orange, others grey; `marks` are what it would be if the neurons made the whole difference, by their label."""
     at = numpy.arange(len(rows))[::-1]
     for kind, colour, size in (("chosen", ENTROPY, 7), ("other", OTHER, 5)):
         some = (rows.kind == kind).to_numpy()

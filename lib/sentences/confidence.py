@@ -14,10 +14,10 @@ def same(table: DataFrame, *, rule: str, k: int, one: str = "base", other: str =
     """What two models share of the `k` neurons that a rule chooses (as in `overlap.csv`), and what chance would."""
     row = table[(table.rule == rule) & (table.k == k) & (table.one == one) & (table.other == other)].iloc[0]
     told = "more than chance" if row.probability < 0.05 else "no more than chance would have it"
+    random = f"random sets would share {number(row.by_chance)}, and as many with a probability of"
     return (
-        f"Of the neurons that `{rule}` chooses, {k} at most, {one} and {other} share {counted(int(row.shared), 'neuron')}"
-        f", {told}: random sets would share {number(row.by_chance)}, and as many with a probability of "
-        f"{_probability(row.probability)}."
+        f"Of the neurons that `{rule}` chooses, {k} at most, {one} and {other} share "
+        f"{counted(int(row.shared), 'neuron')}, {told}: {random} {_probability(row.probability)}."
     )
 
 
@@ -110,8 +110,9 @@ def accounted(found: Account, *, text: str) -> str:
     """What of a difference goes with the chosen neurons, and what with the whole layer."""
     if isinstance(found.share, str) or isinstance(found.whole_share, str):
         return (
-            f"On {text} there is no difference to account for: it is {measured(found.difference)} nats. Neurons that "
-            f"change places move the mean entropy by {measured(found.moved.chosen)} nats, {_beside(found.moved.against)}."
+            f"On {text} there is no difference to account for: it is {measured(found.difference)} nats. The chosen "
+            f"neurons, changing places, move the mean entropy by {measured(found.moved.chosen)} nats, "
+            f"{_beside(found.moved.against)}."
         )
     told = side(
         found.share,
