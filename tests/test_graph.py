@@ -27,6 +27,7 @@ CELLS = [
     'card = dict.fromkeys(about, "x") | {"model": names, "versions": {"torch": "2"}, "parameters": {"seed": 0}}\n'
     'card |= {"fingerprint": identity.made_of(parameters)}\npathlib.Path(results).mkdir(parents=True)\n'
     '_ = (pathlib.Path(results) / "card.json").write_text(json.dumps(card))',
+    'book.summary("A line was drawn.")',
 ]
 
 
@@ -48,7 +49,7 @@ parts:
 
 def notebook(chapter=CHAPTER):
     """A chapter that draws one figure and leaves a card, and loads nothing; about a pair where it is that chapter."""
-    tags, pair = [["parameters"], [], [], []], ("post_trained",) if chapter == OF_A_PAIR else ()
+    tags, pair = [["parameters"], [], [], [], []], ("post_trained",) if chapter == OF_A_PAIR else ()
     code = [cell.replace("CHAPTER", chapter).replace("PAIR", repr(pair)) for cell in CELLS]
     code[0] += "".join(f'\n{name}: str = ""  # x' for name in pair)
     shown = {"figure": {"caption": "A line.", "name": f"fig-{chapter[:2]}"}, "image": {"alt": "A line that rises."}}
@@ -193,6 +194,7 @@ def test_a_book_has_the_chapters_of_a_pair_or_a_page_in_their_place(repository, 
     assert "08 · Draw two" in intro and len(site.name.split("+")) == 1 + bool(post_trained)
     report = json.loads((repository / "runs" / site.name / "run.json").read_text())
     assert [*report["chapters"]] == [CHAPTER, OF_A_PAIR][: 1 + bool(post_trained)]
+    assert ("A line was drawn." in intro) == bool(post_trained)
     assert report["post_trained"].split("@")[0] == post_trained.removeprefix("./")
 
 

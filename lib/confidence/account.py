@@ -178,7 +178,7 @@ def rows(shifts: Mapping[str, Shift]) -> Any:
 
 
 def table(accounts: Mapping[str, Account]) -> Any:
-    """A pandas table of accounts by text: difference and what moves along, in nats, and shares (value, low, high, n)."""
+    """A pandas table of accounts by text: difference and what moves along, in nats; shares (value, low, high, n)."""
     import pandas
 
     found = []

@@ -29,7 +29,11 @@ def weigh(model: Model, *, dim: int, tail: float) -> NeuronWeights:
     return neuron_weights.measure(model.W_out.cpu(), W_U, null_space.effective(spectrum, dim=dim, tail=tail))
 
 
-def chosen(weights: NeuronWeights, rule: str, *, count: int) -> tuple[Bool[Tensor, " neuron"], Bool[Tensor, " neuron"]]:
+Choice = tuple[Bool[Tensor, " neuron"], Bool[Tensor, " neuron"]]
+"""What a rule chooses, and what its floors let pass."""
+
+
+def chosen(weights: NeuronWeights, rule: str, *, count: int) -> Choice:
     """What a rule chooses, and what its floors let pass. Raises ValueError for a rule that there is not."""
     if rule in FLOORS:
         passing = weights.norm >= weights.norm.quantile(FLOORS[rule])
@@ -74,20 +78,42 @@ def halves(models: Mapping[str, Model], *, dim: int, tail: float, n_halves: int,
 
 
 def shared(
-    weights: Mapping[str, NeuronWeights], halves: Halves, *, models: tuple[str, str], rule: str, count: int, n: int
+    weights: Mapping[str, NeuronWeights],
+    halves: Halves,
+    *,
+    models: tuple[str, str],
+    rule: str,
+    count: int,
+    n: int,
+    generator: torch.Generator,
 ) -> tuple[Estimate, Estimate]:
     """How many neurons a rule chooses in both models, and how many more than random sets would share.
 
-    Intervals are those of halves of a vocabulary of `n` tokens."""
+    Intervals are those of halves of a vocabulary of `n` tokens; in the second each half meets two random sets, drawn
+    from the neurons that the rule lets pass, so that it holds nought where two models have nothing in common."""
 
-    def statistic(some: Mapping[str, NeuronWeights]) -> tuple[float, float]:
-        (a, among_a), (b, among_b) = (chosen(some[name], rule, count=count) for name in models)
-        both = float((a & b).sum())
-        return both, both - selection.shared_by_chance(a, b, among=(among_a, among_b))[0]
+    def both(some: Mapping[str, NeuronWeights]) -> tuple[Choice, Choice, float]:
+        one, other = (chosen(some[name], rule, count=count) for name in models)
+        return one, other, float((one[0] & other[0]).sum())
 
-    whole, again = statistic(weights), torch.tensor([statistic(half) for half in halves], dtype=torch.float64)
-    both, beyond = (resampling.percentile(whole[i], again[:, i], n=n) for i in (0, 1))
-    return both, beyond
+    one, other, whole = both(weights)
+    by_chance = selection.shared_by_chance(one[0], other[0], among=(one[1], other[1]))[0]
+    again = torch.tensor(
+        [(value, value - _of_random(a, b, generator)) for a, b, value in map(both, halves)], dtype=torch.float64
+    )
+    found = {0: whole, 1: whole - by_chance}
+    count_shared, beyond = (resampling.percentile(value, again[:, at], n=n) for at, value in found.items())
+    return count_shared, beyond
+
+
+def _of_random(one: Choice, other: Choice, generator: torch.Generator) -> float:
+    """Neurons that two random sets share which are as large as two chosen ones, drawn from what passes."""
+    sets = []
+    for some, among in (one, other):
+        candidates = among.nonzero()[:, 0]
+        drawn = candidates[torch.randperm(len(candidates), generator=generator)[: int(some.sum())]]
+        sets.append(set(drawn.tolist()))
+    return float(len(sets[0] & sets[1]))
 
 
 def ratio_change(
