@@ -14,31 +14,56 @@ from lib import book
 from lib.book import run
 from tests.conftest import HANGING
 
-CHAPTER = "01_tiny"
+CHAPTER, OF_A_PAIR = "01_tiny", "08_two"
 CELLS = [
     'model: str = "pocket"  # x\nrevision: str = ""  # x\ndtype: str = "float32"  # x\ndevice: str = "cpu"  # x\n'
     'text: str = "pocket"  # x\nresults: str = ""  # x',
-    "import json\nimport pathlib\nfrom lib import book, identity\n"
-    f'parameters = book.parameters(globals(), chapter="{CHAPTER}")',
+    "import json\nimport pathlib\nfrom lib import book, identity, source\n"
+    'parameters = book.parameters(globals(), chapter="CHAPTER")',
     "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()",
-    'card = {"fingerprint": identity.made_of(parameters)}\npathlib.Path(results).mkdir(parents=True)\n'
+    "others = [one.name for name, one in identity.others(parameters).items() if name in PAIR]\n"
+    'names = " + ".join([source.resolve(model).name, *others])\n'
+    'about = ("source", "revision", "architecture", "device", "code", "date")\n'
+    'card = dict.fromkeys(about, "x") | {"model": names, "versions": {"torch": "2"}, "parameters": {"seed": 0}}\n'
+    'card |= {"fingerprint": identity.made_of(parameters)}\npathlib.Path(results).mkdir(parents=True)\n'
     '_ = (pathlib.Path(results) / "card.json").write_text(json.dumps(card))',
+    'book.summary("A line was drawn.")',
 ]
 
 
-def notebook():
-    """A chapter that draws one figure and leaves a card, and loads nothing."""
-    tags = [["parameters"], [], [], []]
-    cells = [
+INTRO = f"""# A book
+
+- <!-- found: {OF_A_PAIR} 1 -->
+
+[](../notebooks/{CHAPTER}.ipynb) and [](../notebooks/{OF_A_PAIR}.ipynb)
+"""
+TOC = f"""format: jb-book
+root: book/intro
+parts:
+  - caption: Chapters
+    chapters:
+      - file: notebooks/{CHAPTER}
+      - file: notebooks/{OF_A_PAIR}
+"""
+
+
+def notebook(chapter=CHAPTER):
+    """A chapter that draws one figure and leaves a card, and loads nothing; about a pair where it is that chapter."""
+    tags, pair = [["parameters"], [], [], [], []], ("post_trained",) if chapter == OF_A_PAIR else ()
+    code = [cell.replace("CHAPTER", chapter).replace("PAIR", repr(pair)) for cell in CELLS]
+    code[0] += "".join(f'\n{name}: str = ""  # x' for name in pair)
+    shown = {"figure": {"caption": "A line.", "name": f"fig-{chapter[:2]}"}, "image": {"alt": "A line that rises."}}
+    cells = [{"cell_type": "markdown", "id": "title", "metadata": {}, "source": f"# Draw {chapter[3:]}\n\nA line."}]
+    cells += [
         {
             "cell_type": "code",
             "id": f"c{at}",
-            "metadata": {"tags": tag},
+            "metadata": {"tags": tag} | ({"mystnb": shown} if "plt.show()" in cell else {}),
             "source": cell,
             "outputs": [],
             "execution_count": None,
         }
-        for at, (cell, tag) in enumerate(zip(CELLS, tags, strict=True))
+        for at, (cell, tag) in enumerate(zip(code, tags, strict=True))
     ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     return {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
@@ -46,17 +71,21 @@ def notebook():
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory, gpt2_folder):
-    """A copy of this repository with that chapter alone, an embedded model and one beside it."""
+    """A copy of this repository with such chapters alone, an embedded pair and a model beside it."""
     root = tmp_path_factory.mktemp("graph") / 'it\'s a «répo» "2"'
     apart = shutil.ignore_patterns("models", "__pycache__")
     shutil.copytree(book.REPOSITORY / "lib", root / "lib", ignore=apart)
-    shutil.copytree(gpt2_folder, root / "lib/pocket/models/pocket")
+    for name in ("pocket", "pocket-sft", "pocket-chat"):
+        shutil.copytree(gpt2_folder, root / "lib/pocket/models" / name)
     shutil.copytree(gpt2_folder, root / "my 'model' é")
-    shutil.copytree(book.REPOSITORY / "book/claims", root / "book/claims")
-    for name in ("Snakefile", "Makefile", "requirements.txt", "pyproject.toml", "_config.yml", "_toc.yml"):
+    shutil.copytree(book.REPOSITORY / "book", root / "book")
+    (root / "book/intro.md").write_text(INTRO)
+    for name in ("Snakefile", "Makefile", "requirements.txt", "pyproject.toml", "_config.yml"):
         shutil.copy(book.REPOSITORY / name, root / name)
+    (root / "_toc.yml").write_text(TOC)
     (root / "notebooks").mkdir()
-    (root / f"notebooks/{CHAPTER}.ipynb").write_text(json.dumps(notebook()))
+    for name in (CHAPTER, OF_A_PAIR):
+        (root / f"notebooks/{name}.ipynb").write_text(json.dumps(notebook(name)))
     (root / "it's 2024.txt").write_text("one")
     kernels = root / "elsewhere/kernels/python3"
     kernels.mkdir(parents=True)
@@ -83,12 +112,12 @@ def snakemake(root, *arguments):
     return command(root, "snakemake", "--cores", "1", *arguments, XDG_CACHE_HOME=str(root / ".cache"))
 
 
-def make(root, model="pocket", parameters=""):
+def make(root, model="pocket", parameters="", *, chapter=CHAPTER, post_trained=""):
     """Makes the chapter; where it lies now, and what was done to make it."""
-    given = ["--chapter", "01", "--model", model, "--parameters", parameters, "--jobs", "2"]
-    done = command(root, "lib.book", "make", "chapter", *given)
+    given = ["--chapter", chapter[:2], "--model", model, "--post-trained", post_trained, "--parameters", parameters]
+    done = command(root, "lib.book", "make", "chapter", *given, "--jobs", "2")
     assert done.returncode == 0, done.stderr[-3000:]
-    return root / done.stdout.split("made ")[-1].strip(), f"{CHAPTER}: cell" in done.stderr
+    return root / done.stdout.split("made ")[-1].strip(), f"{chapter}: cell" in done.stderr
 
 
 def test_a_chapter_is_made_once_and_again_for_whatever_it_is_made_of(repository):
@@ -98,7 +127,7 @@ def test_a_chapter_is_made_once_and_again_for_whatever_it_is_made_of(repository)
     assert any(
         "image/png" in output.get("data", {})
         for cell in json.loads(made.read_text())["cells"]
-        for output in cell["outputs"]
+        for output in cell.get("outputs", ())
     )
     assert json.loads((repository / f"runs/pocket/asked/{CHAPTER}.json").read_text())["parameters"]["text"].endswith(
         "it's 2024.txt"
@@ -127,6 +156,46 @@ def test_a_directory_has_a_run_for_each_state_of_it_and_the_last_one_is_named(re
     (model / "config.json").write_text((model / "config.json").read_text() + "\n")
     second, ran = make(repository, model=str(model))
     assert ran and second != first and first.is_file()
+
+
+def test_a_pair_has_a_run_of_its_own_and_another_once_its_partner_is_another(repository, gpt2_folder):
+    pair = {"chapter": OF_A_PAIR, "model": "./my 'model' é", "post_trained": "./tuned"}
+    tuned = shutil.copytree(gpt2_folder, repository / "tuned")
+    first, ran = make(repository, **pair)
+    model, partner = first.parts[-3].split("+")
+    assert ran and model.startswith("my--model--é--") and partner.startswith("tuned--")
+    assert make(repository, **pair) == (first, False)
+    (tuned / "config.json").write_text((tuned / "config.json").read_text() + "\n")
+    second, ran = make(repository, **pair)
+    assert ran and second.parts[-3].split("+")[0] == model and second != first and first.is_file()
+    known, ran = make(repository, chapter=OF_A_PAIR)
+    assert ran and known.parts[-3] == "pocket"
+    weights = repository / "lib/pocket/models/pocket-sft/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"y")
+    assert make(repository, chapter=OF_A_PAIR) == (known, True)
+    given = ["--chapter", "08", "--model", pair["model"]]
+    done = command(repository, "lib.book", "make", "chapter", *given)
+    assert done.returncode and "has no post-trained partner that this book knows; name one" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("post_trained", ["", "./tuned 2"])
+def test_a_book_has_the_chapters_of_a_pair_or_a_page_in_their_place(repository, gpt2_folder, post_trained):
+    if post_trained:
+        shutil.copytree(gpt2_folder, repository / post_trained)
+    given = ["--model", "./my 'model' é", "--post-trained", post_trained, "--jobs", "2"]
+    done = command(repository, "lib.book", "make", "book", *given)
+    assert done.returncode == 0, done.stderr[-3000:]
+    site = (repository / done.stdout.split("made ")[-1].strip()).parent
+    page, chapter = site / "book/no_partner.html", site / f"notebooks/{OF_A_PAIR}.html"
+    assert (page.is_file(), chapter.is_file()) == (not post_trained, bool(post_trained))
+    intro = (site / "book/intro.html").read_text()
+    assert f"../notebooks/{OF_A_PAIR}.html" in intro if post_trained else "no_partner.html" in intro
+    assert "08 · Draw two" in intro and len(site.name.split("+")) == 1 + bool(post_trained)
+    report = json.loads((repository / "runs" / site.name / "run.json").read_text())
+    assert [*report["chapters"]] == [CHAPTER, OF_A_PAIR][: 1 + bool(post_trained)]
+    assert ("A line was drawn." in intro) == bool(post_trained)
+    assert report["post_trained"].split("@")[0] == post_trained.removeprefix("./")
 
 
 def test_one_run_at_a_time_however_it_was_started(repository):

@@ -80,11 +80,13 @@ class Model:
         """The positions of these sequences that statistics are over; see `text.scored`."""
         return text_module.scored(tokens, bos=self.tokenizer.bos, eos=self.tokenizer.eos)
 
-    def write(self, activation: Float[Tensor, "*token d_mlp"]) -> Float[Tensor, "*token d_model"]:
-        """What the last MLP writes into the residual stream when its neurons have these activations, centred as
-        the final norm centres; a norm after the MLP, where there is one, is applied."""
+    def write(
+        self, activation: Float[Tensor, "*token d_mlp"], *, beside: Float[Tensor, "*#token d_model"] | float = 0.0
+    ) -> Float[Tensor, "*token d_model"]:
+        """What the last MLP writes into the residual stream when its neurons have these activations, and something is
+        written `beside` them, centred as the final norm centres; a norm after the MLP, if there is one, is applied."""
         block, dtype = self.bridge.blocks[self.n_layers - 1], self.W_out.dtype
-        raw = activation @ block.mlp.W_out.detach().to(dtype)
+        raw = activation @ block.mlp.W_out.detach().to(dtype) + beside
         if getattr(block.mlp, "b_out", None) is not None:
             raw = raw + block.mlp.b_out.detach().to(dtype)
         with torch.inference_mode():

@@ -4,6 +4,7 @@ Colour means one thing in the whole book: entropy (`ENTROPY`), token frequency (
 everything random or unselected (`OTHER`). A module for each chapter's figures; call them as `plots.<figure>`."""
 
 from lib.plots.coloured import ColouredText, coloured_text
+from lib.plots.confidence import confidence_of_models, overlap_against_k, reliability_of_models, shift_of_sets
 from lib.plots.effects import (
     correlation_against_rho,
     entropy_change_against_prediction_change,
@@ -58,6 +59,7 @@ __all__ = [
     "activation_change_against_rank",
     "coloured_text",
     "confidence_against_position",
+    "confidence_of_models",
     "correlation_against_rho",
     "count_against_rank",
     "direct_change_against_dim",
@@ -77,12 +79,15 @@ __all__ = [
     "loss_change_on_repeat",
     "norm_mediated_against_rho",
     "onset_of_statistics",
+    "overlap_against_k",
     "overlap_of_rules",
     "probability_against_rank",
     "probability_of_tokens",
+    "reliability_of_models",
     "rho_against_dim",
     "share_against_index",
     "share_against_share",
+    "shift_of_sets",
     "singular_value_against_index",
     "statistic_against_training",
     "twins_against_index",

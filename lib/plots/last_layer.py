@@ -41,9 +41,8 @@ def last_layer(*, ax: Axes) -> Axes:
         ax.text(x, y, name, ha="center", va="center", color=INK)
         below = y < 1
         ax.text(x, y - 0.4 if below else y + 0.4, said, ha="center", va="top" if below else "bottom", color=INK, size=9)
-    ax.text(
-        7.2, 2.25, "12: the same, at every\ncheckpoint of a training run", ha="center", va="center", color=INK, size=9
-    )
+    beyond = "11: the same, before and after\npost-training\n12: the same, at every\ncheckpoint of a training run"
+    ax.text(7.2, 2.3, beyond, ha="center", va="center", color=INK, size=9)
     ax.set(xlim=(0, 9.6), ylim=(-0.35, 3.2))
     ax.axis("off")
     return ax

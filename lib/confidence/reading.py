@@ -1,0 +1,120 @@
+"""How sure each model of a pair is of the same tokens, what that costs, and whether it is earned.
+
+Confidence is read off next-token distributions, as in chapter 01: entropy, loss, and the calibration error of the most
+likely token. Models are compared token by token where they read the same, so that a difference has an interval of its
+own, narrower than those of its two sides. What is resampled are sequences, or questions."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lib import calibration, measures, resampling
+from lib.model import Model
+from lib.resampling import Estimate
+
+QUANTITIES = ("entropy", "loss", "calibration_error")
+"""What is compared, by the name of its column: nats, nats, and a share."""
+Draw = Callable[[str], torch.Generator]
+
+
+@dataclass(frozen=True)
+class Text:
+    """Tokens to be read, and the positions whose predictions count."""
+
+    tokens: Int[Tensor, "sequence position"]
+    scored: Bool[Tensor, "sequence position"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One model at the scored tokens of a text, on the CPU."""
+
+    entropy: Float[Tensor, " token"]
+    """In nats."""
+    loss: Float[Tensor, " token"]
+    """In nats."""
+    confidence: Float[Tensor, " token"]
+    """Probability of the most likely token."""
+    correct: Bool[Tensor, " token"]
+    """Whether that is the one that comes next."""
+    sequence: Int[Tensor, " token"]
+
+
+def read(model: Model, text: Text, *, batch_size: int = 8) -> Reading:
+    """Reads a text, a few sequences at a time. Raises ValueError when nothing is scored."""
+    if not text.scored.any():
+        raise ValueError("no position is scored, so there is nothing to read")
+    parts = []
+    for tokens, scored in zip(text.tokens.split(batch_size), text.scored.split(batch_size), strict=True):
+        logits = model.run(tokens, "logits").logits
+        logits = logits[scored.to(logits.device)]
+        target = tokens.roll(-1, 1)[scored].to(logits.device)
+        sure, right = measures.confidence(logits), logits.argmax(-1) == target
+        parts.append([part.cpu() for part in (measures.entropy(logits), measures.loss(logits, target), sure, right)])
+    columns = (torch.cat(column) for column in zip(*parts, strict=True))
+    return Reading(*columns, text.scored.nonzero()[:, 0].cpu())
+
+
+Measured = dict[tuple[str, str], dict[str, Estimate]]
+"""The `QUANTITIES` of every text and model."""
+
+
+def measure(readings: Mapping[str, Mapping[str, Reading]], *, n_bins: int, draw: Draw) -> Measured:
+    """The `QUANTITIES` of every model on every text, from readings by text and model, with their intervals.
+
+    Raises ValueError as `resampling` and `calibration` do."""
+    return {
+        (text, model): _estimates(one, n_bins=n_bins, draw=lambda name, at=f"{model} on {text}": draw(f"{name}, {at}"))
+        for text, models in readings.items()
+        for model, one in models.items()
+    }
+
+
+def _estimates(reading: Reading, *, n_bins: int, draw: Draw) -> dict[str, Estimate]:
+    found = {
+        name: resampling.mean(getattr(reading, name), reading.sequence, generator=draw(name))
+        for name in ("entropy", "loss")
+    }
+    sure, right = reading.confidence, reading.correct
+    error = calibration.error(sure, right, reading.sequence, n_bins=n_bins, generator=draw("calibration"))
+    return found | {"calibration_error": error}
+
+
+def difference(base: Reading, post: Reading, name: str, *, generator: torch.Generator) -> Estimate:
+    """Mean entropy or loss of the post-trained model minus that of the base, over the tokens that both read.
+
+    Raises ValueError for readings of unequal texts."""
+    if not torch.equal(base.sequence, post.sequence):
+        raise ValueError("a difference needs two readings of the same tokens, got different sequences or numbers")
+    return resampling.mean(getattr(post, name) - getattr(base, name), base.sequence, generator=generator)
+
+
+def table(found: Measured) -> Any:
+    """A pandas table with a row for each text and model, its quantities with the ends of their intervals, and n."""
+    import pandas
+
+    rows = []
+    for (text, model), quantities in found.items():
+        row = {"text": text, "model": model}
+        for name, one in quantities.items():
+            row |= {name: one.value, f"{name}_low": one.low, f"{name}_high": one.high}
+        first = quantities[QUANTITIES[0]]
+        rows.append(row | {"n": first.n, "n_sequences": first.n_sequences})
+    return pandas.DataFrame(rows)
+
+
+def bins(readings: Mapping[str, Reading], *, n_bins: int, draw: Draw) -> Any:
+    """Reliability by model: confidence and accuracy of each bin of equal mass (low, high: the interval of accuracy)."""
+    import pandas
+
+    columns, parts = ["confidence", "accuracy", "low", "high"], []
+    for model, one in readings.items():
+        rows = resampling.binned(
+            one.confidence, one.correct.float(), one.sequence, n_bins=n_bins, generator=draw(f"bins of {model}")
+        )
+        parts.append(pandas.DataFrame(rows, columns=columns).assign(model=model))
+    return pandas.concat(parts, ignore_index=True)
