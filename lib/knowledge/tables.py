@@ -1,0 +1,100 @@
+"""Tables: what a data set is made of, what a model knows of it, every cell of a grid, and how alike maps are."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from pandas import DataFrame
+
+from lib import resampling
+from lib.knowledge.comparing import Alike
+from lib.knowledge.measuring import Grid
+from lib.knowledge.statements import DataSet
+from lib.resampling import Estimate
+
+CHANCE = 0.25
+"""Pairs right on both sides when both verdicts are coins."""
+
+
+def of_data(data: Sequence[DataSet]) -> DataFrame:
+    """A row for each data set: its layout and pairs, the different false statements, the commonest object."""
+    rows = []
+    for one in data:
+        (most, n_most), *_ = one.objects.most_common(1)
+        rows.append(
+            {
+                "dataset": one.name,
+                "pairs": len(one.pairs),
+                "false statements": one.n_false,
+                "objects": len(one.objects),
+                "commonest object": f"{most} ({n_most})",
+                "layout": " ".join(one.columns),
+                "statements of the layout": f"{one.n_of_layout} of {one.n_statements}",
+            }
+        )
+    return DataFrame(rows).set_index("dataset")
+
+
+def knowing(grid: Grid) -> Estimate:
+    """The share of pairs that a model answers rightly on both sides, with its exact interval."""
+    return resampling.share(int(grid.right.sum()), len(grid.right))
+
+
+def knows(grid: Grid) -> bool:
+    """Whether that is more than coins would do, with its whole interval."""
+    return knowing(grid).low > CHANCE
+
+
+def of_answers(grids: Sequence[Grid], *, generator: torch.Generator) -> DataFrame:
+    """A row for each grid: how many pairs are right on both sides, and the mean logit differences of true and false
+    prompts, in nats, with their intervals."""
+    rows = []
+    for grid in grids:
+        share, n = knowing(grid), len(grid.gap)
+        row = {"model": grid.name, "dataset": grid.data, "n": n, "right": share.value}
+        row |= {"right_low": share.low, "right_high": share.high}
+        for side in ("source", "target"):
+            mean = resampling.mean_of_sequences(getattr(grid.patched, side), n=n, generator=generator)
+            name = {"source": "true", "target": "false"}[side]
+            row |= {name: mean.value, f"{name}_low": mean.low, f"{name}_high": mean.high}
+        rows.append(row)
+    return DataFrame(rows)
+
+
+def of_patches(grids: Sequence[Grid], *, generator: torch.Generator) -> DataFrame:
+    """A row for each cell of each grid: mean logit difference in nats, and recovery with its interval over pairs."""
+    parts = []
+    for grid in grids:
+        flat = grid.gain.flatten(1)
+        low, high = resampling.intervals(flat, grid.gap[:, None], generator=generator)
+        n_layers, n_columns = grid.gain.shape[1:]
+        parts.append(
+            DataFrame(
+                {
+                    "model": grid.name,
+                    "dataset": grid.data,
+                    "reading": grid.reading,
+                    "layer": torch.arange(n_layers).repeat_interleave(n_columns),
+                    "position": torch.arange(n_columns).repeat(n_layers),
+                    "token": grid.columns * n_layers,
+                    "logit_difference": grid.patched.difference.mean(0).flatten(),
+                    "recovery": grid.recovery.flatten(),
+                    "recovery_low": low,
+                    "recovery_high": high,
+                    "n": len(grid.gap),
+                }
+            )
+        )
+    import pandas
+
+    return pandas.concat(parts, ignore_index=True)
+
+
+def of_likeness(found: dict[str, Alike]) -> DataFrame:
+    """A row for each comparison and quantity, with its interval; the index is (comparison, quantity)."""
+    rows: list[dict[str, Any]] = [
+        {"comparison": name, "quantity": quantity} | vars(estimate)
+        for name, alike in found.items()
+        for quantity, estimate in vars(alike).items()
+    ]
+    return DataFrame(rows).set_index(["comparison", "quantity"]).drop(columns="n_sequences")
