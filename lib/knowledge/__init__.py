@@ -12,11 +12,21 @@ from lib.knowledge.comparing import Alike, compare
 from lib.knowledge.maps import cartoon, correlation, largest_difference, normalised, ranks
 from lib.knowledge.measuring import Grid, measure, sites
 from lib.knowledge.statements import DataSet, Pair, Statement, Topic, data_set, layout, topic
-from lib.knowledge.tables import CHANCE, knowing, knows, of_answers, of_data, of_likeness, of_patches
+from lib.knowledge.tables import (
+    CHANCE,
+    answered,
+    knowing,
+    knows,
+    of_answers,
+    of_data,
+    of_likeness,
+    of_lines,
+    of_patches,
+)
 
 __all__ = [
     "CARRIES", "CHANCE", "Alike", "Asked", "Crossing", "DataSet", "Grid", "Pair", "Relay", "Statement", "Topic",
-    "by_own_choice", "cartoon", "compare", "correlation", "crossing", "data_set", "first_token", "knowing", "knows",
-    "largest_difference", "layout", "measure", "normalised", "objects", "of_answers", "of_data", "of_likeness",
-    "of_patches", "ranks", "relay", "sites", "too_few", "topic", "verdict_mass", "verdicts",
+    "answered", "by_own_choice", "cartoon", "compare", "correlation", "crossing", "data_set", "first_token", "knowing",
+    "knows", "largest_difference", "layout", "measure", "normalised", "objects", "of_answers", "of_data",
+    "of_likeness", "of_lines", "of_patches", "ranks", "relay", "sites", "too_few", "topic", "verdict_mass", "verdicts",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lib.drawing import FEWEST
-from lib.knowledge.measuring import Grid, sites
+from lib.knowledge.measuring import Grid
 from lib.knowledge.resampled import Weights, over_halves, over_pairs, recovery_map
 from lib.resampling import Estimate, ratio
 
@@ -39,8 +39,7 @@ class Relay:
 
 
 def relay(grids: Sequence[Grid], *, generator: torch.Generator) -> Relay:
-    """The relay of one model over data sets that ask for a verdict. Raises ValueError as `over_pairs` does, and where
-    a site has no column."""
+    """The relay of one model over data sets that ask for a verdict. Raises ValueError as `over_pairs` does."""
 
     def apart(later: str, earlier: str) -> Estimate:
         return over_pairs(lambda w, grid: depth(w, grid, later) - depth(w, grid, earlier), grids, generator=generator)
@@ -58,7 +57,7 @@ def relay(grids: Sequence[Grid], *, generator: torch.Generator) -> Relay:
 
 def depth(weights: Weights, grid: Grid, site: str) -> Float[Tensor, " draw"]:
     """The mean layer of a site's recovery, weighted by it where it is positive; NaN where it nowhere is."""
-    recovery = recovery_map(weights, grid)[:, :, grid.column(site)].clamp(min=0)
+    recovery = recovery_map(weights, grid)[:, :, grid.sites[site]].clamp(min=0)
     layer = torch.arange(recovery.shape[1], dtype=torch.float64)
     return (recovery @ layer) / recovery.sum(1)
 
@@ -66,7 +65,7 @@ def depth(weights: Weights, grid: Grid, site: str) -> Float[Tensor, " draw"]:
 def _at_best_layer(grids: Sequence[Grid], site: str, *, generator: torch.Generator) -> Estimate:
     top, bottom = [], []
     for grid in grids:
-        gain = grid.gain[:, :, grid.column(site)]
+        gain = grid.gain[:, :, grid.sites[site]]
         best = int(gain[::2].mean(0).argmax())
         top.append(gain[1::2, best])
         bottom.append(grid.gap[1::2])
@@ -116,6 +115,3 @@ def too_few(grids: Sequence[Grid]) -> str:
     """Why nothing can be chosen on one half of the pairs and measured on the other; empty where it can."""
     fewest = min((len(grid.gap) for grid in grids), default=0)
     return "" if fewest >= 2 * FEWEST else f"a data set has {fewest} pairs, and {2 * FEWEST} are needed to halve them"
-
-
-__all__ = ["CARRIES", "Crossing", "Relay", "crossing", "depth", "relay", "sites", "too_few"]

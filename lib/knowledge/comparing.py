@@ -20,7 +20,7 @@ class Alike:
     rank_correlation: Estimate
     """Spearman's, of the mean logit differences themselves."""
     cartoon: Estimate
-    """The larger of the correlations of the cartoon with either of the two maps."""
+    """The correlation of the cartoon of one model with the map of the other, the mean of both ways."""
     beyond_cartoon: Estimate
     """The correlation less that of the cartoon."""
     ceiling: Estimate
@@ -73,9 +73,9 @@ def _rank_correlation(weights, one: Grid, other: Grid):
 
 
 def _cartoon(weights, one: Grid, other: Grid):
-    drawn = maps.cartoon(one.columns, one.gain.shape[1])
-    first, second = (maps.correlation(of, drawn) for of in _both(weights, one, other))
-    return torch.maximum(first, second)
+    first, second = _both(weights, one, other)
+    drawn = maps.cartoon(first, one.columns), maps.cartoon(second, other.columns)
+    return (maps.correlation(drawn[0], second) + maps.correlation(drawn[1], first)) / 2
 
 
 def _halves(first, second, one: Grid, other: Grid):

@@ -4,9 +4,9 @@ A map is made of mean logit differences M. The paper does not compare those but 
 least and largest value, of which the lower ten become 0 and the upper ten 0.1, 0.2, …, 1 (`normalised`). That hides
 whatever lies below the middle, and moves by tenths. Its three numbers are Pearson's correlation of two such maps, the
 largest difference of two cells, and the largest among the columns of subject and object. A correlation close to 1 says
-little: a cartoon of three blocks, drawn from nothing but the idea that a fact moves from the subject to the object to
-the last token (`cartoon`), correlates .96 with the map of a real model. So each number stands beside what the cartoon
-reaches, and what two halves of the same model's pairs reach (`comparing`)."""
+little: a cartoon of three blocks (`cartoon`) correlates .96 with the paper's own map. So each number stands beside what
+the cartoon of the one model reaches with the map of the other, and what two halves of one model's pairs reach
+(`comparing`)."""
 
 import torch
 from jaxtyping import Float
@@ -16,9 +16,6 @@ from lib.knowledge.measuring import is_of, sites
 
 EDGE = 1e-5
 N_BINS = 20
-BLOCKS = {"subject": (0.0, 0.25), "object": (0.25, 0.375), "last": (15 / 32, 1.0)}
-"""Of the cartoon, the layers at which each site carries everything, as shares of the depth: those that the paper's map
-of a model of 32 layers has (0 to 7, 8 to 11, 15 to 31)."""
 
 
 def normalised(of: Float[Tensor, "*map layer column"]) -> Float[Tensor, "*map layer column"]:
@@ -32,13 +29,13 @@ def normalised(of: Float[Tensor, "*map layer column"]) -> Float[Tensor, "*map la
     return ((number - half).clamp(min=0).double() / half).view(of.shape)
 
 
-def cartoon(columns: tuple[str, ...], n_layers: int) -> Float[Tensor, "layer column"]:
-    """The map of a fact that stands at the subject in early layers, then at the object, then at the last token."""
-    drawn, at = torch.zeros(n_layers, len(columns), dtype=torch.float64), sites(columns)
-    share = torch.arange(n_layers) / n_layers
-    for site, (first, behind) in BLOCKS.items():
-        if site in at:
-            drawn[(share >= first) & (share < behind), at[site]] = 1
+def cartoon(of: Float[Tensor, "*map layer column"], columns: tuple[str, ...]) -> Float[Tensor, "*map layer column"]:
+    """What is left of a normalised map when only three blocks are kept of it, each of height 1: at the last token of
+    subject, object and prompt, from the first to the last layer where the map is in its upper half."""
+    drawn = torch.zeros_like(of, dtype=torch.float64)
+    for at in sites(columns).values():
+        high = (of[..., at] >= 0.5).double()
+        drawn[..., at] = high.cummax(-1).values * high.flip(-1).cummax(-1).values.flip(-1)
     return drawn
 
 

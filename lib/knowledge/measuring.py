@@ -49,14 +49,10 @@ class Grid:
         """Mean gain over mean gap; see `patching.Patched.recovery`."""
         return self.patched.recovery
 
-    def column(self, site: str) -> int:
-        """Where a site stands: the last token of the subject, that of the object, or the prompt's last.
-
-        Raises ValueError for another site, or one that the columns do not have."""
-        at = sites(self.columns)
-        if site not in at:
-            raise ValueError(f"the sites of {self.data} are {', '.join(at)}, got {site!r}")
-        return at[site]
+    @property
+    def sites(self) -> dict[str, int]:
+        """Where subject, object and the prompt end; see `sites`."""
+        return sites(self.columns)
 
 
 def sites(columns: tuple[str, ...]) -> dict[str, int]:

@@ -4,20 +4,25 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from pandas import DataFrame
+from jaxtyping import Bool
+from torch import Tensor
 
-from lib import resampling
+from lib import patching, resampling
+from lib.knowledge.asking import Asked
 from lib.knowledge.comparing import Alike
 from lib.knowledge.measuring import Grid
 from lib.knowledge.statements import DataSet
+from lib.model import Model
 from lib.resampling import Estimate
 
 CHANCE = 0.25
 """Pairs right on both sides when both verdicts are coins."""
 
 
-def of_data(data: Sequence[DataSet]) -> DataFrame:
+def of_data(data: Sequence[DataSet]) -> Any:
     """A row for each data set: its layout and pairs, the different false statements, the commonest object."""
+    import pandas
+
     rows = []
     for one in data:
         (most, n_most), *_ = one.objects.most_common(1)
@@ -32,7 +37,7 @@ def of_data(data: Sequence[DataSet]) -> DataFrame:
                 "statements of the layout": f"{one.n_of_layout} of {one.n_statements}",
             }
         )
-    return DataFrame(rows).set_index("dataset")
+    return pandas.DataFrame(rows).set_index("dataset")
 
 
 def knowing(grid: Grid) -> Estimate:
@@ -45,9 +50,36 @@ def knows(grid: Grid) -> bool:
     return knowing(grid).low > CHANCE
 
 
-def of_answers(grids: Sequence[Grid], *, generator: torch.Generator) -> DataFrame:
+def of_lines(models: dict[str, Model], asked: dict[int, list[Asked]]) -> Any:
+    """A row for each number of lines in front of a statement: the share of pairs that each model judges rightly on both
+    sides, over all data sets, and the mean over the models, by which a chapter chooses."""
+    import pandas
+
+    rows = {
+        lines: {
+            name: torch.cat([answered(model, one) for one in some]).double().mean().item()
+            for name, model in models.items()
+        }
+        for lines, some in asked.items()
+    }
+    table = pandas.DataFrame.from_dict(rows, orient="index").rename_axis("lines")
+    return table.assign(mean=table.mean(axis=1))
+
+
+def answered(model: Model, asked: Asked) -> Bool[Tensor, " pair"]:
+    """Whether a model answers both prompts of a pair as it should."""
+    given = asked.pairs
+    true, false = (
+        patching.logit_difference(model, side, given.right, given.wrong) for side in (given.source, given.target)
+    )
+    return ((true > 0) & (false < 0)).cpu()
+
+
+def of_answers(grids: Sequence[Grid], *, generator: torch.Generator) -> Any:
     """A row for each grid: how many pairs are right on both sides, and the mean logit differences of true and false
     prompts, in nats, with their intervals."""
+    import pandas
+
     rows = []
     for grid in grids:
         share, n = knowing(grid), len(grid.gap)
@@ -58,18 +90,20 @@ def of_answers(grids: Sequence[Grid], *, generator: torch.Generator) -> DataFram
             name = {"source": "true", "target": "false"}[side]
             row |= {name: mean.value, f"{name}_low": mean.low, f"{name}_high": mean.high}
         rows.append(row)
-    return DataFrame(rows)
+    return pandas.DataFrame(rows)
 
 
-def of_patches(grids: Sequence[Grid], *, generator: torch.Generator) -> DataFrame:
+def of_patches(grids: Sequence[Grid], *, generator: torch.Generator) -> Any:
     """A row for each cell of each grid: mean logit difference in nats, and recovery with its interval over pairs."""
+    import pandas
+
     parts = []
     for grid in grids:
         flat = grid.gain.flatten(1)
         low, high = resampling.intervals(flat, grid.gap[:, None], generator=generator)
         n_layers, n_columns = grid.gain.shape[1:]
         parts.append(
-            DataFrame(
+            pandas.DataFrame(
                 {
                     "model": grid.name,
                     "dataset": grid.data,
@@ -85,16 +119,16 @@ def of_patches(grids: Sequence[Grid], *, generator: torch.Generator) -> DataFram
                 }
             )
         )
-    import pandas
-
     return pandas.concat(parts, ignore_index=True)
 
 
-def of_likeness(found: dict[str, Alike]) -> DataFrame:
+def of_likeness(found: dict[str, Alike]) -> Any:
     """A row for each comparison and quantity, with its interval; the index is (comparison, quantity)."""
+    import pandas
+
     rows: list[dict[str, Any]] = [
         {"comparison": name, "quantity": quantity} | vars(estimate)
         for name, alike in found.items()
         for quantity, estimate in vars(alike).items()
     ]
-    return DataFrame(rows).set_index(["comparison", "quantity"]).drop(columns="n_sequences")
+    return pandas.DataFrame(rows).set_index(["comparison", "quantity"]).drop(columns="n_sequences")

@@ -31,6 +31,12 @@ from lib.plots.induction import (
     induction_score_against_layer,
     loss_change_on_repeat,
 )
+from lib.plots.knowledge import (
+    correlation_by_topic,
+    logit_difference_by_topic,
+    recovery_across_against_own,
+    recovery_by_layer_and_token,
+)
 from lib.plots.neurons import logit_variance_against_norm, overlap_of_rules, rho_against_dim, share_against_index
 from lib.plots.null_space import (
     direct_change_against_dim,
@@ -59,6 +65,7 @@ __all__ = [
     "coloured_text",
     "confidence_against_position",
     "correlation_against_rho",
+    "correlation_by_topic",
     "count_against_rank",
     "direct_change_against_dim",
     "entropy_against_kl",
@@ -69,6 +76,7 @@ __all__ = [
     "fall_by_heads",
     "induction_score_against_layer",
     "kl_change_against_share",
+    "logit_difference_by_topic",
     "logit_variance_against_norm",
     "loss_against_entropy",
     "loss_change_against_loss",
@@ -80,6 +88,8 @@ __all__ = [
     "overlap_of_rules",
     "probability_against_rank",
     "probability_of_tokens",
+    "recovery_across_against_own",
+    "recovery_by_layer_and_token",
     "rho_against_dim",
     "share_against_index",
     "share_against_share",
