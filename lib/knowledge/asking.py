@@ -14,12 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from lib import patching, prompts
+from lib import patching, prompts, resampling
+from lib.drawing import FEWEST
 from lib.knowledge.statements import DataSet, Statement, topic
 from lib.model import Model, Tokenizer
+from lib.resampling import Estimate
 
 VERDICTS = {True: " TRUE", False: " FALSE"}
 
@@ -78,19 +80,34 @@ def objects(tokenizer: Tokenizer, data: DataSet, *, generator: torch.Generator) 
     return Asked(data.name, "object", columns, _of_one_length(tokenizer, texts, torch.tensor(answers)))
 
 
-def by_own_choice(model: Model, asked: Asked, *, batch_size: int = 64) -> tuple[Asked, Bool[Tensor, "pair 2"]]:
-    """The pairs for which the model's first choices differ, these choices for answers; and, for all pairs, whether the
-    choice after either prompt is the right one.
+@dataclass(frozen=True)
+class Recall:
+    """The pairs of a data set with the objects between which one model decides."""
 
-    Raises ValueError where they differ for no pair."""
+    asked: Asked
+    """Those pairs alone whose two answers begin with different tokens."""
+    own: bool
+    """Whether the answers are the model's own; otherwise they are the right ones."""
+    right: Estimate
+    """The share of prompts, two of each pair, that the model's first choice ends rightly."""
+
+
+def recall(model: Model, asked: Asked, *, batch_size: int = 64) -> Recall:
+    """Puts the model's first choices in the place of the right objects.
+
+    Where they differ for fewer than `FEWEST` pairs, the right ones stay. Raises ValueError where those do not differ
+    for any pair either."""
     given = asked.pairs
+    right = torch.stack([given.right, given.wrong], 1)
     chosen = torch.stack([_first_choice(model, side, batch_size) for side in (given.source, given.target)], 1)
-    right = chosen == torch.stack([given.right, given.wrong], 1)
-    kept = (chosen[:, 0] != chosen[:, 1]).nonzero()[:, 0]
+    share = resampling.share(int((chosen == right).sum()), chosen.numel())
+    own = int((chosen[:, 0] != chosen[:, 1]).sum()) >= FEWEST
+    answers = chosen if own else right
+    kept = (answers[:, 0] != answers[:, 1]).nonzero()[:, 0]
     if not len(kept):
-        raise ValueError(f"{model.name} ends both statements of every pair of {asked.data} alike")
-    own = replace(given, right=chosen[:, 0].contiguous(), wrong=chosen[:, 1].contiguous())
-    return replace(asked, pairs=own).some(kept), right
+        raise ValueError(f"the objects of no pair of {asked.data} begin with different tokens; ask for a verdict")
+    pairs = replace(given, right=answers[:, 0].contiguous(), wrong=answers[:, 1].contiguous())
+    return Recall(replace(asked, pairs=pairs).some(kept), own, share)
 
 
 def _first_choice(model: Model, tokens: Int[Tensor, "pair position"], batch_size: int) -> Int[Tensor, " pair"]:

@@ -88,11 +88,9 @@ class Crossing:
 
 
 def crossing(own: Sequence[Grid], other: Sequence[Grid], *, generator: torch.Generator) -> Crossing:
-    """One model's streams in the other's run beside the reader's own. Raises ValueError as `over_halves` does, and
-    where no cell carries the fact."""
+    """One model's streams in the other's run beside the reader's own. Raises ValueError as `over_halves` does; there
+    has to be a cell that carries the fact (see `no_crossing`)."""
     n_cells = sum(int((grid.recovery >= CARRIES).sum()) for grid in own)
-    if not n_cells:
-        raise ValueError(f"no cell recovers {CARRIES:g} of the difference, so there is nothing to carry across")
 
     def measured(choose, measure, mine: Grid, theirs: Grid, *, parts) -> Float[Tensor, " draw"]:
         cells = (recovery_map(choose, mine) >= CARRIES).double()
@@ -109,6 +107,14 @@ def crossing(own: Sequence[Grid], other: Sequence[Grid], *, generator: torch.Gen
         for name, of in parts.items()
     }
     return Crossing(**found, n_cells=n_cells)
+
+
+def no_crossing(own: Sequence[Grid]) -> str:
+    """Why nothing can be said about streams of another model; empty where something can."""
+    if not own:
+        return "no topic is known to both models"
+    carry = [bool((grid.recovery >= CARRIES).any()) for grid in own]
+    return too_few(own) or ("" if all(carry) else f"no cell recovers {CARRIES:g} of the difference within the reader")
 
 
 def too_few(grids: Sequence[Grid]) -> str:

@@ -11,7 +11,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lib import drawing, resampling
-from lib.drawing import FEWEST
 from lib.knowledge.measuring import Grid
 from lib.resampling import Estimate
 
@@ -22,7 +21,8 @@ Statistic = Callable[..., Float[Tensor, " draw"]]
 
 
 def over_pairs(statistic: Statistic, *grids: Sequence[Grid], generator: torch.Generator) -> Estimate:
-    """A statistic of pairs, averaged over data sets, with its expanded percentile interval from pairs drawn anew.
+    """A statistic of pairs, averaged over data sets, with its expanded percentile interval from pairs drawn anew; a data
+    set for which it is not a number is left out.
 
     `grids` are one or several rows of grids, each over the same data sets; `statistic` takes the weights of a data
     set's pairs and one grid of each row. Raises ValueError for fewer pairs than `FEWEST`, and when it is not finite."""
@@ -32,10 +32,10 @@ def over_pairs(statistic: Statistic, *grids: Sequence[Grid], generator: torch.Ge
         whole.append(statistic(torch.full((1, n), 1 / n, dtype=torch.float64), *row)[0])
         again.append(statistic(drawing.weights(n, generator=generator, n_resamples=N_DRAWN), *row))
         sizes.append(n)
-    value = torch.stack(whole).mean()
+    value = torch.stack(whole).nanmean()
     if not value.isfinite():
         raise ValueError(f"the statistic of {sum(sizes)} pairs is {value.item()}, not a finite number")
-    drawn = torch.stack(again).mean(0).double()
+    drawn = torch.stack(again).nanmean(0).double()
     low, high = resampling.expanded_percentiles(drawn[:, None], n_sequences=min(sizes))
     return Estimate(value.item(), low.item(), high.item(), sum(sizes), sum(sizes))
 
@@ -54,7 +54,7 @@ def over_halves(
         one, other = (half.double() / half.sum(1, keepdim=True) for half in (first, ~first))
         drawn.append(statistic(one, other, *row))
         n_pairs += n
-    each = torch.stack(drawn).mean(0)
+    each = torch.stack(drawn).nanmean(0)
     each = each[each.isfinite()]
     if len(each) < n_partings / 2:
         raise ValueError(f"the statistic of two halves of {n_pairs} pairs is not a finite number")
@@ -70,8 +70,3 @@ def recovery_map(weights: Weights, grid: Grid) -> Float[Tensor, "draw layer colu
     """The recovery of every cell: mean gain over mean gap."""
     gap = weights @ grid.gap.double()
     return torch.einsum("dp,plc->dlc", weights, grid.gain.double()) / gap[:, None, None]
-
-
-def enough(grids: Sequence[Grid]) -> bool:
-    """Whether every data set has pairs enough to be parted into halves."""
-    return bool(grids) and all(len(grid.gap) >= 2 * FEWEST for grid in grids)

@@ -9,15 +9,22 @@ Which layout that is depends on the tokenizer, so it is found from it: the one t
 sides, so that to draw pairs anew is to draw facts anew."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from lib import facts
+from lib.drawing import FEWEST
 from lib.facts import COMPARISON
 from lib.model import Tokenizer
 
+Draw = Callable[[str], torch.Generator]
+"""A generator by the name of its draw; see `drawing.seeded`."""
+TOPICS = ("city", "continent", "animal", "currency", "element", "spanish", COMPARISON)
+"""Topics of which many statements share a layout with the tokenizers that this was tried on."""
+SEEN = 1000
+"""True statements of a topic that its layout is found on, at most."""
 LARGEST = 99
 """The largest number that is compared."""
 
@@ -124,8 +131,8 @@ def data_set(
 ) -> DataSet:
     """At most `n_pairs` pairs of a topic, drawn from those of the layout that most of its true statements have.
 
-    The context has `n_context` true and as many false statements, of any layout. Raises ValueError for an unknown
-    topic, and where no two statements share a layout and an object."""
+    The context has `n_context` true and as many false statements, of any layout. There are no pairs where no two
+    statements share a layout and an object. Raises ValueError for an unknown topic."""
     about, ending = topic(name), f" {question}"
     order = torch.randperm(len(about.facts), generator=generator).tolist()
     told = [about.say(*about.facts[at]) for at in order]
@@ -143,13 +150,29 @@ def data_set(
             if false:
                 pairs.append(Pair(true, false))
                 free = [subject for subject in free if subject not in (true.subject, false.subject)]
-    if not pairs:
-        raise ValueError(f"no two statements of the topic {name} share an object and a token layout; leave it out")
     return DataSet(name, tuple(pairs), context, columns, n_of_layout, sum(layouts.values()))
 
 
-SEEN = 1000
-"""True statements of a topic that its layout is found on, at most."""
+def data_sets(
+    tokenizer: Tokenizer, names: Sequence[str], *, question: str, n_pairs: int, n_lines: int, draw: Draw
+) -> list[DataSet]:
+    """The topics of which at least `FEWEST` pairs can be made, each behind `n_lines` lines of which half are true.
+
+    Raises ValueError for an unknown topic, an odd number of lines, and where no topic has that many pairs."""
+    if n_lines < 0 or n_lines % 2:
+        raise ValueError(f"lines in front are 0, 2, 4, … (half of them true), got {n_lines}")
+    given = {"question": question, "n_pairs": n_pairs, "n_context": n_lines // 2}
+    made = [
+        data_set(tokenizer, name, **given, generator=draw(f"pairs of {name} behind {n_lines} lines")) for name in names
+    ]
+    enough = [one for one in made if len(one.pairs) >= FEWEST]
+    if not enough:
+        most = max((len(one.pairs) for one in made), default=0)
+        raise ValueError(
+            f"a topic needs {FEWEST} pairs of statements of one token layout, and none of {', '.join(names)} has more "
+            f"than {most} here; name others by topics, or ask for more by n_pairs"
+        )
+    return enough
 
 
 def _context(about: Topic, n: int, generator: torch.Generator) -> tuple[Statement, ...]:

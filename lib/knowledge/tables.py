@@ -8,6 +8,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from lib import patching, resampling
+from lib.drawing import FEWEST
 from lib.knowledge.asking import Asked
 from lib.knowledge.comparing import Alike
 from lib.knowledge.measuring import Grid
@@ -43,6 +44,12 @@ def of_data(data: Sequence[DataSet]) -> Any:
 def knowing(grid: Grid) -> Estimate:
     """The share of pairs that a model answers rightly on both sides, with its exact interval."""
     return resampling.share(int(grid.right.sum()), len(grid.right))
+
+
+def knowing_all(grids: Sequence[Grid]) -> Estimate:
+    """The same over several data sets, whose facts are different ones."""
+    right = torch.cat([grid.right for grid in grids])
+    return resampling.share(int(right.sum()), len(right))
 
 
 def knows(grid: Grid) -> bool:
@@ -94,13 +101,16 @@ def of_answers(grids: Sequence[Grid], *, generator: torch.Generator) -> Any:
 
 
 def of_patches(grids: Sequence[Grid], *, generator: torch.Generator) -> Any:
-    """A row for each cell of each grid: mean logit difference in nats, and recovery with its interval over pairs."""
+    """A row for each cell of each grid: mean logit difference in nats, and recovery with its interval over pairs (NaN
+    for fewer pairs than `FEWEST`)."""
     import pandas
 
     parts = []
     for grid in grids:
         flat = grid.gain.flatten(1)
-        low, high = resampling.intervals(flat, grid.gap[:, None], generator=generator)
+        low = high = torch.full(flat.shape[1:], torch.nan)
+        if len(flat) >= FEWEST:
+            low, high = resampling.intervals(flat, grid.gap[:, None], generator=generator)
         n_layers, n_columns = grid.gain.shape[1:]
         parts.append(
             pandas.DataFrame(
@@ -120,6 +130,18 @@ def of_patches(grids: Sequence[Grid], *, generator: torch.Generator) -> Any:
             )
         )
     return pandas.concat(parts, ignore_index=True)
+
+
+def across(patches: Any, writer: str, reader: str, datasets: Sequence[str]) -> Any:
+    """A row for each cell (dataset, layer, position) of a table of `of_patches`: the recovery of the reader's own
+    streams (own) and of the writer's (other), and whether it is the last token's (site: last or earlier)."""
+    verdicts = patches[(patches.reading == "verdict") & patches.dataset.isin(list(datasets))]
+    key = ["dataset", "layer", "position"]
+    own, other = (verdicts[verdicts.model == name] for name in (reader, f"{writer} into {reader}"))
+    both = own.set_index(key).recovery.rename("own").to_frame().join(other.set_index(key).recovery.rename("other"))
+    both = both.reset_index()
+    last = both.position == both.groupby("dataset").position.transform("max")
+    return both.assign(site=last.map({True: "last", False: "earlier"}))
 
 
 def of_likeness(found: dict[str, Alike]) -> Any:

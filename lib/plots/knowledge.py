@@ -72,8 +72,8 @@ def correlation_by_topic(table: DataFrame, *, ax: Axes) -> Axes:
 def recovery_across_against_own(table: DataFrame, *, title: str, ax: Axes) -> Axes:
     """What the other model's streams recover (other) against what the reader's own do (own), a dot for each cell; those
     of the last token (site) as rings; the line is where both are equal."""
-    for site, face in (("last", "white"), ("other", FREQUENCY)):
-        rows = table[(table.site == "last") == (site == "last")]
+    for site, face in (("last", "white"), ("earlier", FREQUENCY)):
+        rows = table[table.site == site]
         label = "last token" if site == "last" else "earlier tokens"
         style = {"color": FREQUENCY, "markerfacecolor": face, "markersize": 4, "alpha": 0.8}
         ax.plot(rows.own, rows.other, "o", label=label, rasterized=len(rows) > 1000, **style)

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from pandas import DataFrame
 
-from lib.knowledge import CARRIES, Alike, Crossing, Grid, Relay, knowing, knows
-from lib.resampling import Estimate
+from lib.knowledge import CARRIES, Alike, Crossing, Grid, Recall, Relay, knowing, knows
 from lib.sentences.wording import apart, counted, listed, measured, number, of, share, side
 
 EQUAL = 0.1
@@ -102,8 +101,8 @@ def differences(found: Alike, first: str, second: str) -> str:
     told = {1: "more than", 0: "no more than", -1: "less than"}[noise]
     return (
         f"The largest difference between {first} and {second} is {measured(found.of_knowledge)} among subject and "
-        f"object and {measured(found.at_last)} at the last token. Among subject and object that is {told} two halves of "
-        f"the pairs differ within one model ({measured(found.of_halves)})."
+        f"object and {measured(found.at_last)} at the last token. Among subject and object that is {told} two halves "
+        f"of the pairs differ within one model ({measured(found.of_halves)})."
     )
 
 
@@ -136,11 +135,15 @@ def both_ways(forward: Crossing | str, backward: Crossing | str) -> str:
     )
 
 
-def recalled(shares: dict[str, tuple[Estimate, int]]) -> str:
-    """How often each model's first choice of an object is right, and for how many pairs its choices differ."""
-    told = [f"{name} at {measured(right)} of the prompts" for name, (right, _) in shares.items()]
-    kept = [f"{n} ({name})" for name, (_, n) in shares.items()]
-    return f"Asked for the object, the first choice is right in {listed(told)}; pairs with two choices: {listed(kept)}."
+def recalled(asked: dict[str, Recall]) -> str:
+    """How often each model's first choice of an object is right, and which answers are compared for how many pairs."""
+    told = [f"{name} at {measured(one.right)} of the prompts" for name, one in asked.items()]
+    own = [f"{len(one.asked.pairs.target)} ({name})" for name, one in asked.items() if one.own]
+    kept = f" Pairs with two different choices: {listed(own)}." if own else ""
+    stand_in = [name for name, one in asked.items() if not one.own]
+    if stand_in:
+        kept += f" In {listed(stand_in)} the choices hardly ever differ, and the right objects stand in for them."
+    return f"Asked for the object, the first choice is right in {listed(told)}.{kept}"
 
 
 def lines(table: DataFrame, chosen: int) -> str:
