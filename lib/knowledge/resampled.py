@@ -21,8 +21,8 @@ Statistic = Callable[..., Float[Tensor, " draw"]]
 
 
 def over_pairs(statistic: Statistic, *grids: Sequence[Grid], generator: torch.Generator) -> Estimate:
-    """A statistic of pairs, averaged over data sets, with its expanded percentile interval from pairs drawn anew; a data
-    set for which it is not a number is left out.
+    """A statistic of pairs, averaged over data sets, with its expanded percentile interval from pairs drawn anew. A
+    data set for which it is not a number is left out.
 
     `grids` are one or several rows of grids, each over the same data sets; `statistic` takes the weights of a data
     set's pairs and one grid of each row. Raises ValueError for fewer pairs than `FEWEST`, and when it is not finite."""
