@@ -149,4 +149,5 @@ def recalled(asked: dict[str, Recall]) -> str:
 def lines(table: DataFrame, chosen: int) -> str:
     """With how many lines in front each model judges which share of pairs rightly (rows: lines; columns: models)."""
     told = [f"{share(row['mean'])} with {counted(int(count), 'line')} in front" for count, row in table.iterrows()]
-    return f"The share of pairs judged rightly on both sides, averaged over models: {listed(told)}. Taken: {chosen}."
+    taken = counted(chosen, "line")
+    return f"The share of pairs judged rightly on both sides, averaged over models: {listed(told)}. Taken: {taken}."
