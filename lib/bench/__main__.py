@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--neurons", type=int, default=512)
     parser.add_argument("--tokens", type=int, default=256)
     parser.add_argument("--hooked", type=int, default=8, help="neurons that the hooks are timed on")
-    parser.add_argument("--pairs", type=int, default=16, help="prompts in pairs that are patched")
+    parser.add_argument("--pairs", type=int, default=8, help="prompts in pairs that are patched")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS, help="without both, nothing is saved")

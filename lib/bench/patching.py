@@ -1,4 +1,4 @@
-"""How fast patching is: a full forward pass for every cell of the grid, and what only runs as far as a patch is noticed.
+"""How fast patching is: a full forward pass for every cell of the grid, and runs no longer than a patch is noticed.
 
     python -m lib.bench.patching grid '{"name": "pocket", "n_pairs": 16}' 2
 
@@ -101,13 +101,21 @@ def table(entries: list[dict[str, Any]]) -> str:
     """The comparison as a Markdown table."""
     head = ["model", "computed by", "pairs", "cells", "seconds", "times faster", "peak MiB", "largest error, nats"]
     rows = [head, ["---"] * 2 + ["---:"] * 6]
-    rows += [
-        [entry["model"], NAMES[entry["name"]], f"{entry['pairs']:,}", f"{entry['cells']:,}"]
-        + [f"{entry['seconds']:.2f}", f"{entry['ratio']:.1f}", f"{entry['peak_mib']:,.0f}"]
-        + [f"{entry['max_abs_error']:.0e}"]
-        for entry in entries
-    ]
+    rows += [_row(entry) for entry in entries]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _row(entry: dict[str, Any]) -> list[str]:
+    return [
+        entry["model"],
+        NAMES[entry["name"]],
+        f"{entry['pairs']:,}",
+        f"{entry['cells']:,}",
+        f"{entry['seconds']:.2f}",
+        f"{entry['ratio']:.1f}",
+        f"{entry['peak_mib']:,.0f}",
+        f"{entry['max_abs_error']:.0e}",
+    ]
 
 
 def main() -> None:
