@@ -221,6 +221,9 @@ def test_maps_of_one_pattern_reach_the_ceiling_and_moved_ones_do_not():
     assert other.correlation.high < alike.correlation.low and other.of_knowledge.low > 0.2 >= alike.of_knowledge.high
     assert other.beyond_cartoon.value == pytest.approx(other.correlation.value - other.cartoon.value)
     assert alike.correlation.n == 24
+    table = knowledge.of_likeness({"same": alike, "moved": other})
+    assert len(table) == 2 * len(vars(alike)) and list(table.columns[:2]) == ["comparison", "quantity"]
+    assert table.query("comparison == 'moved' and quantity == 'ceiling'").value.item() == other.ceiling.value
 
 
 def test_a_map_of_three_blocks_and_nothing_else_goes_no_further_than_its_cartoon():
@@ -240,7 +243,7 @@ def test_halves_of_too_few_pairs_are_refused():
 def test_a_relay_has_its_depths_in_order_and_a_reversed_one_has_not():
     there = knowledge.relay([grid(stairs(), noise=0.01)], generator=torch.Generator().manual_seed(0))
     assert there.to_object.low > 0 < there.to_last.low and there.at_object.low > 0.8
-    assert [round(at.value) for at in there.depth.values()] == [1, 4, 6]
+    assert [at.value for at in there.depth.values()] == pytest.approx([1, 3.5, 6], abs=0.3)
     back = knowledge.relay([grid(stairs((5, 8), (3, 5), (0, 3)), noise=0.01)], generator=torch.Generator())
     assert back.to_object.high < 0 > back.to_last.high
     weak = stairs()

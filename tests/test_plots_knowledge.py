@@ -40,15 +40,14 @@ def test_true_statements_are_dots_and_false_ones_rings(ax):
 
 def test_every_topic_has_its_correlation_ceiling_and_cartoon(ax):
     rows = [(name, quantity, 0.9) for name in ("city", "animal") for quantity in ("correlation", "ceiling", "cartoon")]
-    table = pd.DataFrame(rows, columns=["dataset", "quantity", "value"]).assign(low=0.8, high=0.95)
+    table = pd.DataFrame(rows, columns=["comparison", "quantity", "value"]).assign(low=0.8, high=0.95)
     assert plots.correlation_by_topic(table, ax=ax) is ax
     assert [len(line.get_xdata()) for line in ax.lines] == [2, 2, 2] and len(ax.collections) == 3
     assert ax.lines[2].get_color().upper() == plots.OTHER
 
 
 def test_no_topic_at_all_is_an_empty_figure(ax):
-    table = pd.DataFrame(columns=["dataset", "quantity", "value", "low", "high"])
-    assert plots.correlation_by_topic(table, ax=ax) is ax
+    assert plots.correlation_by_topic(knowledge.of_likeness({}), ax=ax) is ax and not ax.get_xticklabels()
 
 
 def test_every_cell_is_a_dot_and_those_of_the_last_token_are_rings(ax):

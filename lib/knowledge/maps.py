@@ -63,7 +63,7 @@ def largest_difference(
     columns: tuple[str, ...] | None = None,
 ) -> Float[Tensor, "*map"]:
     """max |D| of two normalised maps; with `columns` over those of subject and object alone (max |D|_K)."""
-    apart = (one - other).abs()
+    apart = (10 * (one - other).abs()).round() / 10  # tenths, and nothing beside them
     if columns is not None:
         apart = apart[..., [at for at, name in enumerate(columns) if is_of(name, "so")]]
     return apart.flatten(-2).amax(-1)

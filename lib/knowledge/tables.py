@@ -21,7 +21,7 @@ CHANCE = 0.25
 
 
 def of_data(data: Sequence[DataSet]) -> Any:
-    """A row for each data set: its layout and pairs, the different false statements, the commonest object."""
+    """A row for each data set: its pairs, the different false statements, the commonest object."""
     import pandas
 
     rows = []
@@ -34,8 +34,7 @@ def of_data(data: Sequence[DataSet]) -> Any:
                 "false statements": one.n_false,
                 "objects": len(one.objects),
                 "commonest object": f"{most} ({n_most})",
-                "layout": " ".join(one.columns),
-                "statements of the layout": f"{one.n_of_layout} of {one.n_statements}",
+                "true statements of the layout": f"{one.n_of_layout} of {one.n_statements}",
             }
         )
     return pandas.DataFrame(rows).set_index("dataset")
@@ -145,12 +144,12 @@ def across(patches: Any, writer: str, reader: str, datasets: Sequence[str]) -> A
 
 
 def of_likeness(found: dict[str, Alike]) -> Any:
-    """A row for each comparison and quantity, with its interval; the index is (comparison, quantity)."""
+    """A row for each comparison and quantity, with its interval and the pairs behind it."""
     import pandas
 
-    rows: list[dict[str, Any]] = [
-        {"comparison": name, "quantity": quantity} | vars(estimate)
+    rows = [
+        (name, quantity, one.value, one.low, one.high, one.n)
         for name, alike in found.items()
-        for quantity, estimate in vars(alike).items()
+        for quantity, one in vars(alike).items()
     ]
-    return pandas.DataFrame(rows).set_index(["comparison", "quantity"]).drop(columns="n_sequences")
+    return pandas.DataFrame(rows, columns=["comparison", "quantity", "value", "low", "high", "n"])

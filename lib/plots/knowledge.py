@@ -51,20 +51,20 @@ def logit_difference_by_topic(table: DataFrame, *, ax: Axes) -> Axes:
 
 
 def correlation_by_topic(table: DataFrame, *, ax: Axes) -> Axes:
-    """Correlations of two maps by topic with intervals (dataset, quantity, value, low, high): of the models (dots), the
-    ceiling of two halves (ring) and the cartoon (grey)."""
+    """Correlations of two maps by topic with intervals (comparison, quantity, value, low, high): of the models (dots),
+    the ceiling of two halves (ring) and the cartoon (grey)."""
     looks = {
         "correlation": {"color": FREQUENCY, "label": "the two models"},
         "ceiling": {"color": "black", "markerfacecolor": "white", "label": "two halves of one model's pairs"},
         "cartoon": {"color": OTHER, "label": "three blocks of one model's map"},
     }
-    topics = [*dict.fromkeys(table.dataset)]
+    topics = [*dict.fromkeys(table.comparison)]
     for offset, (quantity, look) in zip((-0.18, 0.0, 0.18), looks.items(), strict=True):
         rows = table[table.quantity == quantity]
-        at = rows.dataset.map(topics.index).to_numpy() + offset
+        at = rows.comparison.map(topics.index).to_numpy() + offset
         upright(at, rows.value, (rows.low, rows.high), ax=ax, **look)
     ax.set_xticks(range(len(topics)), topics, rotation=30, ha="right", rotation_mode="anchor")
-    ax.set(xlim=(-0.5, len(topics) - 0.5), ylabel="correlation of normalised maps")
+    ax.set(xlim=(-0.5, max(len(topics), 1) - 0.5), ylabel="correlation of normalised maps")
     ax.legend(**ABOVE)
     return ax
 
