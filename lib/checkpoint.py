@@ -56,6 +56,16 @@ def read(source: Source, dtype: torch.dtype, device: str) -> tuple[Any, Any]:
     return loaded.to(device).eval().requires_grad_(False), tokenizer
 
 
+def cache(pieces: list[tuple[torch.Tensor, torch.Tensor]]) -> Any:
+    """A key-value cache that holds these keys and values of each layer, all positions of them.
+
+    What transformers makes by itself drops what lies outside a sliding window, and could not go back to an earlier
+    position; the window is then seen to by the mask."""
+    from transformers import DynamicCache
+
+    return DynamicCache(pieces)
+
+
 def _quieten() -> None:
     """No progress bars and no warnings from transformers: what a reader needs to know, we say."""
     from transformers.utils import logging

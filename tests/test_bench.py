@@ -6,7 +6,7 @@ import torch
 from torch.testing import assert_close
 
 from lib.bench import case as cases
-from lib.bench import gather, page, ways
+from lib.bench import gather, page, patching, ways
 from lib.bench import run as bench
 from lib.bench.worker import Worker, grown
 
@@ -146,10 +146,15 @@ def test_the_page_is_written_anew_between_its_marks(result, tmp_path):
     (tmp_path / "_static").mkdir()
     page_file = tmp_path / "how_fast.md"
     page_file.write_text("before\n<!-- measured -->\nold\n<!-- end -->\nafter\n")
+    page_file.write_text(page_file.read_text() + "<!-- patching -->\n<!-- end -->\nbehind\n")
+    for way, ratio in (("passes", 1.0), ("grid", 23.0)):
+        entry = {"name": way, "model": "pocket", "pairs": 16, "cells": 84, "seconds": 2.0, "ratio": ratio}
+        result["patching"].append(entry | {"peak_mib": 700.0, "max_abs_error": 1e-6})
     for _ in range(2):
         page.write(result, tmp_path)
     text = page_file.read_text()
-    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
+    assert text.startswith("before\n") and text.endswith("behind\n") and "old" not in text
+    assert text.count("after\n") == 1 and text.count("| 16 | 84 | 2.00 | 23.0 | 700 | 1e-06 |") == 1
     assert text.count("published procedure |") == 2 and "4.0% of its pairs" in text and "(+5%); with the logits" in text
     assert "3.00 s (eager gear), 3.00 s (fused gear), 3.00 s (cumulant gear)." in text
     assert "</svg>" in (tmp_path / "_static" / "how_fast.svg").read_text()
@@ -173,3 +178,18 @@ def test_growth_is_drawn_for_every_gear_beside_its_proportional_line(result):
     ax = speed.seconds_against_size(growth[growth.axis == "tokens"], axis="tokens", ax=plt.figure().gca())
     assert len(ax.lines) == 6 and ax.get_xlabel() == "tokens" and ax.get_xscale() == "log"
     assert [len(line.get_xdata()) for line in ax.lines] == [4] * 6
+
+
+def test_patching_by_the_grid_gives_what_full_passes_give_and_both_take_turns():
+    entries = patching.side_by_side("gpt2-small-shape", n_pairs=3, rounds=2, threads=1, **SMALL | {"n_positions": 96})
+    assert [entry["name"] for entry in entries] == ["passes", "grid"] and entries[0]["cells"] == 2 * 14
+    assert entries[0]["ratio"] == 1 and entries[1]["ratio"] == entries[0]["seconds"] / entries[1]["seconds"]
+    assert entries[1]["max_abs_error"] < 1e-4 and all(entry["peak_mib"] > 100 for entry in entries)
+    assert json.loads(json.dumps(entries)) == entries
+
+
+def test_prompts_that_are_patched_share_what_the_papers_share():
+    model, pairs = patching.build("gpt2-small-shape", n_pairs=4, **SMALL | {"n_positions": 96})
+    differ = (pairs.source != pairs.target).any(0)
+    assert not differ[: patching.N_BEFORE + patching.N_SHARED].any() and differ[-11:].all()
+    assert pairs.source.shape == (4, 80) and model.n_layers == 2

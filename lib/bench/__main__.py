@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from lib.bench import page
+from lib.bench import page, patching
 from lib.bench.gather import overhead
 from lib.bench.run import side_by_side
 
@@ -38,6 +38,8 @@ def measured(arguments: argparse.Namespace) -> dict[str, Any]:
         )
         result["effects"] += entries
         result["growth"] += growth
+        given = {"n_pairs": arguments.pairs, "rounds": arguments.rounds, "threads": arguments.threads}
+        result["patching"] += patching.side_by_side(name, **given)
     return result | {"gather": overhead(), "machine": machine(arguments.threads)}
 
 
@@ -47,6 +49,7 @@ def main() -> None:
     parser.add_argument("--neurons", type=int, default=512)
     parser.add_argument("--tokens", type=int, default=256)
     parser.add_argument("--hooked", type=int, default=8, help="neurons that the hooks are timed on")
+    parser.add_argument("--pairs", type=int, default=8, help="prompts in pairs that are patched")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS, help="without both, nothing is saved")
@@ -60,7 +63,7 @@ def main() -> None:
         result = measured(arguments)
         (REPOSITORY / "runs").mkdir(exist_ok=True)
         (REPOSITORY / "runs" / "bench.json").write_text(json.dumps(result, indent=1) + "\n")
-        print(page.table(result))
+        print(page.table(result), patching.table(result["patching"]), sep="\n\n")
         if not arguments.save:
             return
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()

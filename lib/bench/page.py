@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas
 
+from lib.bench import patching
+
 NAMES = {
     "published": "published procedure",
     "hooks": "hooks, full forward passes",
@@ -90,8 +92,14 @@ def write(result: dict[str, Any], book: Path) -> None:
     from lib.plots import speed
 
     page = book / "how_fast.md"
-    filled = f"<!-- measured -->\n\n{table(result)}\n\n{notes(result)}\n\n{FIGURE}\n\n<!-- end -->"
-    page.write_text(re.sub("<!-- measured -->.*<!-- end -->", lambda _: filled, page.read_text(), flags=re.DOTALL))
+    filled = {"measured": f"{table(result)}\n\n{notes(result)}\n\n{FIGURE}"}
+    if result["patching"]:
+        filled["patching"] = patching.table(result["patching"])
+    text = page.read_text()
+    for mark, told in filled.items():
+        between = f"<!-- {mark} -->\n\n{told}\n\n<!-- end -->"
+        text = re.sub(f"<!-- {mark} -->.*?<!-- end -->", lambda _, new=between: new, text, flags=re.DOTALL)
+    page.write_text(text)
     plots.use_style()
     figure, axes = plt.subplots(1, 3, figsize=(9, 3), sharey=True, layout="constrained")
     growth = pandas.DataFrame(result["growth"])

@@ -21,10 +21,10 @@ BASE = {"tokens": 64, "neurons": 128, "vocabulary": 12564}
 class Process:
     """A worker in a process of its own."""
 
-    def __init__(self, way: str, case: dict[str, Any], *, threads: int) -> None:
+    def __init__(self, way: str, case: dict[str, Any], *, threads: int, module: str = "lib.bench.worker") -> None:
         # idle workers must not spin while another one works
         environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(threads)}
-        command = [sys.executable, "-m", "lib.bench.worker", way, json.dumps(case), str(threads)]
+        command = [sys.executable, "-m", module, way, json.dumps(case), str(threads)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )

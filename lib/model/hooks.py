@@ -16,12 +16,19 @@ def forward(bridge: Any, tokens: Int[Tensor, "batch position"], *, logits: bool)
     """One forward pass of the wrapped model; without `logits` it ends before the unembedding."""
     model = bridge.original_model
     tokens = tokens.to(model.device)
-    with torch.inference_mode(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with plainly():
         if logits:
             return model(input_ids=tokens, use_cache=False).logits
         model.base_model(input_ids=tokens, use_cache=False)
         return None
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """Within the context a pass keeps no gradients and warns of nothing."""
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 class Kept:

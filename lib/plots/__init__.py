@@ -32,6 +32,12 @@ from lib.plots.induction import (
     induction_score_against_layer,
     loss_change_on_repeat,
 )
+from lib.plots.knowledge import (
+    correlation_by_topic,
+    logit_difference_by_topic,
+    recovery_across_against_own,
+    recovery_by_layer_and_token,
+)
 from lib.plots.neurons import logit_variance_against_norm, overlap_of_rules, rho_against_dim, share_against_index
 from lib.plots.null_space import (
     direct_change_against_dim,
@@ -61,6 +67,7 @@ __all__ = [
     "confidence_against_position",
     "confidence_of_models",
     "correlation_against_rho",
+    "correlation_by_topic",
     "count_against_rank",
     "direct_change_against_dim",
     "entropy_against_kl",
@@ -71,6 +78,7 @@ __all__ = [
     "fall_by_heads",
     "induction_score_against_layer",
     "kl_change_against_share",
+    "logit_difference_by_topic",
     "logit_variance_against_norm",
     "loss_against_entropy",
     "loss_change_against_loss",
@@ -84,6 +92,8 @@ __all__ = [
     "probability_against_rank",
     "probability_of_tokens",
     "reliability_of_models",
+    "recovery_across_against_own",
+    "recovery_by_layer_and_token",
     "rho_against_dim",
     "share_against_index",
     "share_against_share",

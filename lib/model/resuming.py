@@ -1,0 +1,102 @@
+"""The rest of a pass: what becomes of prompts when another stream enters a block at some of their positions.
+
+Attention looks back only, and a block reads only what the blocks before it wrote. So a change of the stream in front of
+a block, at some position, leaves all earlier positions and all earlier blocks as they were. `start` runs the prompts
+once and keeps what is needed of that: keys and values of every position, and the streams from some position on.
+`behind` then goes on from any later position and any block, with the cache in front of it; the blocks before are not
+run. Nothing is approximated."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lib import checkpoint
+from lib.model.hooks import Kept, keeping, plainly
+
+Pieces = tuple[Float[Tensor, "row head position d_head"], Float[Tensor, "row head position d_head"]]
+"""Keys and values of a layer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Started:
+    """A plain pass over prompts of one length, from which the rest can be run again and again."""
+
+    bridge: Any
+    tokens: Int[Tensor, "prompt position"]
+    first: int
+    """The first position from which it can go on."""
+    streams: dict[int, Float[Tensor, "prompt place d_model"]]
+    """By block, what enters it from `first` on."""
+    pieces: list[Pieces]
+    """By layer, keys and values of all positions."""
+
+    def behind(self, row: Int[Tensor, " row"], position: int) -> "Rest":
+        """The rest of the pass from a position on, for some of the prompts, each as often as it is named."""
+        row = row.to(self.tokens.device)
+        cache = checkpoint.cache([(key[row, :, :position], value[row, :, :position]) for key, value in self.pieces])
+        return Rest(self, row, position, cache)
+
+
+@dataclass(frozen=True, eq=False)
+class Rest:
+    """What is still to run of a pass; made by `Started.behind`."""
+
+    started: Started
+    row: Int[Tensor, " row"]
+    position: int
+    cache: Any
+
+    def stream(self, block: int) -> Float[Tensor, "row place d_model"]:
+        """A copy of what entered the block from here on."""
+        return self.started.streams[block][self.row, self.position - self.started.first :]
+
+    def run(self, block: int, stream: Float[Tensor, "row place d_model"]) -> Float[Tensor, "row d_model"]:
+        """What enters the final norm at the last position when this stream enters the block."""
+        bridge, tokens = self.started.bridge, self.started.tokens[self.row, self.position :]
+        kept = Kept(slice(-1, None))
+        before = [(layer.keys, layer.values) for layer in self.cache.layers]
+        hook = f"blocks.{bridge.cfg.n_layers - 1}.hook_resid_post"
+        with keeping(bridge, {hook: kept}), entering(bridge, block, stream), plainly():
+            bridge.original_model.base_model(input_ids=tokens, past_key_values=self.cache, use_cache=True)
+        for layer, (keys, values) in zip(self.cache.layers, before, strict=True):
+            layer.keys, layer.values = keys, values  # appending made new ones; these are still those of the prefix
+        return kept.value[:, 0]
+
+
+def start(bridge: Any, tokens: Int[Tensor, "prompt position"], *, first: int, blocks: Collection[int]) -> Started:
+    """Runs prompts of one length and keeps what the rest needs from position `first` on, in front of these blocks."""
+    tokens = tokens.to(bridge.original_model.device)
+    keepers = {block: Kept(slice(first, None)) for block in blocks}
+    cache = checkpoint.cache([])
+    with keeping(bridge, {f"blocks.{block}.hook_resid_pre": kept for block, kept in keepers.items()}), plainly():
+        bridge.original_model.base_model(input_ids=tokens, past_key_values=cache, use_cache=True)
+    pieces = [(layer.keys, layer.values) for layer in cache.layers]
+    return Started(bridge, tokens, first, {block: kept.value for block, kept in keepers.items()}, pieces)
+
+
+@contextmanager
+def entering(bridge: Any, block: int, stream: Float[Tensor, "row place d_model"]) -> Iterator[None]:
+    """Within the context a pass runs from this block on, and the stream is what enters it."""
+
+    def enter(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+        return ((stream, *args[1:]), kwargs) if args else (args, kwargs | {"hidden_states": stream})
+
+    skipped = [*bridge.blocks][:block]
+    handle = bridge.blocks[block].register_forward_pre_hook(enter, with_kwargs=True)
+    for one in skipped:
+        object.__setattr__(one, "forward", _passed_on)  # a block of the bridge hands attributes on to what it wraps
+    try:
+        yield
+    finally:
+        handle.remove()
+        for one in skipped:
+            object.__delattr__(one, "forward")
+
+
+def _passed_on(*args: Any, **kwargs: Any) -> Tensor:
+    return args[0] if args else kwargs["hidden_states"]
