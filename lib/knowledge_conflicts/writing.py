@@ -57,6 +57,11 @@ class Writer:
         """What the model writes after each prompt, the stop at its end."""
         return [tuple(path.ids[0, : path.n_steps[0]].tolist()) for path in self._clean_paths()]
 
+    def nothing(self) -> Written:
+        """The same as what an empty set leaves."""
+        place = {text: number for number, text in enumerate(dict.fromkeys(self.clean()))}
+        return Written([*place], torch.tensor([[place[text] for text in self.clean()]]))
+
     def states(self) -> tuple[State, Int[Tensor, " text"]]:
         """The state at every step of every clean path, and whose prompt it is, on the CPU."""
         starts = [(prompt, ()) for prompt in range(len(self.prompts))]

@@ -1,0 +1,178 @@
+"""Whose answer it is under every set, counted by fact, and what the counts of one set say beside those of others.
+
+Prompts about one fact share a subject and what the model knows of it, so facts are what is drawn anew; a set that is
+compared with others meets another of them on each draw (`controls`)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lib import controls, drawing, paired, resampling
+from lib.controls import Against
+from lib.knowledge_conflicts import answers, labels
+from lib.knowledge_conflicts.gathering import Gathered
+from lib.knowledge_conflicts.labels import CK, LABELS, ND, PK
+from lib.knowledge_conflicts.writing import Written
+from lib.model import Model
+from lib.paired import Transitions
+from lib.resampling import Estimate
+
+Statistic = Callable[[Float[Tensor, "clean ablated"]], Float[Tensor, ""]]
+"""From counts of prompts by clean and ablated label to a number; NaN where there is nothing to divide by."""
+AT = {label: place for place, label in enumerate(LABELS)}
+
+
+def read(model: Model, gathered: Gathered, written: Written) -> Int[Tensor, "set prompt"]:
+    """The label of what was written to each prompt without each set, as its place in `LABELS`.
+
+    Sets mostly write the same; each text is read once for a prompt."""
+    n_texts, prompt = len(written.texts), torch.arange(len(gathered.conflicts))
+    pairs, which = (prompt * n_texts + written.index).unique(return_inverse=True)
+    ids = [[id for id in text if id not in gathered.stops] for text in written.texts]
+    texts, read_once = answers.decoded(model, ids), []
+    for pair in pairs.tolist():
+        asked = gathered.conflicts[pair // n_texts]
+        said = texts[pair % n_texts]
+        read_once.append(AT[labels.by_words(said, context=asked.context, known=asked.known)])
+    return torch.tensor(read_once, dtype=torch.long)[which].view_as(written.index)
+
+
+def names(row: Int[Tensor, " prompt"]) -> list[str]:
+    """Labels by name."""
+    return [LABELS[place] for place in row.tolist()]
+
+
+@dataclass(frozen=True)
+class Tallies:
+    """Labels of some prompts, clean and without each set; the first set is the one that is asked about."""
+
+    clean: Int[Tensor, " prompt"]
+    ablated: Int[Tensor, "set prompt"]
+    fact: Int[Tensor, " prompt"]
+    """Numbers of the facts, from 0 on."""
+
+    @property
+    def changed(self) -> Bool[Tensor, "set prompt"]:
+        """Where a set changes the label."""
+        return self.ablated != self.clean
+
+    @property
+    def n_facts(self) -> int:
+        """Different facts."""
+        return int(self.fact.max()) + 1
+
+    def transitions(self, row: int = 0) -> Transitions:
+        """The counts of one set."""
+        return paired.transitions(names(self.clean), names(self.ablated[row]), labels=LABELS)
+
+    def scores(self, rows: slice) -> Float[Tensor, " some"]:
+        """The global transition scores of some sets."""
+        return self.changed[rows].double().mean(1)
+
+    def by_fact(self, row: int) -> Float[Tensor, "fact clean ablated"]:
+        """How many prompts of each fact have which label when clean and which without a set."""
+        n = len(LABELS)
+        cell = (self.fact * n + self.clean) * n + self.ablated[row]
+        return cell.bincount(minlength=self.n_facts * n * n).view(-1, n, n).double()
+
+    def estimate(self, statistic: Statistic, *, generator: torch.Generator) -> Estimate:
+        """A statistic of the first set's counts, with its interval over facts.
+
+        Raises ValueError with fewer than `drawing.FEWEST` facts, or when it is not finite."""
+        counts = self.by_fact(0)
+        return resampling.of_means(
+            lambda mean: torch.stack([statistic(one) for one in mean]),
+            counts,
+            n=len(self.clean),
+            generator=generator,
+        )
+
+    def against(
+        self, statistic: Statistic, rows: slice, *, n_candidates: int, generator: torch.Generator
+    ) -> Against:
+        """The same beside that of some other sets, facts and sets drawn together; each neuron's control was drawn among
+        `n_candidates`. Raises ValueError as `controls.beside` does, and with fewer than `drawing.FEWEST` facts."""
+        others = [self.by_fact(row) for row in range(len(self.ablated))[rows]]
+        draws = drawing.weights(self.n_facts, generator=generator) * self.n_facts
+        found = controls.beside(
+            lambda weight, counts: statistic(torch.tensordot(weight, counts, 1)),
+            self.by_fact(0),
+            others,
+            whole=draws.new_ones(self.n_facts),
+            drawn=list(draws),
+            n=len(self.clean),
+            n_sequences=self.n_facts,
+        )
+        by, d = controls.wider(n_candidates), found.difference
+        low, high = d.value - by * (d.value - d.low), d.value + by * (d.high - d.value)
+        return replace(found, difference=replace(d, low=low, high=high))
+
+    def percentile(self, *rows: slice, generator: torch.Generator, own: Sequence[int] = (0,)) -> Estimate:
+        """Where the first set's global transition score lies among those of others, 0 … 100, ties at their mean rank;
+        interval over facts, all sets scored anew on each draw.
+
+        With several `rows`, each beside its own set, the smallest of the percentiles. Errors as in `drawing.draws`."""
+        drawn = drawing.draws(self.n_facts, generator=generator)
+        weight = torch.zeros(len(drawn), self.n_facts).scatter_add_(1, drawn, torch.ones(drawn.shape)).double()
+        weight = torch.cat([torch.ones_like(weight[:1]), weight])
+        found = torch.stack([self._rank(weight, one, some) for one, some in zip(own, rows, strict=True)]).amin(0)
+        low, high = resampling.expanded_percentiles(found[1:, None], n_sequences=self.n_facts)
+        return Estimate(found[0].item(), low.item(), high.item(), len(self.clean), self.n_facts)
+
+    def _rank(self, weight: Float[Tensor, "draw fact"], one: int, rows: slice) -> Float[Tensor, " draw"]:
+        some = torch.cat([self.changed[one : one + 1], self.changed[rows]]).double()
+        hits = torch.zeros(len(some), self.n_facts, dtype=torch.float64).index_add_(1, self.fact, some)
+        changes = weight @ hits.mT  # whole numbers, so that ties are ties
+        own, others = changes[:, :1], changes[:, 1:]
+        below, upto = (others < own).sum(1), (others <= own).sum(1)
+        return 50.0 * (below + upto + (below < upto)).double() / others.shape[1]
+
+
+def fact_numbers(facts: Sequence[str]) -> Int[Tensor, " prompt"]:
+    """Facts as numbers, in the order in which they come first."""
+    place = {fact: number for number, fact in enumerate(dict.fromkeys(facts))}
+    return torch.tensor([place[fact] for fact in facts], dtype=torch.long)
+
+
+def changes(counts: Float[Tensor, "clean ablated"]) -> Float[Tensor, ""]:
+    """Global transition score."""
+    return 1 - counts.trace() / counts.sum()
+
+
+def transition(clean: str, ablated: str) -> Statistic:
+    """Transition score from one label to another."""
+    return lambda counts: counts[AT[clean], AT[ablated]] / counts[AT[clean]].sum()
+
+
+def conversion(label: str) -> Statistic:
+    """Conversion ratio of a label."""
+
+    def share(counts: Float[Tensor, "clean ablated"]) -> Float[Tensor, ""]:
+        others = counts[[place for place in range(len(LABELS)) if place != AT[label]]]
+        return others[:, AT[label]].sum() / others.sum()
+
+    return share
+
+
+def conversion_to_context(counts: Float[Tensor, "clean ablated"]) -> Float[Tensor, ""]:
+    """Conversion ratio of CK less that of PK."""
+    return conversion(CK)(counts) - conversion(PK)(counts)
+
+
+def net_flow(counts: Float[Tensor, "clean ablated"]) -> Float[Tensor, ""]:
+    """Prompts that get the label CK less those that lose it, as a share of all."""
+    return (counts[:, AT[CK]].sum() - counts[AT[CK]].sum()) / counts.sum()
+
+
+def trade(counts: Float[Tensor, "clean ablated"]) -> Float[Tensor, ""]:
+    """Prompts that go from PK to CK less those that go back, as a share of all."""
+    return (counts[AT[PK], AT[CK]] - counts[AT[CK], AT[PK]]) / counts.sum()
+
+
+def missing(counts: Float[Tensor, "clean ablated"]) -> dict[str, str]:
+    """Why a share of the prompts with a label cannot be had, by label; empty text where it can."""
+    reason = "no prompt is labelled {} by the clean model, so there is no share of them"
+    return {label: "" if counts[AT[label]].sum() else reason.format(label) for label in (CK, PK, ND)}
