@@ -75,15 +75,17 @@ class Asked:
         written = self.writer.without(sets, value, road=road, strength=strength)
         return Tallies(self.clean, tallies.read(self.model, self.gathered, written), self.fact)
 
-    def by_road(
-        self, sets: Bool[Tensor, "set d_mlp"], value: Float[Tensor, "#prompt d_mlp"]
-    ) -> list[list[str]]:
+    def by_road(self, sets: Bool[Tensor, "set d_mlp"], value: Float[Tensor, "#prompt d_mlp"]) -> list[list[str]]:
         """What sufficed to change each answer without each set, empty where it does not change."""
         clean = tallies.names(self.clean)
         on = [self.without(sets, value, road=road).ablated for road in ROADS]
-        return [
-            mechanism.of_changes(clean, *(tallies.names(labels[row]) for labels in on)) for row in range(len(sets))
-        ]
+        return [mechanism.of_changes(clean, *(tallies.names(labels[row]) for labels in on)) for row in range(len(sets))]
+
+    def differs(self, model: Model, *, batch_size: int) -> Bool[Tensor, " prompt"]:
+        """Where the label is another when nothing but batches, or the precision of the model's weights, is."""
+        found = answers.written(model, self.gathered.prompts, stops=self.gathered.stops, batch_size=batch_size)
+        again = self.gathered.labels(answers.decoded(model, found.ids))
+        return torch.tensor([tallies.AT[label] for label in again]) != self.clean
 
     def _activations(self, positions: str) -> Float[Tensor, "place d_mlp"]:
         if positions not in self._kept:
@@ -101,9 +103,7 @@ def ask(model: Model, gathered: Gathered) -> Asked:
     return Asked(model, gathered, Writer(model, prompts, n_tokens=answers.N_TOKENS, stops=gathered.stops))
 
 
-def of_true_facts(
-    gathered: Gathered, *, facts_csv: str = "", n_facts: int, generator: torch.Generator
-) -> Gathered:
+def of_true_facts(gathered: Gathered, *, facts_csv: str = "", n_facts: int, generator: torch.Generator) -> Gathered:
     """Prompts that contradict the truth and not the model: what is left to look at where a model knows no fact.
 
     The known object is the true one, the context's that of another fact of the relation. No claim is about such
@@ -139,3 +139,19 @@ def flips(
     ]
     columns = ("fact", "context", "known", "clean", "ablated", "mechanism", "clean_log_odds", "log_odds")
     return pandas.DataFrame(rows, columns=columns)
+
+
+def texts_changed(
+    model: Model, prompts: Sequence[Sequence[int]], sets: Bool[Tensor, "set d_mlp"], value: Float[Tensor, " d_mlp"]
+) -> dict[Road, int]:
+    """How many of the texts that a model writes after prompts (token ids, BOS included) are others without each set,
+    by the road that is open."""
+    writer = Writer(model, prompts, n_tokens=answers.N_TOKENS)
+    clean = writer.clean()
+    found = {road: writer.without(sets, value[None], road=road) for road in ROADS}
+    return {
+        road: sum(
+            written.texts[at] != text for row in written.index.tolist() for at, text in zip(row, clean, strict=True)
+        )
+        for road, written in found.items()
+    }

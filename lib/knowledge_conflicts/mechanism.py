@@ -21,9 +21,7 @@ MECHANISMS = (SCALE, DIRECT, EITHER, TOGETHER)
 """What suffices to change an answer. `either alone`: each by itself does; `both together`: neither does by itself."""
 
 
-def of_changes(
-    clean: Sequence[str], both: Sequence[str], scale: Sequence[str], direct: Sequence[str]
-) -> list[str]:
+def of_changes(clean: Sequence[str], both: Sequence[str], scale: Sequence[str], direct: Sequence[str]) -> list[str]:
     """For each prompt what sufficed to change its label, empty where the ablation does not change it.
 
     The labels of the clean model, of the ablated one, and with one road open only. Raises ValueError for lists of

@@ -5,7 +5,8 @@ stands out against them. Sets matched on the length of the output weight, or on 
 stream, ask whether these neurons do more than others that act as much. Sets that reach far into a random space ask
 whether the null space is anything but a space."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from math import comb
 
 import torch
 from jaxtyping import Bool, Float
@@ -23,6 +24,8 @@ PAPER, FREE, NORM, EFFECT, ROTATED = (
 )
 KINDS = (PAPER, FREE, NORM, EFFECT, ROTATED)
 """Control sets, by name."""
+N_PAPER = 100
+"""Random sets of the paper."""
 PAPER_SEED = 123
 """Of the authors' code, for NumPy's legacy generator."""
 
@@ -56,8 +59,6 @@ def as_in_the_paper(chosen: Bool[Tensor, " neuron"], *, n_sets: int) -> Bool[Ten
 
 
 def _refuse_too_many(d_mlp: int, n: int, n_sets: int) -> None:
-    from math import comb
-
     if comb(d_mlp, n) < n_sets:
         raise ValueError(f"a layer of {d_mlp} neurons has {comb(d_mlp, n)} sets of {n}, but {n_sets} are asked for")
 
@@ -102,15 +103,16 @@ def beside(
     n_sets: int,
     draw: Callable[[str], torch.Generator],
 ) -> dict[str, Matched]:
-    """Control sets of every kind, `n_sets` of each, with how well the effect of their neurons matches.
+    """Control sets of every kind, `n_sets` of each (of the paper's a hundred), and how well their effect matches.
 
     `moved` is how far the ablation moves an activation on average; times the length of the output weight it is the
     effect. Raises ValueError when too few neurons are left to draw from."""
     norm = w_out.norm(dim=1).cpu()
     effect, chosen = norm * moved.to(norm).cpu(), chosen.cpu()
-    given = {"n_sets": n_sets}
+    given, n_different = {"n_sets": n_sets}, comb(len(chosen), int(chosen.sum())) - 1
+    paper = as_in_the_paper(chosen, n_sets=min(N_PAPER, n_different))
     found = {
-        PAPER: _as_drawn(as_in_the_paper(chosen, **given), chosen, effect),
+        PAPER: _as_drawn(paper, chosen, effect),
         FREE: _as_drawn(without(chosen, **given, generator=draw(FREE)), chosen, effect),
         NORM: controls.matched(chosen, norm, **given, generator=draw(NORM)),
         EFFECT: controls.matched(chosen, effect, **given, generator=draw(EFFECT)),
@@ -134,8 +136,3 @@ def members(sets: dict[str, Matched]) -> tuple[Bool[Tensor, "set neuron"], dict[
         rows[name] = slice(start, start + len(some.neuron))
         start += len(some.neuron)
     return torch.cat([some.neuron for some in sets.values()]), rows
-
-
-def units_of(chosen: Bool[Tensor, " neuron"]) -> Sequence[int]:
-    """Their numbers in the layer."""
-    return chosen.nonzero()[:, 0].tolist()

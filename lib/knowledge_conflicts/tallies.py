@@ -90,9 +90,7 @@ class Tallies:
             generator=generator,
         )
 
-    def against(
-        self, statistic: Statistic, rows: slice, *, n_candidates: int, generator: torch.Generator
-    ) -> Against:
+    def against(self, statistic: Statistic, rows: slice, *, n_candidates: int, generator: torch.Generator) -> Against:
         """The same beside that of some other sets, facts and sets drawn together; each neuron's control was drawn among
         `n_candidates`. Raises ValueError as `controls.beside` does, and with fewer than `drawing.FEWEST` facts."""
         others = [self.by_fact(row) for row in range(len(self.ablated))[rows]]
@@ -106,9 +104,7 @@ class Tallies:
             n=len(self.clean),
             n_sequences=self.n_facts,
         )
-        by, d = controls.wider(n_candidates), found.difference
-        low, high = d.value - by * (d.value - d.low), d.value + by * (d.high - d.value)
-        return replace(found, difference=replace(d, low=low, high=high))
+        return widened(found, n_candidates)
 
     def percentile(self, *rows: slice, generator: torch.Generator, own: Sequence[int] = (0,)) -> Estimate:
         """Where the first set's global transition score lies among those of others, 0 … 100, ties at their mean rank;
@@ -129,6 +125,13 @@ class Tallies:
         own, others = changes[:, :1], changes[:, 1:]
         below, upto = (others < own).sum(1), (others <= own).sum(1)
         return 50.0 * (below + upto + (below < upto)).double() / others.shape[1]
+
+
+def widened(found: Against, n_candidates: int) -> Against:
+    """The same with the wider interval of `controls.against`: a chosen neuron is one draw more."""
+    by, d = controls.wider(n_candidates), found.difference
+    low, high = d.value - by * (d.value - d.low), d.value + by * (d.high - d.value)
+    return replace(found, difference=replace(d, low=low, high=high))
 
 
 def fact_numbers(facts: Sequence[str]) -> Int[Tensor, " prompt"]:

@@ -108,4 +108,3 @@ STATISTICS = {
     "high": high,
     "zero": lambda activation: activation.new_zeros(activation.shape[1]),
 }
-

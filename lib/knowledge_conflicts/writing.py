@@ -92,12 +92,12 @@ class Writer:
     def _on(
         self,
         screen: Screen,
-        there: dict[Start, Int[Tensor, "_"]],
+        there: dict[Start, Int[Tensor, " _"]],
         value: Float[Tensor, "prompt d_mlp"],
         strength: float,
         texts: dict[tuple[int, ...], int],
         index: Int[Tensor, "set prompt"],
-    ) -> dict[Start, Int[Tensor, "_"]]:
+    ) -> dict[Start, Int[Tensor, " _"]]:
         """Sets at some starts walk on: those that stay on the path are done (noted in `texts` and `index`), the others
         are at new starts."""
         self._run([start for start in there if start not in self._paths])
@@ -117,10 +117,10 @@ class Writer:
         self,
         screen: Screen,
         starts: list[Start],
-        there: list[Int[Tensor, "_"]],
+        there: list[Int[Tensor, " _"]],
         value: Float[Tensor, "prompt d_mlp"],
         strength: float,
-    ) -> list[tuple[Step, Int[Tensor, "_"]]]:
+    ) -> list[tuple[Step, Int[Tensor, " _"]]]:
         """Every way that is taken from each start, with the sets that take it: the first step at which another token
         is written, or the step behind the last where there is none."""
         state, prompt, at = self._state(starts)
@@ -176,7 +176,7 @@ STEPPED = ("ids", "top_id", "top_logit", "resid", "activation")
 
 def _grouped(
     wanted: Bool[Tensor, "set start"], first: Int[Tensor, "set start"], token: Int[Tensor, "set start"]
-) -> list[tuple[Step, Int[Tensor, "_"]]]:
+) -> list[tuple[Step, Int[Tensor, " _"]]]:
     """The different ways, and who goes them."""
     members, start = wanted.nonzero(as_tuple=True)
     ways = torch.stack([start, first[members, start], token[members, start]], 1)

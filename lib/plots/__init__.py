@@ -4,6 +4,14 @@ Colour means one thing in the whole book: entropy (`ENTROPY`), token frequency (
 everything random or unselected (`OTHER`). A module for each chapter's figures; call them as `plots.<figure>`."""
 
 from lib.plots.coloured import ColouredText, coloured_text
+from lib.plots.conflicts import (
+    answers_before_and_after,
+    change_against_dose,
+    conversion_by_label,
+    flips_by_mechanism,
+    log_odds_shift_by_label,
+    scores_of_sets,
+)
 from lib.plots.effects import (
     correlation_against_rho,
     entropy_change_against_prediction_change,
@@ -56,8 +64,11 @@ __all__ = [
     "accuracy_against_confidence",
     "activation_change_against_position",
     "activation_change_against_rank",
+    "answers_before_and_after",
+    "change_against_dose",
     "coloured_text",
     "confidence_against_position",
+    "conversion_by_label",
     "correlation_against_rho",
     "count_against_rank",
     "direct_change_against_dim",
@@ -67,8 +78,10 @@ __all__ = [
     "entropy_change_against_prediction_change",
     "entropy_ratio_against_position",
     "fall_by_heads",
+    "flips_by_mechanism",
     "induction_score_against_layer",
     "kl_change_against_share",
+    "log_odds_shift_by_label",
     "logit_variance_against_norm",
     "loss_against_entropy",
     "loss_change_against_loss",
@@ -81,6 +94,7 @@ __all__ = [
     "probability_against_rank",
     "probability_of_tokens",
     "rho_against_dim",
+    "scores_of_sets",
     "share_against_index",
     "share_against_share",
     "singular_value_against_index",

@@ -21,7 +21,9 @@ def answers(counts: Mapping[str, int], *, n_facts: int, disagree: int, unknown: 
     n = sum(counts.values())
     parts = listed([f"{of(count, n, 'answer')} from {NAMES[label]} ({label})" for label, count in counts.items()])
     most = max(counts, key=counts.__getitem__)
-    told = f"To {counted(n, 'prompt')} about {counted(n_facts, 'fact')} the model takes {parts}; most from {NAMES[most]}."
+    told = (
+        f"To {counted(n, 'prompt')} about {counted(n_facts, 'fact')} the model takes {parts}; most from {NAMES[most]}."
+    )
     told += f" Read as names and not letter by letter, {counted(disagree, 'answer')} would have another label."
     return told if not unknown else f"{told} No claim is tested on them, since {unknown}."
 
@@ -45,7 +47,9 @@ def moves(found: Transitions, test: SignTest, *, label: str = "CK") -> str:
     )
 
 
-def place(percentiles: Mapping[str, Estimate], scores: Mapping[str, tuple[int, int]], *, own: float, noise: float) -> str:
+def place(
+    percentiles: Mapping[str, Estimate], scores: Mapping[str, tuple[int, int]], *, own: float, noise: float
+) -> str:
     """Where the global transition score lies among those of random sets, by what they are, with how many of how many
     sets reach it, and whether it exceeds what batch and precision change by themselves."""
     parts = []
@@ -127,7 +131,11 @@ def without_bias(changed: Mapping[str, int], *, n: int) -> str:
     scale = changed["scale"]
     others = listed([f"{count:,} {'as it is' if road == 'both' else 'with the scale frozen'}"
                      for road, count in changed.items() if road != "scale"])  # fmt: skip
-    told = "and not one through the scale alone" if not scale else f"but {scale:,} through the scale alone, which is a fault"
+    told = (
+        "and not one through the scale alone"
+        if not scale
+        else f"but {scale:,} through the scale alone, which is a fault"
+    )
     return f"Of {counted(n, 'text')} that the random Llama wrote, ablation changes {others}, {told}."
 
 
