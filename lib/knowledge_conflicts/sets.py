@@ -24,6 +24,7 @@ PAPER, FREE, NORM, EFFECT, ROTATED = (
 )
 KINDS = (PAPER, FREE, NORM, EFFECT, ROTATED)
 """Control sets, by name."""
+MATCHED = (NORM, EFFECT)
 N_PAPER = 100
 """Random sets of the paper."""
 PAPER_SEED = 123
@@ -129,10 +130,12 @@ def _as_drawn(
     return Matched(sets, (usual / effect[chosen].median()).item(), int((~chosen).sum()))
 
 
-def members(sets: dict[str, Matched]) -> tuple[Bool[Tensor, "set neuron"], dict[str, slice]]:
-    """All sets of all kinds, and which rows are those of each kind."""
-    rows, start = {}, 0
-    for name, some in sets.items():
+def members(
+    chosen: Bool[Tensor, " neuron"], matched: dict[str, Matched]
+) -> tuple[Bool[Tensor, "set neuron"], dict[str, slice]]:
+    """The chosen neurons and all control sets in one, and which rows are those of each kind of control."""
+    rows, start = {}, 1
+    for name, some in matched.items():
         rows[name] = slice(start, start + len(some.neuron))
         start += len(some.neuron)
-    return torch.cat([some.neuron for some in sets.values()]), rows
+    return torch.cat([chosen.cpu()[None], *(some.neuron for some in matched.values())]), rows

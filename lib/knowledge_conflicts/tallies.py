@@ -106,25 +106,30 @@ class Tallies:
         )
         return widened(found, n_candidates)
 
-    def percentile(self, *rows: slice, generator: torch.Generator, own: Sequence[int] = (0,)) -> Estimate:
+    def percentile(self, rows: slice, *, generator: torch.Generator) -> Estimate:
         """Where the first set's global transition score lies among those of others, 0 … 100, ties at their mean rank;
-        interval over facts, all sets scored anew on each draw.
+        interval over facts, all sets scored anew on each draw. Errors as in `drawing.draws`."""
+        return lowest_percentile([self], rows, generator=generator)
 
-        With several `rows`, each beside its own set, the smallest of the percentiles. Errors as in `drawing.draws`."""
-        drawn = drawing.draws(self.n_facts, generator=generator)
-        weight = torch.zeros(len(drawn), self.n_facts).scatter_add_(1, drawn, torch.ones(drawn.shape)).double()
-        weight = torch.cat([torch.ones_like(weight[:1]), weight])
-        found = torch.stack([self._rank(weight, one, some) for one, some in zip(own, rows, strict=True)]).amin(0)
-        low, high = resampling.expanded_percentiles(found[1:, None], n_sequences=self.n_facts)
-        return Estimate(found[0].item(), low.item(), high.item(), len(self.clean), self.n_facts)
-
-    def _rank(self, weight: Float[Tensor, "draw fact"], one: int, rows: slice) -> Float[Tensor, " draw"]:
-        some = torch.cat([self.changed[one : one + 1], self.changed[rows]]).double()
+    def ranks(self, weight: Float[Tensor, "draw fact"], rows: slice) -> Float[Tensor, " draw"]:
+        """The percentile when each fact counts so many times."""
+        some = torch.cat([self.changed[:1], self.changed[rows]]).double()
         hits = torch.zeros(len(some), self.n_facts, dtype=torch.float64).index_add_(1, self.fact, some)
         changes = weight @ hits.mT  # whole numbers, so that ties are ties
         own, others = changes[:, :1], changes[:, 1:]
         below, upto = (others < own).sum(1), (others <= own).sum(1)
         return 50.0 * (below + upto + (below < upto)).double() / others.shape[1]
+
+
+def lowest_percentile(each: Sequence[Tallies], rows: slice, *, generator: torch.Generator) -> Estimate:
+    """The smallest percentile of several ways to ablate the same sets, with its interval over facts."""
+    first = each[0]
+    drawn = drawing.draws(first.n_facts, generator=generator)
+    again = torch.zeros(len(drawn), first.n_facts).scatter_add_(1, drawn, torch.ones(drawn.shape)).double()
+    weight = torch.cat([torch.ones_like(again[:1]), again])
+    found = torch.stack([one.ranks(weight, rows) for one in each]).amin(0)
+    low, high = resampling.expanded_percentiles(found[1:, None], n_sequences=first.n_facts)
+    return Estimate(found[0].item(), low.item(), high.item(), len(first.clean), first.n_facts)
 
 
 def widened(found: Against, n_candidates: int) -> Against:

@@ -52,17 +52,15 @@ def place(
 ) -> str:
     """Where the global transition score lies among those of random sets, by what they are, with how many of how many
     sets reach it, and whether it exceeds what batch and precision change by themselves."""
-    parts = []
+    parts, either, whole = [], "on neither side of", " with the whole interval"
     for kind, found in percentiles.items():
         reach, n = scores[kind]
         ends = f"{number(found.value)} [{number(found.low)}, {number(found.high)}]"
         parts.append(f"percentile {ends} among sets {kind} ({reach:,} of {n:,} reach it)")
     told = [
-        side(found, above="above", below="below", neither="on neither side of", bound=LEAST_CLAIMED)
-        for found in percentiles.values()
+        side(found, above="above", below="below", neither=either, bound=LEAST_CLAIMED) for found in percentiles.values()
     ]
-    by = listed([f"{where} {LEAST_CLAIMED:g} with its whole interval" if where != "on neither side of" else
-                 f"{where} {LEAST_CLAIMED:g}" for where in told])  # fmt: skip
+    by = listed([where + f" {LEAST_CLAIMED:g}" + whole * (where != either) for where in told])
     floor = "more than" if own > noise else "no more than"
     return (
         f"Ablation changes {share(own)} of the labels, {floor} the {share(noise)} that batch and precision change "
@@ -83,8 +81,8 @@ def beside(found: Against | str, *, what: str, others: str) -> str:
     chosen, usual = 100 * found.chosen.value, 100 * found.controls.value
     gap = Estimate(*(100 * end for end in (found.difference.value, found.difference.low, found.difference.high)), 0, 0)
     return (
-        f"{what[:1].upper()}{what[1:]} is {small(chosen)} % with the chosen neurons and {small(usual)} % with {others}: "
-        f"{told} theirs (difference {finely(gap)} points)."
+        f"{what[:1].upper()}{what[1:]} is {small(chosen)} % with the chosen neurons and {small(usual)} % with "
+        f"{others}: {told} theirs (difference {finely(gap)} points)."
     )
 
 
@@ -104,8 +102,9 @@ def odds(found: Against, roads: Mapping[str, float], *, clean: float) -> str:
     )
     alone = listed([f"{small(value)} {name}" for name, value in roads.items()])
     return (
-        f"The log-odds of the context's answer, {number(clean)} nats on average, move by {finely(found.chosen)}: {way}; "
-        f"{more} under sets matched on effect ({small(found.controls.value)}; difference {finely(found.difference)}). "
+        f"The log-odds of the context's answer, {number(clean)} nats on average, move by {finely(found.chosen)}: "
+        f"{way}; {more} under sets matched on effect ({small(found.controls.value)}; difference "
+        f"{finely(found.difference)}). "
         f"One road alone moves them by {alone}."
     )
 
@@ -129,13 +128,10 @@ def roads(counts: Mapping[str, int], *, n: int, has_bias: bool) -> str:
 def without_bias(changed: Mapping[str, int], *, n: int) -> str:
     """What ablations change in a model whose logits have no bias, by road."""
     scale = changed["scale"]
-    others = listed([f"{count:,} {'as it is' if road == 'both' else 'with the scale frozen'}"
-                     for road, count in changed.items() if road != "scale"])  # fmt: skip
-    told = (
-        "and not one through the scale alone"
-        if not scale
-        else f"but {scale:,} through the scale alone, which is a fault"
-    )
+    ways = {"both": "as it is", "direct": "with the scale frozen"}
+    others = listed([f"{changed[road]:,} {way}" for road, way in ways.items()])
+    alone = f"but {scale:,} through the scale alone, which is a fault"
+    told = alone if scale else "and not one through the scale alone"
     return f"Of {counted(n, 'text')} that the random Llama wrote, ablation changes {others}, {told}."
 
 
@@ -175,9 +171,9 @@ def values(table: DataFrame) -> str:
     percentiles."""
     low, high = table.score.idxmin(), table.score.idxmax()
     return (
-        f"By the value that is put in, between {share(table.score[low])} ({low}) and {share(table.score[high])} ({high}) "
-        f"of the labels change; the percentile among random sets runs from {number(table.percentile.min())} to "
-        f"{number(table.percentile.max())}."
+        f"By the value that is put in, between {share(table.score[low])} ({low}) and {share(table.score[high])} "
+        f"({high}) of the labels change; the percentile among random sets runs from {number(table.percentile.min())} "
+        f"to {number(table.percentile.max())}."
     )
 
 
