@@ -190,11 +190,8 @@ def test_too_few_other_neurons_are_said_so():
 # log-odds
 
 
-@pytest.mark.parametrize("folder", ["gpt2_folder", "tiny_folder"])
-def test_log_odds_are_those_of_the_edited_model(folder, request, generator):
-    if folder == "tiny_folder" and "gemma2" not in str(request.getfixturevalue(folder)):
-        pytest.skip("GPT-2 stands for those without a norm behind the MLP")
-    model = door.load(str(request.getfixturevalue(folder)))
+def test_log_odds_are_those_of_the_edited_model(tiny, generator):
+    model = tiny
     prompts = ["France has the capital Lima. France has the capital", "Iron has the chemical symbol"]
     context, known = ["Lima", "Gold"], ["Port of Spain", "Fe"]
     answers = odds.answers(model, prompts, context, known, batch_size=1)

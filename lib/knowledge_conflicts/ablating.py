@@ -104,7 +104,8 @@ def ask(model: Model, gathered: Gathered) -> Asked:
 
 
 def of_true_facts(gathered: Gathered, *, facts_csv: str = "", n_facts: int, generator: torch.Generator) -> Gathered:
-    """Prompts that contradict the truth and not the model: what is left to look at where a model knows no fact.
+    """Prompts that contradict the truth and not the model: what is left to look at where a model knows no fact; one for
+    each of `n_facts` facts (0: all).
 
     The known object is the true one, the context's that of another fact of the relation. No claim is about such
     prompts. Raises ValueError as `base.questions` does."""
@@ -116,7 +117,7 @@ def of_true_facts(gathered: Gathered, *, facts_csv: str = "", n_facts: int, gene
     for place in torch.randperm(len(asked), generator=generator).tolist():
         question = asked[place]
         others = sorted({*objects[question.relation]} - {question.object})
-        if others and len(made) < n_facts:
+        if others and (not n_facts or len(made) < n_facts):
             other = others[int(torch.randint(len(others), (1,), generator=generator))]
             named = question.fact, question.relation, question.start, other, question.object
             made.append(Conflict(*named, right=True))
