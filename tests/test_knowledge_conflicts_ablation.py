@@ -256,14 +256,14 @@ def test_statistics_of_counts_are_those_of_the_transitions(seed):
     one = tally(seed=seed)
     counts, whole = one.by_fact(0).sum(0), one.transitions()
     assert {(a, b): int(counts[i, j]) for i, a in enumerate(LABELS) for j, b in enumerate(LABELS)} == whole.counts
-    assert tallies.changes(counts).item() == pytest.approx(whole.changed.value)
+    assert tallies.CHANGES(counts).item() == pytest.approx(whole.changed.value)
     assert tallies.conversion(CK)(counts).item() == pytest.approx(whole.conversion(CK).value)
     assert tallies.transition(ND, CK)(counts).item() == pytest.approx(whole.score(ND, CK).value)
     into = sum(n for (a, b), n in whole.counts.items() if b == CK != a)
     out = sum(n for (a, b), n in whole.counts.items() if a == CK != b)
-    assert tallies.net_flow(counts).item() == pytest.approx((into - out) / whole.n)
+    assert tallies.NET_FLOW(counts).item() == pytest.approx((into - out) / whole.n)
     trade = whole.counts[PK, CK] - whole.counts[CK, PK]
-    assert tallies.trade(counts).item() == pytest.approx(trade / whole.n)
+    assert tallies.TRADE(counts).item() == pytest.approx(trade / whole.n)
 
 
 def test_a_percentile_is_scipys_with_ties_half():
@@ -288,10 +288,10 @@ def test_a_statistic_that_only_the_first_set_has_stands_out_and_an_equal_one_doe
     ablated = torch.where(torch.rand(80, 120, generator=draw("rare")) < 0.02, (still.clean + 1) % 3, still.clean)
     alike = Tallies(still.clean, ablated, still.fact)
     given_ = {"n_candidates": 20, "generator": draw("beside")}
-    equal = alike.against(tallies.changes, slice(1, None), **given_).difference
+    equal = alike.against(tallies.CHANGES, slice(1, None), **given_).difference
     assert equal.low < 0 < equal.high
     ablated[0, ::4] = (still.clean[::4] + 1) % 3
-    apart = Tallies(still.clean, ablated, still.fact).against(tallies.changes, slice(1, None), **given_).difference
+    apart = Tallies(still.clean, ablated, still.fact).against(tallies.CHANGES, slice(1, None), **given_).difference
     assert apart.low > 0.1
 
 
@@ -306,7 +306,7 @@ def test_a_share_of_no_prompt_is_said_and_not_divided():
     context = Tallies(torch.zeros_like(one.clean), torch.zeros_like(one.ablated), one.fact)
     found = findings.beside(context, rows, matched, seed=0)
     assert "every prompt is labelled CK" in found["C13"] and "labelled PK" in found["C17"]
-    alone = findings.of_answers(none, torch.zeros(36, dtype=torch.bool), seed=0)
+    alone = findings.of_answers(none, torch.zeros(36, dtype=torch.bool))
     assert alone["C18"].startswith("no prompt is labelled CK") and alone["toward"].startswith("no fact moves")
     sizes = findings.of_sizes(none, {"mean": found["C11"].difference, "median": found["C11"].difference})
     assert sizes["C18.size"].startswith("no prompt has the label") and sizes["C7.size"].value == 0
@@ -326,3 +326,24 @@ def test_tables_hold_every_set_and_label():
     by = [["", mechanism.SCALE] * 18, ["", ""] * 18]
     shares = tables.mechanisms(by, one.fact.tolist(), own="own", others="others").set_index(["mechanism", "set"])
     assert shares.value[mechanism.SCALE, "own"] == 0.5 and shares.value.sum() == 0.5
+
+
+def test_where_nothing_moves_nothing_is_claimed():
+    one = tally(n_facts=40, n_sets=9)
+    still = Tallies(one.clean, one.clean.expand(9, -1).clone(), one.fact)
+    for statistic in (tallies.CHANGES, tallies.NET_FLOW, tallies.TRADE, tallies.conversion(CK)):
+        own = still.exact(statistic)
+        found = still.against(statistic, slice(1, None), n_candidates=20, generator=draw("still"))
+        assert own.value == found.difference.value == 0 and found.difference.high > 0.02 and own.high > 0.02
+        assert own.low < -0.02 or not isinstance(statistic, tallies.Difference)
+    alone = findings.of_answers(still, torch.zeros(120, dtype=torch.bool))
+    assert alone["C9"].low < 0 < alone["C9"].high and alone["C22"].low < 0 < alone["C22"].high
+
+
+@given(st.integers(0, 10_000))
+def test_an_exact_statistic_has_the_value_of_the_counts(seed):
+    one = tally(seed=seed)
+    counts = one.by_fact(0).sum(0)
+    for statistic in (tallies.CHANGES, tallies.NET_FLOW, tallies.TRADE, tallies.CONVERSION_TO_CONTEXT):
+        found = one.exact(statistic)
+        assert found.value == pytest.approx(statistic(counts).item()) and found.low <= found.value <= found.high

@@ -58,7 +58,7 @@ def test_every_random_set_is_a_dot_and_the_chosen_one_a_line(ax):
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["a", "b"]
     own, noise = ax.lines[-2:]
     assert own.get_xdata()[0] == 50 and to_hex(own.get_color()).upper() == plots.ENTROPY
-    assert noise.get_xdata()[0] == 2 and labels(ax) == [plots.CHOSEN, "batch and precision alone"]
+    assert noise.get_xdata()[0] == 2 and labels(ax) == ["the chosen neurons", "batch and precision alone"]
 
 
 def test_shifts_carry_how_many_prompts_they_are_of(ax):

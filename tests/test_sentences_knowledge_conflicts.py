@@ -55,9 +55,9 @@ def test_changes_are_told_with_their_direction_or_without_one():
 @pytest.mark.parametrize(
     ("found", "told"),
     [
-        (Estimate(99.0, 97.0, 100.0, 9, 9), "That is above 95 with the whole interval."),
-        (Estimate(96.0, 80.0, 100.0, 9, 9), "That is on neither side of 95."),
-        (Estimate(50.0, 30.0, 80.0, 9, 9), "That is below 95 with the whole interval."),
+        (Estimate(99.0, 97.0, 100.0, 9, 9), "By the whole interval it lies above 95 among sets matched on effect."),
+        (Estimate(96.0, 80.0, 100.0, 9, 9), "it lies not decidedly on either side of 95 among sets matched on effect."),
+        (Estimate(50.0, 30.0, 80.0, 9, 9), "By the whole interval it lies below 95 among sets matched on effect."),
     ],
 )
 def test_the_place_among_sets_is_judged_by_its_whole_interval(found, told):
@@ -132,4 +132,4 @@ def test_more_and_less_of_the_neurons_are_compared_by_their_direction(taken, enl
 def test_values_are_told_by_the_least_and_the_largest():
     table = pd.DataFrame({"score": [0.02, 0.001], "percentile": [99.0, 40.0]}, index=["mean", "zero"])
     told = says.values(table)
-    assert "between 0.1 % (zero) and 2 % (mean)" in told and told.endswith("runs from 40 to 99.")
+    assert "between 0.1 % (zero) and 2.0 % (mean)" in told and told.endswith("runs from 40 to 99.")

@@ -10,12 +10,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lib.drawing import named
 from lib.knowledge_conflicts import tallies
 from lib.knowledge_conflicts.ablating import Asked
 from lib.knowledge_conflicts.tallies import Statistic, Tallies
 
-STATISTICS: dict[str, Statistic] = {"score": tallies.changes, "net_flow": tallies.net_flow}
+STATISTICS: dict[str, Statistic] = {"score": tallies.CHANGES, "net_flow": tallies.NET_FLOW}
 """Global transition score, and what goes into CK less what goes out of it, as shares of the prompts."""
 
 
@@ -26,10 +25,9 @@ def response(
     *,
     doses: Sequence[float],
     names: tuple[str, str],
-    seed: int,
 ) -> Any:
     """A table of both statistics at each dose, a factor on the deviation from `value` (dose, set, score, net_flow, each
-    with _low and _high): the first set with its interval over facts, the others as the mean and the range of their
+    with _low and _high): the first set with its exact interval, the others as the mean and the range of their
     own. `names` are those of the first and of the others. 0 is the ablation, 1 the clean model."""
     import pandas
 
@@ -37,19 +35,19 @@ def response(
     for dose in doses:
         tallied = asked.without(sets, value, strength=1 - dose)
         for name, read in zip(names, (_own, _others), strict=True):
-            rows.append({"dose": dose, "set": name} | read(tallied, seed))
+            rows.append({"dose": dose, "set": name} | read(tallied))
     return pandas.DataFrame(rows)
 
 
-def _own(tallied: Tallies, seed: int) -> dict[str, float]:
+def _own(tallied: Tallies) -> dict[str, float]:
     found = {}
     for name, statistic in STATISTICS.items():
-        one = tallied.estimate(statistic, generator=named(seed, f"dose {name}"))
+        one = tallied.exact(statistic)
         found |= {name: one.value, f"{name}_low": one.low, f"{name}_high": one.high}
     return found
 
 
-def _others(tallied: Tallies, seed: int) -> dict[str, float]:
+def _others(tallied: Tallies) -> dict[str, float]:
     found = {}
     for name, statistic in STATISTICS.items():
         each = torch.stack([statistic(tallied.by_fact(row).sum(0)) for row in range(1, len(tallied.ablated))])

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lib import controls, drawing, paired, resampling
+from lib import controls, drawing, paired
 from lib.controls import Against, Matched
 from lib.drawing import named
 from lib.knowledge_conflicts import audit, scores, sets, tallies
@@ -26,8 +26,8 @@ SHARES = {
     "C13": (tallies.conversion(CK), ""),
     "C17": (tallies.transition(PK, CK), PK),
     "C20": (tallies.transition(ND, CK), ND),
-    "C14": (tallies.conversion_to_context, ""),
-    "C21": (tallies.net_flow, ""),
+    "C14": (tallies.CONVERSION_TO_CONTEXT, ""),
+    "C21": (tallies.NET_FLOW, ""),
 }
 """Statistics that are held against sets matched on effect, and the label of which prompts they are a share."""
 
@@ -43,7 +43,7 @@ def beside(
         reason = reasons.get(label, "") or _all_alike(tallied) * (claim in ("C13", "C14"))
         found[claim] = reason or _against(tallied, statistic, sets.EFFECT, rows, matched, seed=seed, claim=claim)
     each = [
-        _against(tallied, tallies.changes, kind, rows, matched, seed=seed, claim=f"C11 {kind}")
+        _against(tallied, tallies.CHANGES, kind, rows, matched, seed=seed, claim=f"C11 {kind}")
         for kind in (sets.NORM, sets.EFFECT)
     ]
     return found | {"C11": controls.weakest(*each)}
@@ -70,20 +70,19 @@ def _all_alike(tallied: Tallies) -> str:
     return f"every prompt is labelled {LABELS[int(labels[0])]} by the clean model, so nothing can be converted" * alike
 
 
-def of_answers(tallied: Tallies, noise: Bool[Tensor, " prompt"], *, seed: int) -> dict[str, Found]:
+def of_answers(tallied: Tallies, noise: Bool[Tensor, " prompt"]) -> dict[str, Found]:
     """The claims about the chosen neurons alone: C7, C9, C18, C22, and of C21 the share of facts that move to CK."""
     clean, after = tallies.names(tallied.clean), tallies.names(tallied.ablated[0])
     fact = tallied.fact.tolist()
     stay = [(now, about) for was, now, about in zip(clean, after, fact, strict=True) if was == CK]
-    beyond = tallied.changed[0].double() - noise.double()
     _, toward = scores.moved_toward(CK, clean, after, fact)
     return {
         "C7": scores.clustered([label == CK for label in clean], fact),
-        "C9": resampling.mean(beyond, tallied.fact, generator=named(seed, "C9")),
+        "C9": tallies.apart(tallied.exact(tallies.CHANGES), scores.clustered(noise.tolist(), fact)),
         "C18": scores.clustered([now == CK for now, _ in stay], [about for _, about in stay])
         if stay
         else "no prompt is labelled CK by the clean model",
-        "C22": tallied.estimate(tallies.trade, generator=named(seed, "C22")),
+        "C22": tallied.exact(tallies.TRADE),
         "toward": toward if toward.n else "no fact moves toward the context or away from it on balance",
     }
 

@@ -3,8 +3,9 @@
 Prompts about one fact share a subject and what the model knows of it, so facts are what is drawn anew; a set that is
 compared with others meets another of them on each draw (`controls`)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from math import hypot
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from lib import controls, drawing, paired, resampling
 from lib.controls import Against
-from lib.knowledge_conflicts import answers, labels
+from lib.knowledge_conflicts import answers, labels, scores
 from lib.knowledge_conflicts.gathering import Gathered
 from lib.knowledge_conflicts.labels import CK, LABELS, ND, PK
 from lib.knowledge_conflicts.writing import Written
@@ -20,9 +21,36 @@ from lib.model import Model
 from lib.paired import Transitions
 from lib.resampling import Estimate
 
-Statistic = Callable[[Float[Tensor, "clean ablated"]], Float[Tensor, ""]]
-"""From counts of prompts by clean and ablated label to a number; NaN where there is nothing to divide by."""
 AT = {label: place for place, label in enumerate(LABELS)}
+Cells = Bool[Tensor, "clean ablated"]
+
+
+@dataclass(frozen=True, eq=False)
+class ShareOf:
+    """Of the prompts in some cells of the table of clean and ablated labels, those in some of these."""
+
+    could: Cells
+    hit: Cells
+
+    def __call__(self, counts: Float[Tensor, "clean ablated"]) -> Float[Tensor, ""]:
+        """The share; NaN where there is nothing to divide by."""
+        return (counts * self.hit).sum() / (counts * self.could).sum()
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """One share less another."""
+
+    one: ShareOf
+    other: ShareOf
+
+    def __call__(self, counts: Float[Tensor, "clean ablated"]) -> Float[Tensor, ""]:
+        """The difference; NaN where a share is."""
+        return self.one(counts) - self.other(counts)
+
+
+Statistic = ShareOf | Difference
+"""From counts of prompts by clean and ablated label to a number."""
 
 
 def read(model: Model, gathered: Gathered, written: Written) -> Int[Tensor, "set prompt"]:
@@ -78,21 +106,23 @@ class Tallies:
         cell = (self.fact * n + self.clean) * n + self.ablated[row]
         return cell.bincount(minlength=self.n_facts * n * n).view(-1, n, n).double()
 
-    def estimate(self, statistic: Statistic, *, generator: torch.Generator) -> Estimate:
-        """A statistic of the first set's counts, with its interval over facts.
-
-        Raises ValueError with fewer than `drawing.FEWEST` facts, or when it is not finite."""
-        counts = self.by_fact(0)
-        return resampling.of_means(
-            lambda mean: torch.stack([statistic(one) for one in mean]),
-            counts,
-            n=len(self.clean),
-            generator=generator,
-        )
+    def exact(self, statistic: Statistic) -> Estimate:
+        """A statistic of the first set, with an interval that is honest where hardly any prompt is a hit, or none: each
+        share has the exact one of as many cases as its prompts are worth (`scores.clustered`), and a difference what
+        follows from those of its parts (Newcombe 1998). Raises ValueError for a share of no prompt."""
+        if isinstance(statistic, Difference):
+            return apart(self.exact(statistic.one), self.exact(statistic.other))
+        could = statistic.could[self.clean, self.ablated[0]]
+        hit = statistic.hit[self.clean, self.ablated[0]]
+        return scores.clustered(hit[could].tolist(), self.fact[could].tolist())
 
     def against(self, statistic: Statistic, rows: slice, *, n_candidates: int, generator: torch.Generator) -> Against:
         """The same beside that of some other sets, facts and sets drawn together; each neuron's control was drawn among
-        `n_candidates`. Raises ValueError as `controls.beside` does, and with fewer than `drawing.FEWEST` facts."""
+        `n_candidates`.
+
+        A set that hits nothing hits nothing on any draw; so the interval of the difference is no shorter than what
+        follows from the exact one of the first set. Raises ValueError as `controls.beside` does, and with fewer than
+        `drawing.FEWEST` facts."""
         others = [self.by_fact(row) for row in range(len(self.ablated))[rows]]
         draws = drawing.weights(self.n_facts, generator=generator) * self.n_facts
         found = controls.beside(
@@ -104,7 +134,10 @@ class Tallies:
             n=len(self.clean),
             n_sequences=self.n_facts,
         )
-        return widened(found, n_candidates)
+        found, own = widened(found, n_candidates), self.exact(statistic)
+        d, least = found.difference, apart(own, found.controls)
+        wider = replace(d, low=min(d.low, least.low), high=max(d.high, least.high))
+        return replace(found, chosen=own, difference=wider)
 
     def percentile(self, rows: slice, *, generator: torch.Generator) -> Estimate:
         """Where the first set's global transition score lies among those of others, 0 … 100, ties at their mean rank;
@@ -145,39 +178,39 @@ def fact_numbers(facts: Sequence[str]) -> Int[Tensor, " prompt"]:
     return torch.tensor([place[fact] for fact in facts], dtype=torch.long)
 
 
-def changes(counts: Float[Tensor, "clean ablated"]) -> Float[Tensor, ""]:
-    """Global transition score."""
-    return 1 - counts.trace() / counts.sum()
+def apart(one: Estimate, other: Estimate) -> Estimate:
+    """The difference of two numbers, with the interval that follows from theirs (Newcombe 1998, method 10)."""
+    value = one.value - other.value
+    low = value - hypot(one.value - one.low, other.high - other.value)
+    high = value + hypot(one.high - one.value, other.value - other.low)
+    return Estimate(value, low, high, one.n, one.n_sequences)
 
 
-def transition(clean: str, ablated: str) -> Statistic:
+def cells(clean: Collection[str] = LABELS, ablated: Collection[str] = LABELS) -> Cells:
+    """The cells of the table with these labels."""
+    rows, columns = (torch.tensor([label in some for label in LABELS]) for some in (clean, ablated))
+    return rows[:, None] & columns
+
+
+def transition(clean: str, ablated: str) -> ShareOf:
     """Transition score from one label to another."""
-    return lambda counts: counts[AT[clean], AT[ablated]] / counts[AT[clean]].sum()
+    return ShareOf(cells([clean]), cells([clean], [ablated]))
 
 
-def conversion(label: str) -> Statistic:
+def conversion(label: str) -> ShareOf:
     """Conversion ratio of a label."""
-
-    def share(counts: Float[Tensor, "clean ablated"]) -> Float[Tensor, ""]:
-        others = counts[[place for place in range(len(LABELS)) if place != AT[label]]]
-        return others[:, AT[label]].sum() / others.sum()
-
-    return share
+    others = [other for other in LABELS if other != label]
+    return ShareOf(cells(others), cells(others, [label]))
 
 
-def conversion_to_context(counts: Float[Tensor, "clean ablated"]) -> Float[Tensor, ""]:
-    """Conversion ratio of CK less that of PK."""
-    return conversion(CK)(counts) - conversion(PK)(counts)
-
-
-def net_flow(counts: Float[Tensor, "clean ablated"]) -> Float[Tensor, ""]:
-    """Prompts that get the label CK less those that lose it, as a share of all."""
-    return (counts[:, AT[CK]].sum() - counts[AT[CK]].sum()) / counts.sum()
-
-
-def trade(counts: Float[Tensor, "clean ablated"]) -> Float[Tensor, ""]:
-    """Prompts that go from PK to CK less those that go back, as a share of all."""
-    return (counts[AT[PK], AT[CK]] - counts[AT[CK], AT[PK]]) / counts.sum()
+CHANGES = ShareOf(cells(), ~torch.eye(len(LABELS), dtype=torch.bool))
+"""Global transition score."""
+CONVERSION_TO_CONTEXT = Difference(conversion(CK), conversion(PK))
+"""Conversion ratio of CK less that of PK."""
+NET_FLOW = Difference(ShareOf(cells(), cells([PK, ND], [CK])), ShareOf(cells(), cells([CK], [PK, ND])))
+"""Prompts that get the label CK less those that lose it, as a share of all."""
+TRADE = Difference(ShareOf(cells(), cells([PK], [CK])), ShareOf(cells(), cells([CK], [PK])))
+"""Prompts that go from PK to CK less those that go back, as a share of all."""
 
 
 def missing(counts: Float[Tensor, "clean ablated"]) -> dict[str, str]:

@@ -5,7 +5,6 @@ everything random or unselected (`OTHER`). A module for each chapter's figures; 
 
 from lib.plots.coloured import ColouredText, coloured_text
 from lib.plots.conflicts import (
-    CHOSEN,
     answers_before_and_after,
     change_against_dose,
     conversion_by_label,
@@ -58,7 +57,6 @@ from lib.plots.token_frequency import (
 )
 
 __all__ = [
-    "CHOSEN",
     "ENTROPY",
     "FREQUENCY",
     "OTHER",

@@ -8,7 +8,7 @@ from lib.controls import Against
 from lib.paired import SignTest, Transitions
 from lib.resampling import Estimate
 from lib.sentences.beside import finely, small
-from lib.sentences.wording import counted, listed, number, of, share, side
+from lib.sentences.wording import counted, listed, measured, number, of, share, side
 
 NAMES = {"CK": "the context", "PK": "what it knows", "ND": "neither"}
 LEAST_CLAIMED = 95.0
@@ -52,19 +52,17 @@ def place(
 ) -> str:
     """Where the global transition score lies among those of random sets, by what they are, with how many of how many
     sets reach it, and whether it exceeds what batch and precision change by themselves."""
-    parts, either, whole = [], "on neither side of", " with the whole interval"
+    parts, judged = [], {"above": [], "below": [], "not decidedly on either side of": []}
     for kind, found in percentiles.items():
         reach, n = scores[kind]
-        ends = f"{number(found.value)} [{number(found.low)}, {number(found.high)}]"
-        parts.append(f"percentile {ends} among sets {kind} ({reach:,} of {n:,} reach it)")
-    told = [
-        side(found, above="above", below="below", neither=either, bound=LEAST_CLAIMED) for found in percentiles.values()
-    ]
-    by = listed([where + f" {LEAST_CLAIMED:g}" + whole * (where != either) for where in told])
+        parts.append(f"{measured(found)} among sets {kind} ({reach:,} of {n:,} reach it)")
+        way = side(found, above="above", below="below", neither=[*judged][-1], bound=LEAST_CLAIMED)
+        judged[way].append(kind)
+    by = listed([f"{way} {LEAST_CLAIMED:g} among sets {listed(kinds)}" for way, kinds in judged.items() if kinds])
     floor = "more than" if own > noise else "no more than"
     return (
         f"Ablation changes {share(own)} of the labels, {floor} the {share(noise)} that batch and precision change "
-        f"alone: {listed(parts)}. That is {by}."
+        f"alone. Its percentile is {listed(parts)}. By the whole interval it lies {by}."
     )
 
 
