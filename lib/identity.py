@@ -21,6 +21,8 @@ OTHERS = ("post_trained", "plain", "dropout")
 """The parameters beside `model` that name a model."""
 PAIRED = "post_trained"
 """The parameter that makes a chapter one of a pair of models; empty it stands for the partner that is known."""
+FACTS = "facts_csv"
+"""The parameter that names a reader's own table of facts."""
 ASIDE = (".md", ".pyc")
 APART = ("bench/", "pocket/")
 """What lies in the library and is read by no chapter as a part of it: no module may import from there, and embedded
@@ -39,6 +41,9 @@ def made_of(parameters: Mapping[str, Any], *, loaded: Source | None = None) -> d
     found |= {name: other.revision for name, other in others(parameters).items()}
     if "text" in parameters:
         found["text"] = documents.fingerprint(documents.suiting(parameters["text"], kind=main.kind if main else ""))
+    if parameters.get(FACTS):
+        table = Path(parameters[FACTS]).expanduser()
+        found["facts"] = fingerprint.of(fingerprint.of_file(table)) if table.is_file() else ""
     return found | {"library": library(), "environment": environment()}
 
 

@@ -9,6 +9,7 @@ from unittest.mock import patch
 import torch
 
 from lib import source
+from lib.knowledge_conflicts.audit import CAUTION as PRINTED
 from tests import in_process
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -18,6 +19,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "04": {"n_controls": 100},
     "05": {"n_controls": 100, "tokens_per_entry": 20},
     "06": {"n_controls": 100, "n_repeated": 16, "length": 20, "n_queries": 3},
+    "07": {"n_facts": 24, "n_controls": 60, "n_scored": 21},
     "12": {"n_sequences": 8, "n_resamples": 40},
 }
 """Parameters that make a chapter quick: fewer draws, shorter texts."""
@@ -47,9 +49,11 @@ RANDOM: dict[str, dict[str, str]] = {
             f"entropy, frequent = {six('norm', 'at random')}, {six('norm', 'others')}"
         ),
     },
+    "07": {"chosen = found.neurons\n": f"chosen = {six('W_out', 'at random')}\n"},
 }
 """What is replaced in a chapter so that neurons are drawn at random and not chosen."""
-ABOUT_NEURONS = tuple(
+ABOUT_ANSWERS = tuple(f"tighidet2025.{claim}" for claim in ("C10", "C11", "C13", "C17", "C20", "C21", "C28"))
+ABOUT_NEURONS = ABOUT_ANSWERS + tuple(
     f"stolfo2024.{claim}"
     for claim in (
         *("C2", "C7.entropy", "C7.loss", "C8", "C16.slope", "C16.correct", "C12", "C13", "C14"),
@@ -78,7 +82,8 @@ def verdicts(model: str, *, chapter: str, seed: int, replace: dict[str, str] | N
     given = {"model": model, "seed": seed, "sequence_length": 48} | SMALL[chapter]
     with patch("lib.effects.temperature.best", _no_temperature):  # no claim rests on it, and it takes long
         ledger = in_process.run(chapter, replace=replace, **given)["ledger"]
-    return {entry["claim"]: is_supported(entry) for entry in ledger.entries if entry["verdict"] != "not tested"}
+    tested = [entry for entry in ledger.entries if entry["verdict"] != "not tested" and PRINTED not in entry["reason"]]
+    return {entry["claim"]: is_supported(entry) for entry in tested}
 
 
 def _no_temperature(clean: torch.Tensor, ablated: torch.Tensor) -> torch.Tensor:

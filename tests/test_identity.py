@@ -13,10 +13,12 @@ def parameters(gpt2_folder, tmp_path):
     for name in ("m-step-1", "m-plain"):
         shutil.copytree(gpt2_folder, tmp_path / name)
     (tmp_path / "a.txt").write_text("one")
+    (tmp_path / "facts.csv").write_text("subject")
     return {
         "model": str(folder),
         "text": str(tmp_path / "a.txt"),
         "checkpoints": "",
+        "facts_csv": str(tmp_path / "facts.csv"),
         "post_trained": str(tmp_path / "m-plain"),
     }
 
@@ -35,6 +37,7 @@ def append(path):
         ("m/model.safetensors", {"model"}),
         ("m/tokenizer.json", {"model"}),
         ("a.txt", {"text"}),
+        ("facts.csv", {"facts"}),
         ("m-step-1/model.safetensors", {"beside"}),
         ("m-plain/config.json", {"beside", "post_trained"}),
         ("m/README.md", set()),

@@ -5,6 +5,14 @@ everything random or unselected (`OTHER`). A module for each chapter's figures; 
 
 from lib.plots.coloured import ColouredText, coloured_text
 from lib.plots.confidence import confidence_of_models, overlap_against_k, reliability_of_models, shift_of_sets
+from lib.plots.conflicts import (
+    answers_before_and_after,
+    change_against_dose,
+    conversion_by_label,
+    flips_by_mechanism,
+    log_odds_shift_by_label,
+    scores_of_sets,
+)
 from lib.plots.effects import (
     correlation_against_rho,
     entropy_change_against_prediction_change,
@@ -63,9 +71,12 @@ __all__ = [
     "accuracy_against_confidence",
     "activation_change_against_position",
     "activation_change_against_rank",
+    "answers_before_and_after",
+    "change_against_dose",
     "coloured_text",
     "confidence_against_position",
     "confidence_of_models",
+    "conversion_by_label",
     "correlation_against_rho",
     "correlation_by_topic",
     "count_against_rank",
@@ -76,8 +87,10 @@ __all__ = [
     "entropy_change_against_prediction_change",
     "entropy_ratio_against_position",
     "fall_by_heads",
+    "flips_by_mechanism",
     "induction_score_against_layer",
     "kl_change_against_share",
+    "log_odds_shift_by_label",
     "logit_difference_by_topic",
     "logit_variance_against_norm",
     "loss_against_entropy",
@@ -91,10 +104,11 @@ __all__ = [
     "overlap_of_rules",
     "probability_against_rank",
     "probability_of_tokens",
-    "reliability_of_models",
     "recovery_across_against_own",
     "recovery_by_layer_and_token",
+    "reliability_of_models",
     "rho_against_dim",
+    "scores_of_sets",
     "share_against_index",
     "share_against_share",
     "shift_of_sets",

@@ -1,0 +1,128 @@
+r"""How much more likely is the context's answer than the known one, and what do some neurons change about it?
+
+A label changes only where two answers are nearly as likely as each other; that is a handful of prompts in a thousand,
+and the rest say nothing. The log-odds
+
+.. math:: \log P(\text{context's answer} \mid \text{prompt}) - \log P(\text{known answer} \mid \text{prompt})
+
+change at every prompt. Each answer is scored whole, behind the prompt, with the tokens that it has there: names share
+first tokens, and a token without its blank is another one. Only the answers' own positions are scored, so the state
+that is kept there says it all, for any set of neurons."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lib.knowledge_conflicts.screening import CELLS, Road, State
+from lib.model import Model
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answers behind their prompts, and the last layer's state where each of their tokens is predicted."""
+
+    model: Model
+    state: State
+    token: Int[Tensor, " text"]
+    """The token of an answer that is scored there."""
+    prompt: Int[Tensor, " text"]
+    """Whose prompt it is."""
+    sign: Float[Tensor, " text"]
+    """1 for a token of the context's answer, -1 for one of the known answer."""
+    n_prompts: int
+
+    def log_odds(
+        self,
+        sets: Bool[Tensor, "set d_mlp"],
+        value: Float[Tensor, "#prompt d_mlp"],
+        *,
+        road: Road = "both",
+        strength: float = 1.0,
+    ) -> Float[Tensor, "set prompt"]:
+        """Log-odds of the context's answer against the known one, in nats, without each set; float64, on the CPU.
+
+        `value`, `road` and `strength` are those of `Writer.without`; an empty set gives the clean log-odds."""
+        value = value.expand(self.n_prompts, -1).to(self.state.activation)
+        delta = strength * (value[self.prompt.to(value.device)] - self.state.activation)
+        found = torch.zeros(len(sets), self.n_prompts, dtype=torch.float64)
+        for row, members in zip(found, sets.to(delta.device), strict=True):
+            score = (self.sign * self._log_probability(delta * members, members, road)).double().cpu()
+            row.index_add_(0, self.prompt, score)
+        return found
+
+    def _log_probability(
+        self, delta: Float[Tensor, "text d_mlp"], members: Bool[Tensor, " d_mlp"], road: Road
+    ) -> Float[Tensor, " text"]:
+        model, layer, parts = self.model, self.model.final_layer, []
+        for some in torch.arange(len(delta), device=delta.device).split(max(1, CELLS // layer.d_vocab)):
+            clean, resid = self.state.activation[some], layer.centre(self.state.resid[some])
+            if "a norm after the last MLP" in model.not_exact:
+                write = model.write(clean + delta[some]) - model.write(clean)
+                write = write * (delta[some] != 0).any(1, keepdim=True)
+            else:
+                write = delta[some][:, members] @ model.W_out[members]
+            scale = layer.scale(resid) if road == "direct" else layer.scale(resid + write)
+            logits = layer.logits(resid if road == "scale" else resid + write, scale=scale)
+            parts.append(logits.gather(1, self.token[some, None])[:, 0] - logits.logsumexp(1))
+        return torch.cat(parts)
+
+
+def answers(
+    model: Model, prompts: Sequence[str], context: Sequence[str], known: Sequence[str], *, batch_size: int = 32
+) -> Answers:
+    """Runs every prompt with the one answer and with the other behind it, parted by a blank.
+
+    Raises ValueError for lists of unequal length, without a prompt, and for an answer that adds no token."""
+    if not len(prompts) == len(context) == len(known) or not prompts:
+        raise ValueError(
+            f"every prompt needs two answers, got {len(prompts)} prompts, {len(context)} and {len(known)} answers"
+        )
+    rows = []
+    for sign, said in ((1.0, context), (-1.0, known)):
+        for index, (prompt, answer) in enumerate(zip(prompts, said, strict=True)):
+            rows.append((index, sign, *tokens(model, prompt, answer)))
+    order = sorted(range(len(rows)), key=lambda row: len(rows[row][2]))
+    parts = [_scored(model, [rows[row] for row in group]) for group in _of_one_length(rows, order, batch_size)]
+    resid, activation, token, prompt, sign = (torch.cat(part) for part in zip(*parts, strict=True))
+    dtype = model.W_out.dtype
+    state = State(resid.to(dtype), activation.to(dtype))
+    return Answers(model, state, token.to(resid.device), prompt, sign.to(state.resid), len(prompts))
+
+
+def tokens(model: Model, prompt: str, answer: str) -> tuple[list[int], int]:
+    """A prompt with an answer behind it, BOS in front, and where the answer's first token stands.
+
+    Raises ValueError for an answer that adds no token."""
+    alone, ids = model.tokenizer.encode(prompt), model.tokenizer.encode(f"{prompt} {answer}")
+    start = next((at for at, (one, other) in enumerate(zip(alone, ids, strict=False)) if one != other), len(alone))
+    if start >= len(ids) or not answer.strip():
+        raise ValueError(f"an answer needs a token behind its prompt, but {answer!r} adds none to {prompt!r}")
+    return [model.tokenizer.bos, *ids], 1 + start
+
+
+Row = tuple[int, float, list[int], int]
+"""A prompt's number, the sign of the answer, the ids, and where the answer starts."""
+
+
+def _of_one_length(rows: Sequence[Row], order: Sequence[int], batch_size: int) -> list[list[int]]:
+    groups: list[list[int]] = []
+    for row in order:
+        last = groups[-1] if groups else []
+        if last and len(rows[last[0]][2]) == len(rows[row][2]) and len(last) < batch_size:
+            last.append(row)
+        else:
+            groups.append([row])
+    return groups
+
+
+def _scored(model: Model, rows: Sequence[Row]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """State, token, prompt and sign at every position where a token of an answer is predicted."""
+    ids = torch.tensor([row[2] for row in rows])
+    run = model.run(ids, "resid", "activation", batch_size=len(rows))
+    at = [(row, place - 1) for row, (*_, start) in enumerate(rows) for place in range(start, ids.shape[1])]
+    row, place = torch.tensor(at).unbind(1)
+    whose, sign = (torch.tensor([one[part] for one in rows]) for part in (0, 1))
+    return run.resid[row, place], run.activation[row, place], ids[row, place + 1], whose[row], sign[row]

@@ -1,0 +1,185 @@
+"""What a model writes after some prompts without each of many sets of neurons, each text being run once.
+
+The last layer's neurons act on the logits of their own position and on nothing that is read later. So the state that
+the model is in after a text is the same whoever wrote it: without a set the model walks through the same states as the
+clean model that is handed the same words. All sets start out on the clean path; where a set writes another word
+(`screening`), it goes on along the path that the clean model would take from there, and whoever writes the same words
+shares it. The model runs once for every text that any set begins, and never for a set."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lib.knowledge_conflicts.screening import Road, Screen, State
+from lib.model import Model, Path
+
+Start = tuple[int, tuple[int, ...]]
+"""A prompt, by number, and the ids that were written behind it."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written after each prompt without each set; few texts differ, so each is kept once."""
+
+    texts: list[tuple[int, ...]]
+    """Different texts as token ids, with the stop that ended one at its end."""
+    index: Int[Tensor, "set prompt"]
+    """Which of them, on the CPU."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One text and one way to go on: the row of a start, the step, and the token that is written there."""
+
+    start: int
+    step: int
+    token: int
+
+
+class Writer:
+    """A model, prompts, and every path that it was made to walk after them so far.
+
+    Prompts are token ids, BOS included. Texts end with one of the `stops` and have `n_tokens` at most.
+    Raises ValueError as `Model.path` does."""
+
+    def __init__(
+        self, model: Model, prompts: Sequence[Sequence[int]], *, n_tokens: int, stops: Collection[int] = ()
+    ) -> None:
+        self.model, self.prompts = model, [tuple(prompt) for prompt in prompts]
+        self.n_tokens, self.stops = n_tokens, {*stops}
+        self._paths: dict[Start, Path] = {}
+        self._run([(prompt, ()) for prompt in range(len(prompts))])
+
+    def clean(self) -> list[tuple[int, ...]]:
+        """What the model writes after each prompt, the stop at its end."""
+        return [tuple(path.ids[0, : path.n_steps[0]].tolist()) for path in self._clean_paths()]
+
+    def nothing(self) -> Written:
+        """The same as what an empty set leaves."""
+        place = {text: number for number, text in enumerate(dict.fromkeys(self.clean()))}
+        return Written([*place], torch.tensor([[place[text] for text in self.clean()]]))
+
+    def states(self) -> tuple[State, Int[Tensor, " text"]]:
+        """The state at every step of every clean path, and whose prompt it is, on the CPU."""
+        starts = [(prompt, ()) for prompt in range(len(self.prompts))]
+        state, at, _ = self._state(starts)
+        return state, at
+
+    def without(
+        self,
+        sets: Bool[Tensor, "set d_mlp"],
+        value: Float[Tensor, "#prompt d_mlp"],
+        *,
+        road: Road = "both",
+        strength: float = 1.0,
+    ) -> Written:
+        """What is written with `value`, one for all prompts or one each, in the place of the activations of each set.
+
+        `strength` moves them only that share of the way: 0 leaves all as it is, 1 replaces, and 1 - x makes their
+        distance from `value` x times what it is. `road` is the way by which this may act (see `screening`)."""
+        value = value.expand(len(self.prompts), -1).to(self.model.W_out)
+        screen = Screen(self.model, sets.to(self.model.W_out.device), road)
+        texts: dict[tuple[int, ...], int] = {}
+        index = torch.zeros(len(sets), len(self.prompts), dtype=torch.long)
+        there = {(prompt, ()): torch.arange(len(sets)) for prompt in range(len(self.prompts))}
+        while there:
+            there = self._on(screen, there, value, strength, texts, index)
+        return Written([*texts], index)
+
+    def _on(
+        self,
+        screen: Screen,
+        there: dict[Start, Int[Tensor, " _"]],
+        value: Float[Tensor, "prompt d_mlp"],
+        strength: float,
+        texts: dict[tuple[int, ...], int],
+        index: Int[Tensor, "set prompt"],
+    ) -> dict[Start, Int[Tensor, " _"]]:
+        """Sets at some starts walk on: those that stay on the path are done (noted in `texts` and `index`), the others
+        are at new starts."""
+        self._run([start for start in there if start not in self._paths])
+        starts, leaving = [*there], {}
+        for step, members in self._ways(screen, starts, [*there.values()], value, strength):
+            prompt, written = starts[step.start]
+            path = self._paths[starts[step.start]]
+            on_path = step.step == int(path.n_steps[0])
+            text = (*written, *path.ids[0, : step.step].tolist(), *([] if on_path else [step.token]))
+            if on_path or step.token in self.stops or len(text) == self.n_tokens:
+                index[members, prompt] = texts.setdefault(text, len(texts))
+            else:
+                leaving[prompt, text] = members
+        return leaving
+
+    def _ways(
+        self,
+        screen: Screen,
+        starts: list[Start],
+        there: list[Int[Tensor, " _"]],
+        value: Float[Tensor, "prompt d_mlp"],
+        strength: float,
+    ) -> list[tuple[Step, Int[Tensor, " _"]]]:
+        """Every way that is taken from each start, with the sets that take it: the first step at which another token
+        is written, or the step behind the last where there is none."""
+        state, prompt, at = self._state(starts)
+        wanted = torch.zeros(len(screen.sets), len(starts), dtype=torch.bool)
+        for column, members in enumerate(there):
+            wanted[members, column] = True
+        delta = strength * (value[prompt.to(value.device)] - state.activation)
+        own, ids = screen.likeliest(state, delta, wanted[:, at].to(value.device))
+        own, ids = own.cpu(), ids.cpu()
+        place = torch.cat([torch.arange(n) for n in at.bincount(minlength=len(starts)).tolist()])
+        last = torch.tensor([int(self._paths[start].n_steps[0]) for start in starts])
+        first = last.expand(len(screen.sets), -1).clone()
+        changed = ids != own
+        row, text = changed.nonzero(as_tuple=True)
+        first.view(-1).scatter_reduce_(0, row * len(starts) + at[text], place[text], "amin")
+        offset = last.cumsum(0) - last
+        token = ids.gather(1, (offset + first.minimum(last - 1)))
+        token[first == last] = -1
+        return _grouped(wanted, first, token)
+
+    def _state(self, starts: Sequence[Start]) -> tuple[State, Int[Tensor, " text"], Int[Tensor, " text"]]:
+        """The states along some paths, one behind the other; the prompt of each, and which start it belongs to."""
+        paths, dtype = [self._paths[start] for start in starts], self.model.W_out.dtype
+        n_steps = torch.tensor([int(path.n_steps[0]) for path in paths])
+        parts = [(path.resid[0, :n], path.activation[0, :n]) for path, n in zip(paths, n_steps.tolist(), strict=True)]
+        resid, activation = (torch.cat(part).to(dtype) for part in zip(*parts, strict=True))
+        at = torch.arange(len(starts)).repeat_interleave(n_steps)
+        return State(resid, activation), torch.tensor([prompt for prompt, _ in starts])[at], at
+
+    def _clean_paths(self) -> list[Path]:
+        return [self._paths[prompt, ()] for prompt in range(len(self.prompts))]
+
+    def _run(self, starts: Sequence[Start]) -> None:
+        """Walks the clean paths from new starts, those of one length together."""
+        groups: dict[tuple[int, int], list[Start]] = {}
+        for prompt, written in starts:
+            groups.setdefault((len(self.prompts[prompt]), len(written)), []).append((prompt, written))
+        for (_, n_written), group in groups.items():
+            rows = torch.tensor([[*self.prompts[prompt], *written] for prompt, written in group])
+            path = self.model.path(rows, n_tokens=self.n_tokens - n_written, stops=self.stops)
+            for row, start in enumerate(group):
+                n = int(path.n_steps[row])
+                self._paths[start] = replace(
+                    path,
+                    n_steps=path.n_steps[row : row + 1],
+                    **{name: getattr(path, name)[row : row + 1, :n].clone() for name in STEPPED},
+                )
+
+
+STEPPED = ("ids", "top_id", "top_logit", "resid", "activation")
+"""What a path has for every step."""
+
+
+def _grouped(
+    wanted: Bool[Tensor, "set start"], first: Int[Tensor, "set start"], token: Int[Tensor, "set start"]
+) -> list[tuple[Step, Int[Tensor, " _"]]]:
+    """The different ways, and who goes them."""
+    members, start = wanted.nonzero(as_tuple=True)
+    ways = torch.stack([start, first[members, start], token[members, start]], 1)
+    different, which, count = ways.unique(dim=0, return_inverse=True, return_counts=True)
+    groups = members[which.argsort(stable=True)].split(count.tolist())
+    return [(Step(*way), group) for way, group in zip(different.tolist(), groups, strict=True)]
