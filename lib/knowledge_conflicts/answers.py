@@ -89,7 +89,7 @@ def framed(question: Question, frame: str, tokenizer: Tokenizer) -> str:
 def answer(text: str, *, lower: bool = False, after: str = "") -> str:
     """What a text says before its first separator, stripped; `lower` takes it in lower case, as the authors do.
 
-    A repetition of `after`, the beginning of the statement, is passed over: chat models like to give whole sentences."""
+    A repetition of `after`, the beginning of the statement, is passed over: chat models like whole sentences."""
     said = text.strip().removeprefix(after) if after else text
     for separator in SEPARATORS:
         said = said.partition(separator)[0]
@@ -107,7 +107,7 @@ def stop_ids(model: Model, *, but: str = "") -> tuple[int, ...]:
 
 
 def written(
-    model: Model, texts: list[str], *, stops: Collection[int], n_tokens: int = N_TOKENS, batch_size: int = 64
+    model: Model, texts: list[str], *, stops: Collection[int], n_tokens: int = N_TOKENS, batch_size: int = 256
 ) -> Written:
     """What a model writes after each text, `n_tokens` at most, up to one of the `stops` and without it.
 

@@ -47,7 +47,7 @@ class Question:
 
     relation: str
     group: str
-    """What the relation is about, together with others; the third filter parts the facts of one from those of others."""
+    """What the relation is about, together with others; the third filter parts the facts of different groups."""
     subject: str
     start: str
     """The statement up to its object, without the blank before it: "France has the capital"."""
@@ -72,7 +72,7 @@ class Question:
 def questions(facts_csv: str = "") -> tuple[Question, ...]:
     """All questions: of `lib.facts`, or of a CSV file with the columns `NEEDED`.
 
-    Raises ValueError for a file that is not there, is no CSV text, has no rows, lacks columns, or has an empty field."""
+    Raises ValueError for a file that is not there, is no CSV text, has no rows, lacks columns, or has empty fields."""
     return _of_tables() if not facts_csv else _of_file(Path(facts_csv).expanduser())
 
 

@@ -1,7 +1,7 @@
 """A prompt that contradicts the model: "France has the capital Lima. France has the capital".
 
-The false object is an answer that the model gave to another fact of the relation, so that it is of the right kind and one
-that the model can say. Of those the paper takes the three that are least likely after the bare question, by the
+The false object is an answer that the model gave to another fact of the relation, so that it is of the right kind and
+one that the model can say. Of those the paper takes the three that are least likely after the bare question, by the
 likelihood of their first token (Tighidet et al. 2025, section 4.1), so that a model that copies does it for no other
 reason than that it was told so."""
 
@@ -50,7 +50,7 @@ def conflicts(
     *,
     per_fact: int,
 ) -> tuple[list[Conflict], Step]:
-    """For each answer the prompts with the `per_fact` least likely other answers of its relation, and what became of it.
+    """For each answer the prompts with the `per_fact` least likely other answers of its relation, and what was left.
 
     `resid` is the residual stream where the answer's first token was predicted. Objects that could be taken for the
     model's own are no candidates. Of objects that share a first token the one that was answered first comes first.

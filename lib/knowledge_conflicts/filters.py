@@ -2,8 +2,8 @@
 
 An answer that stands in its subject, or almost, can be copied from there; one that stands in the example can be copied
 from that; and a name that occurs with facts of another kind makes those facts hang together (Tighidet et al. 2025,
-section 4.1, by their code). Each filter removes facts, and one of them nearly emptied whole groups of the authors' table;
-so what it leaves is counted."""
+section 4.1, by their code). Each filter removes facts, and one of them nearly emptied whole groups of the authors'
+table; so what it leaves is counted."""
 
 from collections import Counter
 from collections.abc import Sequence
