@@ -66,10 +66,10 @@ def test_a_table_that_cannot_be_read_is_refused_in_one_sentence(tmp_path, rows, 
 
 
 def test_a_table_that_is_none_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="'nowhere.csv' is none"):
+    with pytest.raises(ValueError, match="facts_csv needs a file"):
         base.questions(str(tmp_path / "nowhere.csv"))
     (tmp_path / "latin.csv").write_bytes("é".encode("latin-1"))
-    with pytest.raises(ValueError, match="needs CSV text in UTF-8, and latin.csv is none"):
+    with pytest.raises(ValueError, match="needs CSV text in UTF-8"):
         base.questions(str(tmp_path / "latin.csv"))
 
 
@@ -103,19 +103,19 @@ def a_question(relation="capital", group="places", subject="France", object_="Pa
     return Question(relation, group, subject, start or f"{subject} {relation}", object_, "a city", shown)
 
 
-def test_frames_put_the_same_question_differently(pocket):
+def test_frames_put_the_same_question_differently(pocket, gpt2_folder):
     question = a_question()
     bare, one_shot, told = (answers.framed(question, frame, pocket.tokenizer) for frame in answers.FRAMES)
     assert bare == "France capital" and one_shot == "Norway capital Oslo. France capital"
-    assert told.endswith("\n\nNorway capital Oslo.\nFrance capital") and "a city" in told
-    chat = door.load("pocket-chat").tokenizer
-    assert answers.framed(question, "instruction", chat) == chat.chat(told)
+    plain = answers.framed(question, "instruction", door.load(str(gpt2_folder)).tokenizer)
+    assert plain.endswith("\n\nNorway capital Oslo.\nFrance capital") and "a city" in plain
+    assert told == pocket.tokenizer.chat(plain) != plain
     with pytest.raises(ValueError, match="frame must be one of bare, one_shot, instruction, got 'plain'"):
         answers.framed(question, "plain", pocket.tokenizer)
 
 
 def test_stopping_at_separators_changes_no_answer_whatever_the_model(tiny):
-    texts = [question.start for question in base.questions()[::97]]
+    texts = [question.start for question in base.questions()[::240]]
     stops = answers.stop_ids(tiny)
     some = answers.written(tiny, texts, stops=stops)
     whole = answers.written(tiny, texts, stops=tiny.stop_ids)
@@ -231,9 +231,8 @@ def pararel():
 def test_filters_are_applied_in_order_and_each_says_what_it_left():
     kept, steps = filters.survivors(pararel(), with_example=True)
     assert [(step.before, step.after) for step in steps] == [(30, 29), (29, 27), (27, 26)]
-    assert [answer.text for answer in kept if answer.question.group == "firms"] == [f"Boss{i % 3}z" for i in range(9)][
-        1:
-    ]
+    firms = [answer.text for answer in kept if answer.question.group == "firms"]
+    assert firms == [f"Boss{i % 3}z" for i in range(1, 9)]  # without Firm0, which is an answer about rivers
     kept, steps = filters.survivors(pararel(), with_example=False)
     assert [(step.before, step.after) for step in steps] == [(30, 29), (29, 29), (29, 28)]
     assert steps[1].note == "no example was shown" and sum(answer.text == "Holding" for answer in kept) == 2
@@ -301,8 +300,8 @@ def test_gathering_logs_every_step_from_facts_to_prompts(monkeypatch, pocket, ge
         "another object to state",
         "drawn by lot",
     ]
-    assert found.log.after.tolist() == [29, 29, 28, 28, 26, 26]  # true answers do not leak; two have no other
-    assert found.n_facts == 26 and len(found.prompts) == len(found.facts) and repr(found.right).startswith("30 of 30")
+    assert found.log.after.tolist() == [29, 29, 28, 28, 28, 28]  # what is true does not leak
+    assert found.n_facts == 28 and len(found.prompts) == len(found.facts) and repr(found.right).startswith("30 of 30")
     assert all(before == after for before, after in zip(found.log.before[1:], found.log.after, strict=False))
 
 
@@ -311,7 +310,7 @@ def test_facts_are_drawn_evenly_over_relations_with_all_their_prompts(monkeypatc
     whole = knowledge_conflicts.gather(pocket, generator=generator)
     some = gathering.drawn(whole.conflicts, n_facts=8, generator=generator)
     relations = [one.relation for one in {one.fact: one for one in some}.values()]
-    assert relations.count("capital") == relations.count("owner") == 4
+    assert [relations.count(name) for name in ("capital", "owner", "river")] == [3, 3, 2]
     assert [one for one in whole.conflicts if one.fact in {one.fact for one in some}] == some
     assert gathering.drawn(whole.conflicts, n_facts=1000, generator=generator) == list(whole.conflicts)
     with pytest.raises(ValueError, match="n_facts must be 0"):
@@ -326,9 +325,11 @@ def test_a_model_that_knows_none_of_the_facts_is_not_contradicted(monkeypatch, p
     assert found.labels([]) == [] and gathering.said(pocket, found.prompts, stops=found.stops) == []
 
 
-def test_a_random_model_of_any_architecture_gives_no_prompts(tiny, generator):
+def test_a_random_model_of_any_architecture_gives_no_prompts(monkeypatch, tiny, generator):
+    some = base.questions()[::60]
+    monkeypatch.setattr(base, "questions", lambda facts_csv: some)
     found = knowledge_conflicts.gather(tiny, n_facts=5, generator=generator)
-    assert found.conflicts == () and found.right.n == len(base.questions())
+    assert found.conflicts == () and (found.right.hits, found.right.n) == (0, len(some))
 
 
 def test_the_embedded_model_is_contradicted_in_a_few_hundred_prompts(pocket, generator):

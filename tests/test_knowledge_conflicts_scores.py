@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, percentileofscore
 
-from lib import claims, paired, selection
-from lib.knowledge_conflicts import CK, LABELS, ND, PK, Share, audit, claimed, scores
+from lib import claims, selection
+from lib.knowledge_conflicts import CK, LABELS, ND, PK, Share, audit, scores
 from lib.paired import Transitions
 
 PAIRS = [(one, other) for one in LABELS for other in LABELS]
@@ -197,6 +197,17 @@ def test_seven_of_the_authors_random_sets_hold_a_neuron_that_they_name():
     assert set(apart.values()) == {0}
 
 
+@pytest.mark.parametrize(("model", "it"), PUBLISHED)
+def test_published_ranges_of_scores_are_the_exact_intervals_of_the_counts(model, it):
+    of = {"C9": scores.global_transition(it.counts), "C13": scores.conversion(it.counts, CK)}
+    of |= {"C14": scores.conversion(it.counts, PK), "C15": scores.conversion(it.counts, ND)}
+    of |= {"C16": scores.transition(it.counts, ND, CK), "C17": scores.transition(it.counts, PK, CK)}
+    for claim, share in of.items():
+        at = claims.load()[f"tighidet2025.{claim}.size"].published[model]
+        assert at.value == pytest.approx(share.value, rel=0.005)
+        assert (at.lowest, at.highest) == pytest.approx((share.low, share.high), rel=0.01)
+
+
 def test_the_audit_needs_the_neurons_of_every_model():
     with pytest.raises(ValueError, match="has none of gpt2"):
         audit.measured({}, sampler=sampler)
@@ -206,45 +217,3 @@ def test_named_neurons_are_as_many_as_the_paper_says_and_the_layer_has_them():
     assert [len(units) for units in named().values()] == [6, 9, 12, 14, 10]
     for model, units in named().items():
         assert max(units) < audit.published()[model].number["d_mlp"] and len({*units}) == len(units)
-
-
-# claims about the authors' setting
-
-THEIRS = claimed.Setting("gpt2", "facts.csv", lower=True)
-ELSEWHERE = [
-    claimed.Setting("pocket", "facts.csv", lower=True),
-    claimed.Setting("gpt2", "", lower=True),
-    claimed.Setting("gpt2", "facts.csv", lower=False),
-]
-
-
-def test_published_scores_are_measured_in_the_authors_setting_and_reproduce_themselves():
-    for model, it in PUBLISHED:
-        setting = claimed.Setting(model, "facts.csv", lower=True)
-        found = claimed.of_transitions(it.counts, setting=setting, percentiles={})
-        for claim, share in found.items():
-            published = claims.load()[f"tighidet2025.{claim}"].published[model]
-            assert share.value == pytest.approx(published.value, rel=0.005)
-            assert (share.low, share.high) == pytest.approx((published.lowest, published.highest), rel=0.01)
-
-
-@pytest.mark.parametrize("setting", ELSEWHERE)
-def test_elsewhere_there_is_a_reason_instead(setting):
-    found = claimed.of_transitions(PUBLISHED[0][1].counts, setting=setting, percentiles={})
-    assert set(found) >= {"C9.size", "C10.size", "C25.size"} and set(found.values()) == {claimed.OTHER_FACTS}
-
-
-def test_a_score_of_no_prompts_is_said_to_be_of_none():
-    all_ck = paired.transitions([CK], [CK], labels=LABELS)
-    found = claimed.of_transitions(all_ck, setting=THEIRS, percentiles={})
-    assert found["C17.size"].startswith("0 of 0") and found["C18.size"].value == 1
-    nothing = claimed.of_transitions(paired.transitions([], [], labels=LABELS), setting=THEIRS, percentiles={})
-    assert set(nothing.values()) == {claimed.NONE_KNOWN}
-
-
-def test_weights_of_named_neurons_are_measured_where_there_are_any(pocket):
-    assert set(claimed.of_named(pocket, [], known_as="pocket").values()) == {claimed.OTHER_NEURONS}
-    with pytest.raises(ValueError, match="none with unit 584"):
-        claimed.of_named(pocket, [584, 1611], known_as="gpt2")
-    found = claimed.of_named(pocket, [2, 38], known_as="gpt2")
-    assert 0 < found["C3"].value <= 1 and 0 < found["C4"].value < 0.1 and found["C5"].value > 0
