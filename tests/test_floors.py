@@ -19,7 +19,9 @@ FLOORS = [
     {"model", "neuron_weights"},
     {"selection", "controls", "ablation", "token_frequency", "prompts", "pair"},
     {"effects", "patching", "directions"},
-    {"kinds", "evidence", "induction", "knowledge_conflicts", "knowledge", "confidence", "emergence"},  # the case studies
+    {
+        "kinds", "evidence", "induction", "knowledge_conflicts", "knowledge", "confidence", "emergence",
+    },  # the case studies
     {"plots", "claims", "provenance", "book", "sentences"},
     {"bench"},  # measures the library, and draws what it found
 ]
