@@ -27,5 +27,5 @@ def ends(model: Model, texts: Sequence[str], *, batch_size: int = BATCH) -> Floa
 
 
 def wide(value: Tensor) -> Tensor:
-    """A recorded value in float32 or better, on the CPU: sums of many numbers in half precision drown the small ones."""
+    """A recorded value in float32 or better, on the CPU: long sums in half precision drown what is small."""
     return value.to("cpu", torch.promote_types(value.dtype, torch.float32))

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from lib import facts
-from lib.facts import Fact, Relation
+from lib.facts import Fact
 
 TOPICS = facts.RELATIONS
 Frame = Literal["statement", "paraphrase", "negation"]
@@ -49,30 +49,33 @@ class Statements:
     """Which of the facts it is about; two statements share one."""
 
 
-def choose(n_facts: int, *, generator: torch.Generator) -> list[Claimed]:
-    """So many facts of every topic, drawn at random, each with a wrong object; in blocks, topic by topic.
+def choose(n_facts: int, *, without: Sequence[Claimed] = (), generator: torch.Generator) -> list[Claimed]:
+    """So many facts of every topic, drawn at random from those that are not in `without`, each with a wrong object; in
+    blocks, topic by topic.
 
-    Raises ValueError for fewer than 2 of a topic, and for more than it has where no object is more than half of them."""
+    Raises ValueError for fewer than 2 of a topic, and for more than it has with no object in more than half of them."""
     if n_facts < 2:
         raise ValueError(f"a wrong object is that of another fact, so a topic needs 2 facts or more, got {n_facts}")
-    found = []
+    found, taken = [], {(one.topic, one.subject) for one in without}
     for number, name in enumerate(TOPICS):
-        drawn = _drawn(facts.relation(name), n_facts, generator=generator)
+        relation = facts.relation(name)
+        free = [fact for fact in relation.facts if (number, fact.subject) not in taken]
+        drawn = _drawn(relation.name, free, n_facts, generator=generator)
         found += [Claimed(number, fact.subject, fact.object, wrong) for fact, wrong in _with_wrong_objects(drawn)]
     return found
 
 
-def _drawn(relation: Relation, n_facts: int, *, generator: torch.Generator) -> list[Fact]:
+def _drawn(topic: str, free: Sequence[Fact], n_facts: int, *, generator: torch.Generator) -> list[Fact]:
     """Facts in random order, of no object more than half."""
     kept: list[Fact] = []
-    for place in torch.randperm(len(relation.facts), generator=generator).tolist():
-        fact = relation.facts[place]
+    for place in torch.randperm(len(free), generator=generator).tolist():
+        fact = free[place]
         same = sum(other.object == fact.object for other in kept)
         if len(kept) < n_facts and same < n_facts // 2:
             kept.append(fact)
     if len(kept) < n_facts:
         raise ValueError(
-            f"the topic {relation.name} has {len(kept)} facts of which no object takes more than half, not {n_facts}; "
+            f"the topic {topic} has {len(kept)} facts of which no object takes more than half, not {n_facts}; "
             "ask for fewer facts"
         )
     return kept

@@ -1,0 +1,80 @@
+"""When in training does the direction appear: before facts are memorised, or after?
+
+At every checkpoint three shares of the same statements: of the true ones those whose object the model would write
+itself; of all those that the direction, found without their topic, sorts rightly; and those whose verdict is right. A
+direction of truth needs something that it is about: Ravfogel et al. (2025) find it in a small model after the facts are
+memorised."""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from lib import prompts, resampling
+from lib.model import Model, Site
+from lib.prompts import Prompts
+from lib.resampling import Estimate
+from lib.source import Source
+from lib.truthfulness import probes, verdicts
+from lib.truthfulness.reading import BATCH, ends
+from lib.truthfulness.statements import Statements
+from lib.truthfulness.verdicts import Asked
+
+RECALLED, FOUND, JUDGED = "facts recalled", "sorted by the direction", "verdicts right"
+CONTROL = "random-verdicts"
+"""How the folder of the control ends: the same training with verdicts by lot."""
+
+
+def recalled(model: Model, true: list[str], objects: list[str], *, batch_size: int = BATCH) -> Bool[Tensor, " fact"]:
+    """Whether the model, given a true statement up to its object, would write the object: every token of it is the most
+    likely one behind the tokens before.
+
+    Raises ValueError for an object that does not stand in its statement."""
+    stream, parts = Site(model.n_layers - 1, "resid_post"), []
+    for group in prompts.encode(model.tokenizer, true):
+        wanted = [objects[index] for index in group.index.tolist()]
+        spans = [prompts.span(text, part, occurrence=-1) for text, part in zip(group.texts, wanted, strict=True)]
+        resid = model.record(group.tokens, [stream], batch_size=batch_size)[stream]
+        parts.append((group, _writes(model, group, resid, group.positions(spans))))
+    return prompts.in_order(parts)
+
+
+def _writes(
+    model: Model, group: Prompts, resid: Float[Tensor, "prompt position d_model"], at: list[list[int]]
+) -> Bool[Tensor, " prompt"]:
+    """Whether the most likely tokens before all of some positions are those that stand at them."""
+    layer, found = model.final_layer, []
+    for tokens, row, places in zip(group.tokens, resid, at, strict=True):
+        before = row[[place - 1 for place in places]].to(layer.W_U.dtype)
+        found.append(torch.equal(layer.logits(before).argmax(-1).to(tokens.device), tokens[places]))
+    return torch.tensor(found)
+
+
+def measure(
+    model: Model, about: Statements, objects: list[str], asked: Asked, *, generator: torch.Generator
+) -> dict[str, Estimate]:
+    """The three shares, with intervals over facts; `objects` are those of the facts, in their order.
+
+    The layer of the direction is chosen for each topic on the others."""
+    resid = ends(model, about.texts)
+    layer = probes.layers([resid], about)
+    score = probes.at(probes.scores(resid, resid, about, by="topic"), layer, about)
+    true = [text for text, is_true in zip(about.texts, about.true.tolist(), strict=True) if is_true]
+    known = recalled(model, true, objects)
+    judged = verdicts.accuracy(verdicts.probabilities(model, asked), about)
+    sorted_rightly = ((score > 0) == about.true).double()
+    return {
+        RECALLED: resampling.share(int(known.sum()), len(known)),
+        FOUND: resampling.mean(sorted_rightly, about.fact, generator=generator),
+        JUDGED: resampling.mean(judged, about.fact, generator=generator),
+    }
+
+
+def control(source: Source, named: str = "") -> str:
+    """The model that learned verdicts by lot: as named, or the one beside a local model; "" where there is none."""
+    if named or source.kind == "hub":
+        return named
+    folder = Path(source.location)
+    beside = folder.with_name(f"{folder.name}-{CONTROL}")
+    return str(beside) if beside.is_dir() else ""
