@@ -47,6 +47,14 @@ from lib.plots.token_frequency import (
     loss_change_by_group,
     share_against_share,
 )
+from lib.plots.truthfulness import (
+    cosine_against_layer,
+    effect_by_direction,
+    probe_transfer,
+    truth_against_layer,
+    truth_against_training,
+    verdict_against_strength,
+)
 
 __all__ = [
     "ENTROPY",
@@ -59,8 +67,10 @@ __all__ = [
     "coloured_text",
     "confidence_against_position",
     "correlation_against_rho",
+    "cosine_against_layer",
     "count_against_rank",
     "direct_change_against_dim",
+    "effect_by_direction",
     "entropy_against_kl",
     "entropy_against_scale",
     "entropy_change_against_kl_change",
@@ -80,12 +90,16 @@ __all__ = [
     "overlap_of_rules",
     "probability_against_rank",
     "probability_of_tokens",
+    "probe_transfer",
     "rho_against_dim",
     "share_against_index",
     "share_against_share",
     "singular_value_against_index",
     "statistic_against_training",
+    "truth_against_layer",
+    "truth_against_training",
     "twins_against_index",
     "use_style",
+    "verdict_against_strength",
     "write_in_the_plane",
 ]

@@ -154,3 +154,44 @@ def table(
     for name, value in (("accuracy", "value"), ("accuracy_low", "low"), ("accuracy_high", "high")):
         frame[name] = [getattr(row[5], value) for row in rows]
     return frame.assign(auroc=[row[6] for row in rows], n=[row[5].n for row in rows])
+
+
+def by_layer(
+    source: Mapping[str, Float[Tensor, "text layer d_model"]],
+    target: Mapping[str, Mapping[str, Float[Tensor, "text layer d_model"]]],
+    about: Mapping[str, Statements],
+    *,
+    generator: torch.Generator,
+) -> Any:
+    """Accuracy and AUROC after every layer, for directions of every model on that model's statements in every wording
+    (each topic centred by its own mean), with intervals over topics: a pandas table.
+
+    `source` holds the wording that directions are found on, the first of `about`; `target` all of them, by wording and
+    model."""
+    import pandas
+
+    rows, first = [], next(iter(about.values()))
+    for wording, of_models in target.items():
+        for model, there in of_models.items():
+            score = scores(source[model], there, first, by="topic")
+            for layer in range(score.shape[1]):
+                for name, value in (("accuracy", accuracy), ("auroc", auroc)):
+                    topics = value(score[:, layer], about[wording])
+                    found = over_topics(topics, n=len(score), generator=generator)
+                    rows.append((wording, model, layer, name, found.value, found.low, found.high, found.n))
+    return pandas.DataFrame(rows, columns=["wording", "model", "layer", "measure", "value", "low", "high", "n"])
+
+
+def carried(
+    found: Mapping[tuple[str, str, Centring], Float[Tensor, " text"]],
+    about: Statements,
+    *,
+    one: str,
+    into: str,
+    by: Centring,
+    generator: torch.Generator,
+) -> tuple[Estimate, Estimate]:
+    """The accuracy of one model's direction in another, and that less the other's own, with intervals over topics."""
+    theirs, own = (accuracy(found[source, into, by], about) for source in (one, into))
+    chosen = {"n": len(about.true), "generator": generator}
+    return over_topics(theirs, **chosen), over_topics(theirs - own, **chosen)
