@@ -116,10 +116,11 @@ def verdict_against_strength(table: DataFrame, *, place: str, ax: Axes) -> Axes:
 
 
 def truth_against_training(
-    trace: DataFrame, *, styles: Mapping[str, str], control: float | None = None, ax: Axes
+    trace: DataFrame, *, styles: Mapping[str, str], control: float | None, grown: Sequence[int], ax: Axes
 ) -> Axes:
     """Shares over training (checkpoint, step, statistic, value, low, high), with intervals, a line style for each
-    statistic of `styles`; grey: what the direction sorts in the control. The final weights are left out."""
+    statistic of `styles`; grey line: what the direction sorts in the control. The final weights are left out, and the
+    checkpoints of the steps `grown` stand on a grey ground."""
     points = trace[(trace.checkpoint != "final") & trace.statistic.isin(styles)]
     steps = sorted({*points.step})
     for name, line in styles.items():
@@ -130,6 +131,8 @@ def truth_against_training(
     ax.axhline(0.5, color="black", linewidth=0.8)
     if control is not None:
         ax.axhline(control, color=OTHER, linewidth=2, label="sorted, verdicts by lot")
+    if grown:
+        ax.axvspan(steps.index(min(grown)) - 0.5, len(steps) - 0.5, color=OTHER, alpha=0.2, linewidth=0, label="grown")
     checkpoints_along(ax, steps)
     ax.set(ylabel="share", ylim=(-0.03, 1.03))
     ax.legend(ncols=2, **ABOVE)

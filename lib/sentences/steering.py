@@ -49,7 +49,7 @@ def steered(
 
 
 def _than_own(less: Estimate) -> str:
-    return side(less, above="more", below="less", neither="not distinguishably other")
+    return side(less, above="more", below="less", neither="nothing distinguishably other")
 
 
 def unread(*, layer: int, n_layers: int) -> str:
@@ -59,7 +59,7 @@ def unread(*, layer: int, n_layers: int) -> str:
         return f"The direction is found after layer {layer}, so that {readers} can read it."
     return (
         f"The direction is found after layer {layer}, the last one: no later token reads what is held there. So it can "
-        "be read at the statement's end and cannot be what the verdict rests on; earlier layers do not hold it."
+        "be read where the statement ends, and no verdict can rest on it."
     )
 
 
@@ -75,8 +75,8 @@ def sweep(table: DataFrame) -> str:
             told.append(f"In {called(model)}, added at the {place}, true statements fall below false ones from {first}")
         else:
             told.append(
-                f"In {called(model)}, added at the {place}, true statements stay above false ones at every length tried "
-                f"(up to {number(at.max())}"
+                f"In {called(model)}, added at the {place}, true statements stay above false ones at every length "
+                f"tried (up to {number(at.max())}"
             )
     return " ".join(f"{sentence} of the residual stream's norm)." for sentence in told)
 

@@ -7,10 +7,12 @@ from pandas import DataFrame
 
 from lib.resampling import Estimate
 from lib.sentences.wording import listed, measured, number, percent, share, side
+from lib.truthfulness import training
+from lib.truthfulness.training import CHANCE, FOUND, JUDGED, RECALLED
 
 CALLED = {"base": "the base model", "sft": "the fine-tuned model", "post": "the post-trained model"}
 ORIGIN = {"none": "as they are", "others": "from each model's own mean", "topic": "from each topic's own mean"}
-CHANCE = 0.5
+SHARES = {FOUND: "statements sorted by the direction", RECALLED: RECALLED, JUDGED: JUDGED}
 
 
 def called(model: str) -> str:
@@ -112,16 +114,16 @@ def alike(found: Mapping[tuple[str, str], tuple[Estimate | str, Estimate]], *, l
     return " ".join([first, *told])
 
 
-def appears(trace: DataFrame, *, recalled: str, direction: str, judged: str, level: float) -> str:
+def appears(trace: DataFrame, *, level: float) -> str:
     """When facts are recalled, when the direction sorts and when verdicts are right beyond a level, by the checkpoints
     of a trace (checkpoint, step, statistic, value, low, high)."""
     points = trace[trace.checkpoint != "final"]
     if points.empty:
         return "No checkpoints lie beside this model or were named, so when the direction appears cannot be seen here."
-    told = [f"{name} pass {share(level)} {_when(points, name, level)}" for name in (recalled, judged)]
-    told.append(f"statements {direction} {_when(points, direction, level)}")
-    before = last_without(trace, direction=direction)
-    known = trace[(trace.statistic == recalled) & (trace.checkpoint == before)]
+    shares = (RECALLED, FOUND, JUDGED)
+    told = [f"{SHARES[name]} pass {share(level)} {_when(points, name, level)}" for name in shares]
+    before = training.last_without(trace)
+    known = trace[(trace.statistic == RECALLED) & (trace.checkpoint == before)]
     if before is None or known.empty:
         return f"{_sentence(told)} No checkpoint is without the direction, so nothing came before it."
     row = known.iloc[0]
@@ -143,13 +145,6 @@ def _when(points: DataFrame, name: str, level: float) -> str:
         return "at no checkpoint for good"
     first = rows.step[passed[::-1].cummin()[::-1]].iloc[0]
     return f"from the first checkpoint on, step {first:,}" if first == rows.step.iloc[0] else f"at step {first:,}"
-
-
-def last_without(trace: DataFrame, *, direction: str) -> str | None:
-    """The last checkpoint at which the interval of what the direction sorts is not wholly above one half."""
-    rows = trace[(trace.statistic == direction) & (trace.checkpoint != "final")].sort_values("step")
-    without = rows[rows.low <= CHANCE]
-    return None if without.empty else str(without.checkpoint.iloc[-1])
 
 
 def lots(found: Estimate | None) -> str:

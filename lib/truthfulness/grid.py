@@ -13,11 +13,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lib import directions
+from lib import directions, resampling
 from lib.model import Model
 from lib.resampling import Estimate
 from lib.truthfulness import steering, verdicts
-from lib.truthfulness.statements import Statements
+from lib.truthfulness.statements import TOPICS, Statements
 from lib.truthfulness.steering import Effect, Place, Shifted
 from lib.truthfulness.verdicts import Asked
 
@@ -176,8 +176,43 @@ def baseline(
         grid = Grid(about, "verdict", clean, {(name, name): value})
         rows, n = grid.clusters((name, name), topics=topics), grid.count(topics)
         halves = (rows[:, 0] - rows[:, 2]) / 2
-        found[name] = steering.resampling.mean_of_sequences(halves, n=n, generator=generator)
+        found[name] = resampling.mean_of_sequences(halves, n=n, generator=generator)
     return found
+
+
+def beside_random(found: Grid, *, draw: Callable[[str], torch.Generator]) -> dict[str, tuple[Estimate, Estimate]]:
+    """For each model the indirect effect of its own direction, and that less random directions of its length."""
+    result = {}
+    for name in found.clean:
+        generator = draw(f"own direction of {name} at the {found.place}")
+        effect = found.effect((name, name), generator=generator).both
+        result[name] = effect, found.less((name, name), (RANDOM, name), generator=generator)
+    return result
+
+
+def beside_own(found: Grid, *, draw: Callable[[str], torch.Generator]) -> dict[Key, tuple[Estimate, Estimate]]:
+    """For each direction carried over its indirect effect less the other model's own, at its own model's length and at
+    the other's."""
+    result = {}
+    for one in found.clean:
+        for other in found.clean:
+            if one != other:
+                generator = draw(f"direction of {one} at the {found.place} of {other}")
+                keys = (one, other), (OWN_LENGTH.format(one), other)
+                result[one, other] = tuple(found.less(key, (other, other), generator=generator) for key in keys)
+    return result
+
+
+def effects(found: Grid, *, draw: Callable[[str], torch.Generator]) -> Any:
+    """Every indirect effect, over all topics and for each of them: a pandas table (see `steering.table`)."""
+    topics = {"all": None} | {TOPICS[one]: found.about.topic.new_tensor([one]) for one in found.about.topic.unique()}
+    generator, rows, strength = draw(f"effects at the {found.place}"), {}, {}
+    for key in found.moved:
+        for name, some in topics.items():
+            where = (*key, found.place, name)
+            rows[where] = found.effect(key, topics=some, generator=generator)
+            strength[where] = found.strength[key]
+    return steering.table(rows, strength=strength)
 
 
 def sweep(
@@ -204,7 +239,7 @@ def sweep(
                     some = about.true == label
                     pd = [found[some & (about.topic == one)].mean() for one in about.topic.unique()]
                     n = int(some.sum())
-                    one = steering.resampling.mean_of_sequences(torch.stack(pd), n=n, generator=generator)
+                    one = resampling.mean_of_sequences(torch.stack(pd), n=n, generator=generator)
                     at = strength * where.strength(own, name)
                     rows.append((where.place, name, kind, strength, at, label, one.value, one.low, one.high, n))
     columns = ["place", "model", "direction", "multiple", "strength", "label", "pd", "low", "high", "n"]

@@ -195,3 +195,17 @@ def carried(
     theirs, own = (accuracy(found[source, into, by], about) for source in (one, into))
     chosen = {"n": len(about.true), "generator": generator}
     return over_topics(theirs, **chosen), over_topics(theirs - own, **chosen)
+
+
+def negated(
+    read: Mapping[str, Mapping[str, Float[Tensor, "text layer d_model"]]],
+    about: Mapping[str, Statements],
+    layer: Int[Tensor, " topic"],
+    *,
+    generator: torch.Generator,
+) -> Estimate:
+    """The area under the curve of the base model's direction on negated statements, at each topic's layer, with the
+    interval over topics. `read` holds the residual streams by wording and model."""
+    plain = about["statement"]
+    score = at(scores(read["statement"]["base"], read["negation"]["base"], plain, by="topic"), layer, plain)
+    return over_topics(auroc(score, about["negation"]), n=len(score), generator=generator)

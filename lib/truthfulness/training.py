@@ -6,6 +6,7 @@ direction of truth needs something that it is about: Ravfogel et al. (2025) find
 memorised."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -22,6 +23,8 @@ from lib.truthfulness.statements import Statements
 from lib.truthfulness.verdicts import Asked
 
 RECALLED, FOUND, JUDGED = "facts recalled", "sorted by the direction", "verdicts right"
+CHANCE = 0.5
+"""What sorting at random gets right."""
 CONTROL = "random-verdicts"
 """How the folder of the control ends: the same training with verdicts by lot."""
 
@@ -78,3 +81,26 @@ def control(source: Source, named: str = "") -> str:
     folder = Path(source.location)
     beside = folder.with_name(f"{folder.name}-{CONTROL}")
     return str(beside) if beside.is_dir() else ""
+
+
+def last_without(trace: Any) -> str | None:
+    """The last checkpoint of a trace at which the interval of what the direction sorts is not wholly above one half;
+    None where the direction is there at all of them."""
+    rows = trace[(trace.statistic == FOUND) & (trace.checkpoint != "final")].sort_values("step")
+    without = rows[rows.low <= CHANCE]
+    return None if without.empty else str(without.checkpoint.iloc[-1])
+
+
+def memory(trace: Any) -> Estimate | str:
+    """The share of facts recalled at that checkpoint; why there is none where it does not exist, or where the direction
+    never comes."""
+    points = trace[trace.checkpoint != "final"]
+    if points.empty:
+        return "needs training checkpoints of the base model"
+    before, final = last_without(trace), trace[(trace.statistic == FOUND) & (trace.checkpoint == "final")]
+    if before is None:
+        return "the direction is there at every checkpoint, so none is before it"
+    if not (final.low > CHANCE).all():
+        return "the direction never comes to tell true from false"
+    row = points[(points.statistic == RECALLED) & (points.checkpoint == before)].iloc[0]
+    return Estimate(row.value, row.low, row.high, int(row.n), int(row.n))
