@@ -8,6 +8,8 @@ from lib.resampling import Estimate
 from lib.sentences.truthfulness import called
 from lib.sentences.wording import apart, counted, listed, measured, number, percent, side
 
+UNREAD = "the direction is found after the last layer, and no later token reads what is held there"
+
 
 def judged(baseline: Mapping[str, Estimate], accuracy: Mapping[str, Estimate], *, n_lines: int) -> str:
     """How surely and how rightly models judge, behind so many judged lines."""

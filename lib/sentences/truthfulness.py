@@ -11,7 +11,11 @@ from lib.truthfulness import training
 from lib.truthfulness.training import CHANCE, FOUND, JUDGED, RECALLED
 
 CALLED = {"base": "the base model", "sft": "the fine-tuned model", "post": "the post-trained model"}
-ORIGIN = {"none": "as they are", "others": "from each model's own mean", "topic": "from each topic's own mean"}
+ORIGIN = {
+    "none": "with the streams as they are",
+    "others": "with each model centred by its mean",
+    "topic": "with each topic centred by its mean",
+}
 SHARES = {FOUND: "statements sorted by the direction", RECALLED: RECALLED, JUDGED: JUDGED}
 
 
@@ -73,7 +77,7 @@ def carried(found: Mapping[tuple[str, str, str], tuple[Estimate, Estimate]]) -> 
     told = []
     for one, into in dict.fromkeys((one, into) for one, into, _ in found):
         parts = [
-            f"{share(theirs.value)} {ORIGIN[by]} (less its own: {_points(less)})"
+            f"{share(theirs.value)} {ORIGIN[by]} ({_points(less)} beside its own)"
             for (source, model, by), (theirs, less) in found.items()
             if (source, model) == (one, into)
         ]

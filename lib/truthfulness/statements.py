@@ -36,6 +36,12 @@ class Claimed:
         frames = {"statement": relation.statement, "negation": relation.negation, "paraphrase": relation.paraphrases[0]}
         return frames[frame].format(subject=self.subject, object=self.object if rightly else self.wrong)
 
+    @property
+    def answered(self) -> str:
+        """The question about its subject, with the right answer."""
+        question = facts.relation(TOPICS[self.topic]).question.format(subject=self.subject)
+        return f"Question: {question} Answer: {self.object}."
+
 
 @dataclass(frozen=True)
 class Statements:

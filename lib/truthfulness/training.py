@@ -1,10 +1,11 @@
 """When in training does the direction appear: before facts are memorised, or after?
 
-At every checkpoint three shares of the same statements: of the true ones those whose object the model would write
-itself; of all those that the direction, found without their topic, sorts rightly; and those whose verdict is right. A
-direction of truth needs something that it is about: Ravfogel et al. (2025) find it in a small model after the facts are
+At every checkpoint three shares: of facts whose object the model writes when it is asked for it; of their statements
+that the direction, found without their topic, sorts rightly; and of statements whose verdict is right. A direction of
+truth needs something that it is about: Ravfogel et al. (2025) find it in a small model after the facts are
 memorised."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from lib.resampling import Estimate
 from lib.source import Source
 from lib.truthfulness import probes, verdicts
 from lib.truthfulness.reading import BATCH, ends
-from lib.truthfulness.statements import Statements
+from lib.truthfulness.statements import Claimed, stated
 from lib.truthfulness.verdicts import Asked
 
 RECALLED, FOUND, JUDGED = "facts recalled", "sorted by the direction", "verdicts right"
@@ -29,14 +30,12 @@ CONTROL = "random-verdicts"
 """How the folder of the control ends: the same training with verdicts by lot."""
 
 
-def recalled(model: Model, true: list[str], objects: list[str], *, batch_size: int = BATCH) -> Bool[Tensor, " fact"]:
-    """Whether the model, given a true statement up to its object, would write the object: every token of it is the most
-    likely one behind the tokens before.
-
-    Raises ValueError for an object that does not stand in its statement."""
+def recalled(model: Model, claimed: Sequence[Claimed], *, batch_size: int = BATCH) -> Bool[Tensor, " fact"]:
+    """Whether the model, asked for the object of each fact, would write it: every token of it is the most likely one
+    behind the tokens before. It is asked, since what stands in a bare statement need not be true."""
     stream, parts = Site(model.n_layers - 1, "resid_post"), []
-    for group in prompts.encode(model.tokenizer, true):
-        wanted = [objects[index] for index in group.index.tolist()]
+    for group in prompts.encode(model.tokenizer, [one.answered for one in claimed]):
+        wanted = [claimed[index].object for index in group.index.tolist()]
         spans = [prompts.span(text, part, occurrence=-1) for text, part in zip(group.texts, wanted, strict=True)]
         resid = model.record(group.tokens, [stream], batch_size=batch_size)[stream]
         parts.append((group, _writes(model, group, resid, group.positions(spans))))
@@ -55,16 +54,15 @@ def _writes(
 
 
 def measure(
-    model: Model, about: Statements, objects: list[str], asked: Asked, *, generator: torch.Generator
+    model: Model, claimed: Sequence[Claimed], asked: Asked, *, generator: torch.Generator
 ) -> dict[str, Estimate]:
-    """The three shares, with intervals over facts; `objects` are those of the facts, in their order.
-
-    The layer of the direction is chosen for each topic on the others."""
+    """The three shares of facts and of their statements, which are `asked` for their verdicts; with intervals over
+    facts. The layer of the direction is chosen for each topic on the others."""
+    about = stated(claimed)
     resid = ends(model, about.texts)
     layer = probes.layers([resid], about)
     score = probes.at(probes.scores(resid, resid, about, by="topic"), layer, about)
-    true = [text for text, is_true in zip(about.texts, about.true.tolist(), strict=True) if is_true]
-    known = recalled(model, true, objects)
+    known = recalled(model, claimed)
     judged = verdicts.accuracy(verdicts.probabilities(model, asked), about)
     sorted_rightly = ((score > 0) == about.true).double()
     return {
