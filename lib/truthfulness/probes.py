@@ -197,15 +197,16 @@ def carried(
     return over_topics(theirs, **chosen), over_topics(theirs - own, **chosen)
 
 
-def negated(
+def ranked(
     read: Mapping[str, Mapping[str, Float[Tensor, "text layer d_model"]]],
     about: Mapping[str, Statements],
     layer: Int[Tensor, " topic"],
     *,
+    wording: str,
     generator: torch.Generator,
 ) -> Estimate:
-    """The area under the curve of the base model's direction on negated statements, at each topic's layer, with the
-    interval over topics. `read` holds the residual streams by wording and model."""
+    """The area under the curve of the base model's direction from plain statements on those of a wording, at each
+    topic's layer, with the interval over topics. `read` holds the residual streams by wording and model."""
     plain = about["statement"]
-    score = at(scores(read["statement"]["base"], read["negation"]["base"], plain, by="topic"), layer, plain)
-    return over_topics(auroc(score, about["negation"]), n=len(score), generator=generator)
+    score = at(scores(read["statement"]["base"], read[wording]["base"], plain, by="topic"), layer, plain)
+    return over_topics(auroc(score, about[wording]), n=len(score), generator=generator)

@@ -6,7 +6,7 @@ measured on. The two words are compared by the first token that they do not shar
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -34,6 +34,7 @@ class Asked:
     """The characters of each statement itself."""
 
 
+@runtime_checkable
 class Shift(Protocol):
     """What is done to the residual stream on the way to a verdict, for some of the statements."""
 
