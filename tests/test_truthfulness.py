@@ -383,6 +383,11 @@ def test_judged_lines_are_taken_only_where_they_help(pocket):
     assert verdicts.accuracy(probability, pilot).mean() > 0.8
 
 
+def test_a_model_without_room_for_lines_is_asked_without_them(gpt2_folder):
+    model, pilot, lines = door.load(str(gpt2_folder)), truth.stated(some(2)), some(40, seed=1)
+    assert verdicts.better_lines(model, pilot, lines, generator=seeded()) == ()
+
+
 def test_what_is_recalled_is_what_the_model_would_write(pocket):
     right = some(3)
     claimed = [*right, *(dataclasses.replace(one, object=one.wrong) for one in right)]

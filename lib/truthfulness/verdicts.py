@@ -119,9 +119,11 @@ def better_lines(
     model: Model, pilot: Statements, lines: Sequence[Claimed], *, generator: torch.Generator
 ) -> Sequence[Claimed]:
     """The judged lines if the model judges the pilot's statements better behind them, else none; where it judges both
-    ways equally often, what makes it surer of one of the two words."""
-    found = {}
-    for place, some in enumerate(((), lines)):
-        probability = probabilities(model, ask(pilot, some, generator=generator))
+    ways equally often, what makes it surer of one of the two words. Lines that the model has no room for are none."""
+    found, behind = {}, ask(pilot, lines, generator=generator)
+    if max(len(model.tokenizer.encode(text)) for text in behind.texts) >= model.n_positions:
+        return ()
+    for place, asked in enumerate((ask(pilot, generator=generator), behind)):
+        probability = probabilities(model, asked)
         found[place] = (accuracy(probability, pilot).mean().item(), probability.sum(1).mean().item())
     return lines if found[1] > found[0] else ()
