@@ -61,7 +61,7 @@ def test_a_direction_that_is_carried_stands_beside_the_one_found_there():
     ways = {("base", "post", "none"): (measured(0.7, 0.9), NONE), ("base", "post", "topic"): (measured(0.7, 0.9), NONE)}
     told = says.carried(ways)
     assert (
-        "sorts in the post-trained model 80 % with the streams as they are (0 [−10, 10] points beside its own)" in told
+        "sorts in the post-trained model 80 % with the streams as they are (0 [−10, 10] points against its own)" in told
     )
     assert told.endswith(
         "Nowhere does the interval say that a direction is worth less where it is carried than the one found there."
@@ -146,19 +146,21 @@ def trace(*rows):
 
 
 def test_what_comes_first_in_training_is_told_by_checkpoints():
-    end = ("final", 3000, 0.9, 0.9, 0.9)
-    told = says.appears(
-        trace(("a", 1000, 0.2, 0.5, 0.5), ("b", 2000, 0.9, 0.5, 0.5), ("c", 3000, 0.9, 0.9, 0.5), end), level=0.75
-    )
-    assert told.startswith(
-        "Facts recalled pass 75 % at step 2,000, statements sorted by the direction pass 75 % at step 3,000"
-    )
-    assert "verdicts right pass 75 % at no checkpoint for good." in told
+    end = ("final", 4000, 0.9, 0.9, 0.9)
+    rows = [("a", 1000, 0.2, 0.5, 0.5), ("b", 2000, 0.9, 0.5, 0.5), ("c", 3000, 0.1, 0.9, 0.6)]
+    found = trace(*rows, ("d", 4000, 0.9, 0.9, 0.6), end)
+    told = says.appears(found, level=0.75, grown=[])
+    assert told.startswith("Facts recalled pass 75 % from step 2,000 on, but not at 3,000, statements sorted by")
+    assert "the direction pass 75 % from step 3,000 on and verdicts right pass 75 % at no checkpoint." in told
     assert "At b, the last checkpoint at which the direction does not tell true from false, 90 % [85 %, 95 %]" in told
-    early = says.appears(trace(("a", 1000, 0.2, 0.9, 0.9), end), level=0.75)
-    assert "statements sorted by the direction pass 75 % from the first checkpoint on, step 1,000" in early
+    assert told.endswith("of the facts are recalled.")
+    grown = says.appears(found, level=0.75, grown=[3000, 4000])
+    assert grown.endswith("The direction comes where the model grows, so that the order may be that of its lessons.")
+    assert says.appears(found, level=0.75, grown=[4000]) == told
+    early = says.appears(trace(("a", 1000, 0.2, 0.9, 0.9), end), level=0.75, grown=[])
+    assert "sorted by the direction pass 75 % from the first checkpoint on, from step 1,000 on" in early
     assert early.endswith("No checkpoint is without the direction, so nothing came before it.")
-    assert says.appears(trace(), level=0.75).startswith("No checkpoints lie beside this model")
+    assert says.appears(trace(), level=0.75, grown=[]).startswith("No checkpoints lie beside this model")
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def carried(found: Mapping[tuple[str, str, str], tuple[Estimate, Estimate]]) -> 
     told = []
     for one, into in dict.fromkeys((one, into) for one, into, _ in found):
         parts = [
-            f"{share(theirs.value)} {ORIGIN[by]} ({_points(less)} beside its own)"
+            f"{share(theirs.value)} {ORIGIN[by]} ({_points(less)} against its own)"
             for (source, model, by), (theirs, less) in found.items()
             if (source, model) == (one, into)
         ]
@@ -118,14 +118,13 @@ def alike(found: Mapping[tuple[str, str], tuple[Estimate | str, Estimate]], *, l
     return " ".join([first, *told])
 
 
-def appears(trace: DataFrame, *, level: float) -> str:
+def appears(trace: DataFrame, *, level: float, grown: Sequence[int]) -> str:
     """When facts are recalled, when the direction sorts and when verdicts are right beyond a level, by the checkpoints
-    of a trace (checkpoint, step, statistic, value, low, high)."""
-    points = trace[trace.checkpoint != "final"]
+    of a trace (checkpoint, step, statistic, value, low, high); at the steps `grown` the model has grown."""
+    points = trace[trace.checkpoint != "final"].sort_values("step")
     if points.empty:
         return "No checkpoints lie beside this model or were named, so when the direction appears cannot be seen here."
-    shares = (RECALLED, FOUND, JUDGED)
-    told = [f"{SHARES[name]} pass {share(level)} {_when(points, name, level)}" for name in shares]
+    told = [f"{SHARES[name]} pass {share(level)} {_when(points, name, level)}" for name in (RECALLED, FOUND, JUDGED)]
     before = training.last_without(trace)
     known = trace[(trace.statistic == RECALLED) & (trace.checkpoint == before)]
     if before is None or known.empty:
@@ -133,7 +132,7 @@ def appears(trace: DataFrame, *, level: float) -> str:
     row = known.iloc[0]
     return (
         f"{_sentence(told)} At {before}, the last checkpoint at which the direction does not tell true from false, "
-        f"{share(row.value)} [{share(row.low)}, {share(row.high)}] of the facts are recalled."
+        f"{share(row.value)} [{share(row.low)}, {share(row.high)}] of the facts are recalled.{_stages(points, grown)}"
     )
 
 
@@ -143,12 +142,25 @@ def _sentence(told: Sequence[str]) -> str:
 
 
 def _when(points: DataFrame, name: str, level: float) -> str:
-    rows = points[points.statistic == name].sort_values("step")
-    passed = rows.value > level
-    if not passed.any() or not passed.iloc[-1]:
-        return "at no checkpoint for good"
-    first = rows.step[passed[::-1].cummin()[::-1]].iloc[0]
-    return f"from the first checkpoint on, step {first:,}" if first == rows.step.iloc[0] else f"at step {first:,}"
+    """From which step on a share is beyond the level, and where it falls back."""
+    rows = points[points.statistic == name]
+    steps, passed = rows.step.tolist(), (rows.value > level).tolist()
+    if not any(passed):
+        return "at no checkpoint"
+    first = passed.index(True)
+    lost = [step for step, is_there in zip(steps[first:], passed[first:], strict=True) if not is_there]
+    back = f", but not at {listed([f'{step:,}' for step in lost])}" if lost else ""
+    return f"{'from the first checkpoint on, ' * (first == 0)}from step {steps[first]:,} on{back}"
+
+
+def _stages(points: DataFrame, grown: Sequence[int]) -> str:
+    """Where the direction comes as the model grows, that the order says less."""
+    rows = points[(points.statistic == FOUND) & (points.low > CHANCE)]
+    comes = not rows.empty and rows.step.iloc[0] in grown
+    return f" {GROWN[0].upper()}{GROWN[1:]}." if comes else ""
+
+
+GROWN = "the direction comes where the model grows, so that the order may be that of its lessons"
 
 
 def lots(found: Estimate | None) -> str:
