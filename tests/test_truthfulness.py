@@ -14,6 +14,7 @@ from lib import drawing, facts, measures
 from lib import model as door
 from lib import truthfulness as truth
 from lib.model import Site, Tokenizer
+from lib.resampling import Estimate
 from lib.source import Source
 from lib.truthfulness import cost, grid, likeness, probes, steering, training, verdicts
 from tests.conftest import tolerance
@@ -381,6 +382,16 @@ def test_judged_lines_are_taken_only_where_they_help(pocket):
     assert verdicts.better_lines(pocket, pilot, lines, generator=seeded()) == ()
     probability = truth.probabilities(pocket, truth.ask(pilot, generator=seeded()))
     assert verdicts.accuracy(probability, pilot).mean() > 0.8
+
+
+def test_models_that_do_not_judge_are_named():
+    sure, blind = Estimate(0.5, 0.4, 0.6, 9, 9), Estimate(0.0, -0.1, 0.1, 9, 9)
+    loud, mute = torch.tensor([[0.7, 0.2]]), torch.tensor([[0.2, 0.2]])
+    assert verdicts.silence({"base": loud, "post": loud}, {"base": sure, "post": sure}) == ""
+    told = verdicts.silence({"base": loud, "post": mute}, {"base": sure, "post": sure})
+    assert told == "asked for a verdict, the post model says TRUE or FALSE with a probability of 0.40 only"
+    told = verdicts.silence({"base": loud}, {"base": blind})
+    assert told == "asked for a verdict, the base model does not tell true from false statements"
 
 
 def test_a_model_without_room_for_lines_is_asked_without_them(gpt2_folder):

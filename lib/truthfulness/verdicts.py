@@ -4,7 +4,7 @@ A model that was never taught the form may need judged statements in front of it
 them true); one that was taught it alone is put off by them. Which suits a model is tried on facts that nothing else is
 measured on. The two words are compared by the first token that they do not share, as the tokenizer writes it there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from lib import prompts
 from lib.model import Edit, Model, Site, Tokenizer
 from lib.prompts import Prompts
+from lib.resampling import Estimate
 from lib.truthfulness.reading import BATCH, wide
 from lib.truthfulness.statements import Claimed, Statements
 
@@ -110,9 +111,20 @@ def accuracy(probability: Float[Tensor, "statement 2"], about: Statements) -> Fl
     return ((probability[:, 0] > probability[:, 1]) == about.true).double()
 
 
-def answers(probability: Float[Tensor, "statement 2"]) -> bool:
-    """Whether a model, asked for a verdict, says one of the two words more likely than not."""
-    return bool(probability.sum(1).mean() > JUDGES)
+def silence(said: Mapping[str, Float[Tensor, "statement 2"]], sure: Mapping[str, Estimate]) -> str:
+    """Why nothing can be said about what moves the verdicts of some models; empty where all of them judge.
+
+    A model has to say one of the two words more likely than not, and to tell true from false statements (`sure`: half
+    the difference of PD between the two kinds)."""
+    for name, probability in said.items():
+        mass = probability.sum(1).mean().item()
+        if mass <= JUDGES:
+            return (
+                f"asked for a verdict, the {name} model says {' or '.join(WORDS)} with a probability of {mass:.2f} only"
+            )
+        if not sure[name].low > 0:
+            return f"asked for a verdict, the {name} model does not tell true from false statements"
+    return ""
 
 
 def better_lines(
