@@ -17,7 +17,7 @@ from lib.source import Source
 LIBRARY = Path(__file__).parent
 REQUIREMENTS = LIBRARY.with_name("requirements.txt")
 CLAIMS = LIBRARY.with_name("book") / "claims"
-OTHERS = ("post_trained", "plain", "dropout")
+OTHERS = ("post_trained", "plain", "dropout", "control")
 """The parameters beside `model` that name a model."""
 PAIRED = "post_trained"
 """The parameter that makes a chapter one of a pair of models; empty it stands for the partner that is known."""

@@ -3,7 +3,7 @@
 Everything is in nats and is computed from logits; entries of minus infinity count as impossible tokens."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -41,6 +41,18 @@ def slope(x: Float[Tensor, " token"], y: Float[Tensor, " token"]) -> Float[Tenso
     """Slope of the least-squares line of y on x, in units of y over units of x; NaN when x is constant."""
     centred = x - x.mean()
     return (centred * y).mean() / centred.square().mean()
+
+
+def auroc(score: Float[Tensor, " text"], positive: Bool[Tensor, " text"]) -> float:
+    """Area under the ROC curve, in [0, 1]: how often a positive text scores above one that is not, ties counting half;
+    0.5 is chance, 0 a perfect score of the wrong sign (Mann and Whitney 1947).
+
+    Raises ValueError when one of the two kinds is missing."""
+    n_above, n_below = int(positive.sum()), int((~positive).sum())
+    if not (n_above and n_below):
+        raise ValueError(f"two kinds of text are needed, got {n_above} positive ones of {len(positive)}")
+    above = rank(score)[positive].sum().item() - n_above * (n_above + 1) / 2
+    return above / (n_above * n_below)
 
 
 def rank(x: Float[Tensor, " token"]) -> Float[Tensor, " token"]:

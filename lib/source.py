@@ -19,8 +19,8 @@ POCKET_MODELS = Path(__file__).parent / "pocket" / "models"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 READ = ("*.safetensors", "*.bin", "*.json", "*.model", "*.jinja", "vocab.txt", "merges.txt")
 """What transformers may read of a model's directory."""
-BESIDE = ("{}-step-*", "{}-plain", "{}-plain-dropout")
-"""The folders beside a local model that belong to it: checkpoints of its training, and its twins."""
+BESIDE = ("{}-step-*", "{}-plain", "{}-plain-dropout", "{}-random-verdicts")
+"""The folders beside a local model that belong to it: checkpoints of its training, its twins, the control of truth."""
 PARTNERS = {"pocket": ("pocket-chat", "pocket-sft")}
 """Of a base model the post-trained partner, and the stage between the two."""
 RESTORE = "restore it with: git checkout -- lib/pocket/models (or retrain: make pocket)"

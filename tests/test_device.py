@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lib import calibration, directions, effects, patching
+from lib import calibration, directions, effects, patching, truthfulness
 from lib import model as door
 from lib.model import Site, edits, without
 from tests import pretend
@@ -119,3 +119,17 @@ def test_sets_of_neurons_and_bins_of_tokens_may_be_named_on_the_cpu(away, tokens
         assert_away(effects.measure_sets(away, there, sets=sets, scored=away.scored(there)).total)
         sure = torch.rand(40).to(away.final_layer.W_U.device)
         assert_away(calibration.reliability(sure, sure > 0.5, n_bins=4).error)
+
+
+def test_truth_is_read_and_shifted_where_the_model_is(away, tokens):
+    about = truthfulness.stated(truthfulness.choose(2, generator=torch.Generator().manual_seed(0)))
+    asked = truthfulness.ask(about, generator=torch.Generator().manual_seed(0))
+    shift = truthfulness.Shifted(torch.ones(len(about.texts), away.final_layer.d_model), (0,), "statement")
+    with pretend.Elsewhere():
+        for found in (truthfulness.ends(away, about.texts), truthfulness.probabilities(away, asked, shift=shift)):
+            assert not any(map(pretend.is_elsewhere, pretend.tensors([found])))
+        there = tokens.to(away.W_out.device)
+        cost = truthfulness.cost.loss(away, there, away.scored(there), layers=(0,), shift=shift.value[0])
+        assert len(cost) and not pretend.is_elsewhere(cost)
+        claimed = truthfulness.choose(2, generator=torch.Generator().manual_seed(0))
+        assert not pretend.is_elsewhere(truthfulness.training.recalled(away, claimed))

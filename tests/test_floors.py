@@ -22,6 +22,7 @@ FLOORS = [
     {
         "kinds", "evidence", "induction", "knowledge_conflicts", "knowledge", "confidence", "emergence",
     },  # the case studies
+    {"kinds", "evidence", "induction", "truthfulness", "emergence"},  # the case studies
     {"plots", "claims", "provenance", "book", "sentences"},
     {"bench"},  # measures the library, and draws what it found
 ]

@@ -41,11 +41,16 @@ def weight_statistics(model: Model, followed: Followed, *, n_resamples: int, gen
         depth = decades(eigenvalue, dim=followed.dim, n_zero=int(layer.centres))
         found.append(torch.stack([depth, *(rho[mask].mean() for mask in masks)]))
     names = ("null space", "rho", "rho, matched on norm") if model.W_out.any() else ("null space",)
-    n_writing = float(sum(bool(model.output_weights(at).any()) for at in range(model.n_layers)))
-    result = {LAYERS: Estimate(n_writing, n_writing, n_writing, model.n_layers, 1)}
+    result = {LAYERS: layers_that_write(model)}
     for name, (whole, *rest) in zip(names, torch.stack(found).mT, strict=False):
         result[name] = resampling.percentile(whole.item(), torch.stack(rest), n=layer.d_vocab)
     return result
+
+
+def layers_that_write(model: Model) -> Estimate:
+    """How many layers have neurons that write anything; a count, whose interval is itself."""
+    n_writing = float(sum(bool(model.output_weights(at).any()) for at in range(model.n_layers)))
+    return Estimate(n_writing, n_writing, n_writing, model.n_layers, 1)
 
 
 def decades(eigenvalue: Float[Tensor, " d_model"], *, dim: int, n_zero: int) -> Float[Tensor, ""]:

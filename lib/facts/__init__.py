@@ -2,7 +2,8 @@
 
 A table is a CSV file of this folder. Its first lines are sentence frames: `statement` puts the subject
 first and the object last, so that the sentence without its object is a prompt for any language model;
-`paraphrase` says the same otherwise, `question` asks for the object, a `note` says what counts as one.
+`negation` denies it, `paraphrase` says the same otherwise, `question` asks for the object, a `note` says what counts
+as one.
 Tables run from well known to little known, and every subject has one object. Comparisons of numbers are
 generated, not stored."""
 
@@ -38,6 +39,8 @@ class Relation:
     """Other frames with `{object}` last."""
     question: str
     """A question about `{subject}`."""
+    negation: str
+    """The statement's denial, `{object}` last; true where the statement is false."""
     facts: tuple[Fact, ...]
     """From well known to little known; no subject twice."""
 
@@ -89,6 +92,7 @@ def relation(name: str) -> Relation:
         statement=of_kind("statement")[0],
         paraphrases=of_kind("paraphrase"),
         question=of_kind("question")[0],
+        negation=of_kind("negation")[0],
         facts=tuple(Fact(row["subject"], row["object"]) for row in csv.DictReader(rows)),
     )
 

@@ -62,6 +62,14 @@ from lib.plots.token_frequency import (
     loss_change_by_group,
     share_against_share,
 )
+from lib.plots.truthfulness import (
+    cosine_against_layer,
+    effect_by_direction,
+    probe_transfer,
+    truth_against_layer,
+    truth_against_training,
+    verdict_against_strength,
+)
 
 __all__ = [
     "ENTROPY",
@@ -79,8 +87,10 @@ __all__ = [
     "conversion_by_label",
     "correlation_against_rho",
     "correlation_by_topic",
+    "cosine_against_layer",
     "count_against_rank",
     "direct_change_against_dim",
+    "effect_by_direction",
     "entropy_against_kl",
     "entropy_against_scale",
     "entropy_change_against_kl_change",
@@ -104,6 +114,7 @@ __all__ = [
     "overlap_of_rules",
     "probability_against_rank",
     "probability_of_tokens",
+    "probe_transfer",
     "recovery_across_against_own",
     "recovery_by_layer_and_token",
     "reliability_of_models",
@@ -114,7 +125,10 @@ __all__ = [
     "shift_of_sets",
     "singular_value_against_index",
     "statistic_against_training",
+    "truth_against_layer",
+    "truth_against_training",
     "twins_against_index",
     "use_style",
+    "verdict_against_strength",
     "write_in_the_plane",
 ]

@@ -29,6 +29,11 @@ def share(value: float) -> str:
     return f"{_signed(f'{100 * value:.{0 if abs(value) >= 0.1 or value == 0 else 1}f}')} %"
 
 
+def percent(found: Estimate) -> str:
+    """A share and its interval in percent: `42 % [35 %, 50 %]`."""
+    return f"{share(found.value)} [{share(found.low)}, {share(found.high)}]"
+
+
 def of(part: int, whole: int, noun: str) -> str:
     """A count of a count, with the share: `12 of 48 neurons (25 %)`; `0 of 0 neurons` has none."""
     percent = f" ({share(part / whole)})" if whole else ""
