@@ -20,7 +20,13 @@ FLOORS = [
     {"selection", "controls", "ablation", "token_frequency", "prompts", "pair"},
     {"effects", "patching", "directions"},
     {
-        "kinds", "evidence", "induction", "knowledge_conflicts", "knowledge", "confidence", "emergence",
+        "kinds",
+        "evidence",
+        "induction",
+        "knowledge_conflicts",
+        "knowledge",
+        "confidence",
+        "emergence",
     },  # the case studies
     {"kinds", "evidence", "induction", "truthfulness", "emergence"},  # the case studies
     {"plots", "claims", "provenance", "book", "sentences"},
