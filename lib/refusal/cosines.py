@@ -1,0 +1,119 @@
+r"""Do two models have one direction? The cosine, and how high it could be at all.
+
+A direction is a mean over a few texts, and another few texts would give another one. So a cosine below 1 says nothing
+until it stands beside the cosine of a model with itself: of the directions from two halves of the texts that share
+none. And two models that read the *same* texts share their accidents, which lifts the cosine. Both are met by halves:
+
+.. math:: c_{12} = \cos(d_1^A, d_2^B), \qquad c_{11} = \cos(d_1^A, d_1^B), \qquad
+    \text{share of the ceiling} = c_{12} / \sqrt{c_{11} c_{22}}
+
+over many random halves A of the pairs, B being the rest; the share is 1 for one and the same direction, however few
+the texts (Spearman 1904). The interval is that of the halves, which scatter about the whole as it does about the truth
+(McCarthy 1969)."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from lib import drawing, resampling
+from lib.resampling import Estimate
+
+N_HALVES = 200
+FAINT = 0.2
+"""Where halves of the texts agree less than this in one of the models, there is no direction to compare."""
+
+
+@dataclass(frozen=True)
+class Cosines:
+    """Cosines of two models' directions at some depths, a row for each random half of the texts."""
+
+    across: Float[Tensor, "half depth"]
+    """Of one model's direction and the other's, from texts that they do not share."""
+    one: Float[Tensor, "half depth"]
+    """Of the first model's directions from both halves: its ceiling."""
+    other: Float[Tensor, "half depth"]
+    """The second model's ceiling."""
+    n_pairs: int
+
+    @property
+    def ceiling(self) -> Float[Tensor, "half depth"]:
+        """What `across` would be if both models had one direction; 0 where one of them has none."""
+        return (self.one.clamp(min=0) * self.other.clamp(min=0)).sqrt()
+
+    @property
+    def faintest(self) -> Float[Tensor, " depth"]:
+        """The lower of the two ceilings, mean over halves."""
+        return torch.minimum(self.one.mean(0), self.other.mean(0))
+
+    def share(self, depth: int) -> Float[Tensor, " half"]:
+        """`across` over `ceiling` at one depth."""
+        return self.across[:, depth] / self.ceiling[:, depth].clamp(min=FAINT / 4)
+
+    def at(self, depth: int) -> Estimate:
+        """`across` at one depth."""
+        return _estimate(self.across[:, depth], self.n_pairs)
+
+    def share_at(self, depth: int) -> Estimate | str:
+        """`share`, or why there is none."""
+        if self.faintest[depth] < FAINT:
+            return "halves of the texts do not agree on a direction in one of the models"
+        return _estimate(self.share(depth), self.n_pairs)
+
+
+def _estimate(draws: Float[Tensor, " half"], n: int) -> Estimate:
+    return resampling.percentile(draws.mean().item(), draws, n=n)
+
+
+def compare(
+    one: Float[Tensor, "pair depth d_model"],
+    other: Float[Tensor, "pair depth d_model"],
+    *,
+    generator: torch.Generator,
+    n_halves: int = N_HALVES,
+) -> Cosines:
+    """Compares the mean differences of two models on the same pairs of texts.
+
+    Raises ValueError with fewer than `drawing.FEWEST` pairs in each half."""
+    drawing.enough(len(one) // 2, what="pairs of texts in each half")
+    half = drawing.halves(len(one), n_halves=n_halves, generator=generator)
+    first, second = (
+        [(mask.to(value) @ value.flatten(1)).view(-1, *value.shape[1:]) for mask in (half, ~half)]
+        for value in (one, other)
+    )
+
+    def cosine(a: Tensor, b: Tensor) -> Tensor:
+        return F.cosine_similarity(a, b, dim=-1)
+
+    return Cosines(
+        across=(cosine(first[0], second[1]) + cosine(first[1], second[0])) / 2,
+        one=cosine(*first),
+        other=cosine(*second),
+        n_pairs=len(one),
+    )
+
+
+def plain(one: Float[Tensor, "pair d_model"], other: Float[Tensor, "pair d_model"], *, generator: torch.Generator) -> Estimate:
+    """The cosine of two mean differences over the same pairs, as papers give it, with its bootstrap-t interval over
+    pairs."""
+    both = torch.stack([one, other], dim=1)
+    return resampling.of_means(
+        lambda mean: F.cosine_similarity(mean[:, 0], mean[:, 1], dim=-1), both, n=len(one), generator=generator
+    )
+
+
+def common_depth(one: Cosines, other: Cosines) -> int:
+    """The depth at which both kinds of direction are read best: where the faintest of all four ceilings is highest."""
+    return int(torch.minimum(one.faintest, other.faintest).argmax())
+
+
+def difference(one: Cosines, other: Cosines, depth: int) -> Estimate | str:
+    """By how much one kind of direction is more alike between the models than another, as shares of their ceilings;
+    or why that cannot be said. The texts of the two kinds are drawn independently."""
+    for cosines in (one, other):
+        if isinstance(found := cosines.share_at(depth), str):
+            return found
+    draws = one.share(depth) - other.share(depth)
+    return resampling.percentile(draws.mean().item(), draws, n=one.n_pairs + other.n_pairs)
