@@ -18,7 +18,7 @@ FLOORS = [
     {"model", "neuron_weights"},
     {"selection", "controls", "ablation", "token_frequency", "prompts", "pair"},
     {"effects", "patching", "directions"},
-    {"kinds", "evidence", "induction", "emergence"},  # the case studies
+    {"kinds", "evidence", "induction", "emergence", "refusal"},  # the case studies
     {"plots", "claims", "provenance", "book", "sentences"},
     {"bench"},  # measures the library, and draws what it found
 ]

@@ -2,7 +2,7 @@
 
 Taken out: at the start, within and after every layer, at every position, those of the answer included, so that the
 model cannot write the direction anywhere. Added: at one depth, at every position. Many interventions on the same
-requests are run as rows of one batch, each row with its own direction; a run costs little more than one intervention."""
+requests are run as rows of one batch, each row with its own direction: all of them cost little more than one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

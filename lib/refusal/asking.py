@@ -8,35 +8,36 @@ request's full stop with the line break behind it, and that token then belongs t
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lib import prompts
 from lib.model import Edit, Model, Site
 from lib.prompts import Prompts
+from lib.refusal.requests import Requests
 
 Template = Callable[[str], str]
 """From a request to what the model is handed, without the BOS."""
-PLAIN = "User: {}\nAssistant:"
-INSTRUCTION = 0
-"""The place of the instruction's last token."""
+INSTRUCTION, LAST = 0, -1
+"""Places: the instruction's last token, and where the answer begins."""
 
 
-def plain(request: str) -> str:
-    """A request as a dialogue in plain text puts it, for models that know no other."""
-    return PLAIN.format(request)
+def plain(model: Model) -> Template:
+    """A dialogue in plain text, which any model can go on with."""
+    return partial(model.tokenizer.chat, template="plain")
 
 
 def own(model: Model) -> Template:
     """The model's chat template, or `plain` where it has none."""
-    return model.tokenizer.chat if model.tokenizer.has_chat_template else plain
+    return partial(model.tokenizer.chat, template="own") if model.tokenizer.has_chat_template else plain(model)
 
 
-def is_same(one: Template, other: Template) -> bool:
-    """Whether two templates put a request into the same words."""
-    return one("How?") == other("How?")
+def are_one(*templates: Template) -> bool:
+    """Whether templates put a request into the same words."""
+    return len({template("How?") for template in templates}) == 1
 
 
 @dataclass(frozen=True)
@@ -81,24 +82,46 @@ def ask(model: Model, requests: Sequence[str], template: Template) -> Asked:
     return Asked(groups, at, ("instruction", *map(model.tokenizer.decode, *after)))
 
 
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """The residual stream of pairs of requests, and what separates the harmful from the harmless."""
+
+    asked: Asked
+    resid: Float[Tensor, "request depth place d_model"]
+    """Of `Requests.texts`. Depth 0 enters the first layer, depth `n_layers` leaves the last; places as in `Asked`. Not
+    centred, at least float32, off the device."""
+
+    @property
+    def differences(self) -> Float[Tensor, "pair depth place d_model"]:
+        """Harmful minus harmless of every pair."""
+        harmful, harmless = self.resid.chunk(2)
+        return harmful - harmless
+
+    @property
+    def direction(self) -> Float[Tensor, "depth place d_model"]:
+        """The difference of the means of harmful and harmless requests."""
+        return self.differences.mean(0)
+
+    @property
+    def norm(self) -> Float[Tensor, " depth"]:
+        """The mean length of the residual stream after the instruction: what strengths are told in shares of."""
+        return self.resid[:, :, 1:].norm(dim=-1).mean((0, 2))
+
+    @property
+    def harmful(self) -> Bool[Tensor, " request"]:
+        """Which of the requests are harmful."""
+        return torch.arange(len(self.resid)) < len(self.resid) // 2
+
+
 def read(
-    model: Model, asked: Asked, *, edits: Sequence[Edit] = (), batch_size: int = 64
-) -> Float[Tensor, "request depth place d_model"]:
-    """The residual stream at every depth and place of every request; depth 0 enters the first layer, depth `n_layers`
-    leaves the last. The edits are the same for all requests. Not centred, at least float32, off the device."""
-    last = model.n_layers - 1
+    model: Model, requests: Requests, template: Template, *, edits: Sequence[Edit] = (), batch_size: int = 64
+) -> Reading:
+    """Reads requests in a template, the same edits done for all. Raises ValueError as `ask` does."""
+    asked, last = ask(model, requests.texts, template), model.n_layers - 1
     sites = [*(Site(layer, "resid_pre") for layer in range(model.n_layers)), Site(last, "resid_post")]
     parts = []
     for group, at in zip(asked.groups, asked.at, strict=True):
         kept = model.record(group.tokens, sites, positions=at, edits=edits, batch_size=batch_size)
         whole = torch.stack([kept[site] for site in sites], dim=1)
         parts.append((group, whole.to(torch.promote_types(whole.dtype, torch.float32)).cpu()))
-    return prompts.in_order(parts)
-
-
-def pair_differences(
-    resid: Float[Tensor, "request depth place d_model"],
-) -> Float[Tensor, "pair depth place d_model"]:
-    """Harmful minus harmless of every pair (see `Requests.texts`); their mean is the difference of the means."""
-    harmful, harmless = resid.chunk(2)
-    return harmful - harmless
+    return Reading(asked, prompts.in_order(parts))

@@ -15,15 +15,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from lib import measures
 from lib.model import Model
 from lib.refusal.answers import Answers, Intervention, answer
-from lib.refusal.asking import Asked
+from lib.refusal.asking import Template, ask
 from lib.refusal.judges import log_odds
+from lib.refusal.requests import Requests
 
 DEEPEST = 0.8
 """Share of the layers in which a direction is looked for."""
@@ -71,8 +71,8 @@ def candidates(direction: Float[Tensor, "depth place d_model"], *, n_layers: int
 
 def scores(
     model: Model,
-    harmful: Asked,
-    harmless: Asked,
+    validation: Requests,
+    template: Template,
     direction: Float[Tensor, "depth place d_model"],
     *,
     refusing: Sequence[int],
@@ -80,9 +80,10 @@ def scores(
 ) -> Any:
     """A row for each candidate: depth, place, bypass, induce (nats), kl (nats), and `length`, that of the difference.
 
-    What is in `ablated` is taken out throughout. Raises ValueError as `candidates` does."""
+    What is in `ablated` is taken out throughout. Raises ValueError as `candidates` and `ask` do."""
     import pandas
 
+    harmful, harmless = (ask(model, texts, template) for texts in (validation.harmful, validation.harmless))
     found = candidates(direction, n_layers=model.n_layers)
     at = [(depth, direction[depth, place]) for depth, place in found]
     without = [Intervention((*ablated, vector)) for _, vector in at]

@@ -95,13 +95,15 @@ def compare(
     )
 
 
-def plain(one: Float[Tensor, "pair d_model"], other: Float[Tensor, "pair d_model"], *, generator: torch.Generator) -> Estimate:
-    """The cosine of two mean differences over the same pairs, as papers give it, with its bootstrap-t interval over
-    pairs."""
-    both = torch.stack([one, other], dim=1)
-    return resampling.of_means(
-        lambda mean: F.cosine_similarity(mean[:, 0], mean[:, 1], dim=-1), both, n=len(one), generator=generator
-    )
+def whole(
+    one: Float[Tensor, "pair d_model"], other: Float[Tensor, "pair d_model"], *, generator: torch.Generator
+) -> Estimate:
+    """The cosine of two mean differences, all pairs in both, as papers give it; bootstrap-t interval over pairs."""
+
+    def cosine(mean: Float[Tensor, "resample 2 d_model"]) -> Float[Tensor, " resample"]:
+        return F.cosine_similarity(mean[:, 0], mean[:, 1], dim=-1)
+
+    return resampling.of_means(cosine, torch.stack([one, other], dim=1), n=len(one), generator=generator)
 
 
 def common_depth(one: Cosines, other: Cosines) -> int:
