@@ -38,6 +38,13 @@ from lib.plots.null_space import (
     singular_value_against_index,
     write_in_the_plane,
 )
+from lib.plots.refusal import (
+    cosine_against_depth,
+    log_odds_against_strength,
+    refusals_by_direction,
+    score_against_depth,
+    sorted_against_depth,
+)
 from lib.plots.style import ENTROPY, FREQUENCY, OTHER, use_style
 from lib.plots.token_frequency import (
     count_against_rank,
@@ -59,6 +66,7 @@ __all__ = [
     "coloured_text",
     "confidence_against_position",
     "correlation_against_rho",
+    "cosine_against_depth",
     "count_against_rank",
     "direct_change_against_dim",
     "entropy_against_kl",
@@ -69,6 +77,7 @@ __all__ = [
     "fall_by_heads",
     "induction_score_against_layer",
     "kl_change_against_share",
+    "log_odds_against_strength",
     "logit_variance_against_norm",
     "loss_against_entropy",
     "loss_change_against_loss",
@@ -80,10 +89,13 @@ __all__ = [
     "overlap_of_rules",
     "probability_against_rank",
     "probability_of_tokens",
+    "refusals_by_direction",
     "rho_against_dim",
+    "score_against_depth",
     "share_against_index",
     "share_against_share",
     "singular_value_against_index",
+    "sorted_against_depth",
     "statistic_against_training",
     "twins_against_index",
     "use_style",

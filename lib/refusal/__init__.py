@@ -7,22 +7,23 @@ taken out or added (`answers`) is judged in two ways (`judges`) and compared bet
 begins, `second` whether one direction is enough, `cost` what else an intervention destroys. After Arditi et al. (2024)
 and Du et al. (2025, section 5)."""
 
-from lib.refusal import cost, requests, truth
+from lib.refusal import cost, marks, requests, truth
 from lib.refusal import second as second_direction
 from lib.refusal.answers import Answers, Intervention, answer, edits
 from lib.refusal.asking import INSTRUCTION, LAST, Asked, Reading, Template, are_one, ask, own, plain, read
 from lib.refusal.choice import Choice, candidates, choose, scores
-from lib.refusal.cosines import Cosines, common_depth, compare, difference, whole
-from lib.refusal.depths import first_told, sorting
+from lib.refusal.cosines import Cosines, between, common_depth, difference, rows, whole
+from lib.refusal.depths import PLACES, first_told, sorting
 from lib.refusal.judges import Refusing, log_odds, refuses, refusing
-from lib.refusal.outcomes import NONE, RANDOM, Outcome, carried, disagreement, examples, of, outcomes, table
+from lib.refusal.outcomes import NONE, RANDOM, Outcome, carried, disagreement, examples, of, outcomes, silent, table
 from lib.refusal.requests import Requests, split
-from lib.refusal.transfer import Push, interventions, pushes, strength, sweep
+from lib.refusal.transfer import Push, interventions, pushes, random, strength, sweep
 
 __all__ = [
     "INSTRUCTION",
     "LAST",
     "NONE",
+    "PLACES",
     "RANDOM",
     "Answers",
     "Asked",
@@ -38,11 +39,11 @@ __all__ = [
     "answer",
     "are_one",
     "ask",
+    "between",
     "candidates",
     "carried",
     "choose",
     "common_depth",
-    "compare",
     "cost",
     "difference",
     "disagreement",
@@ -51,17 +52,21 @@ __all__ = [
     "first_told",
     "interventions",
     "log_odds",
+    "marks",
     "of",
     "outcomes",
     "own",
     "plain",
     "pushes",
+    "random",
     "read",
     "refuses",
     "refusing",
     "requests",
+    "rows",
     "scores",
     "second_direction",
+    "silent",
     "sorting",
     "split",
     "strength",

@@ -97,6 +97,10 @@ class Reading:
         harmful, harmless = self.resid.chunk(2)
         return harmful - harmless
 
+    def at(self, place: int) -> Float[Tensor, "pair depth d_model"]:
+        """Harmful minus harmless of every pair at one place."""
+        return self.differences[:, :, place]
+
     @property
     def direction(self) -> Float[Tensor, "depth place d_model"]:
         """The difference of the means of harmful and harmless requests."""

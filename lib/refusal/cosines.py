@@ -12,10 +12,12 @@ the texts (Spearman 1904). The interval is that of the halves, which scatter abo
 (McCarthy 1969)."""
 
 from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lib import drawing, resampling
@@ -48,6 +50,14 @@ class Cosines:
         """The lower of the two ceilings, mean over halves."""
         return torch.minimum(self.one.mean(0), self.other.mean(0))
 
+    def table(self) -> Any:
+        """A row for each depth: depth, across with its interval (low, high), and the mean ceiling."""
+        import pandas
+
+        found = [self.at(depth) for depth in range(self.across.shape[1])]
+        columns = {"across": [e.value for e in found], "low": [e.low for e in found], "high": [e.high for e in found]}
+        return pandas.DataFrame({"depth": range(len(found))} | columns | {"ceiling": self.ceiling.mean(0).numpy()})
+
     def share(self, depth: int) -> Float[Tensor, " half"]:
         """`across` over `ceiling` at one depth."""
         return self.across[:, depth] / self.ceiling[:, depth].clamp(min=FAINT / 4)
@@ -67,32 +77,55 @@ def _estimate(draws: Float[Tensor, " half"], n: int) -> Estimate:
     return resampling.percentile(draws.mean().item(), draws, n=n)
 
 
-def compare(
-    one: Float[Tensor, "pair depth d_model"],
-    other: Float[Tensor, "pair depth d_model"],
+def between(
+    differences: dict[str, Float[Tensor, "pair depth d_model"]],
     *,
     generator: torch.Generator,
     n_halves: int = N_HALVES,
-) -> Cosines:
-    """Compares the mean differences of two models on the same pairs of texts.
+) -> dict[tuple[str, str], Cosines]:
+    """Compares mean differences over the same pairs of texts, two by two, by name and all on the same halves.
 
-    Raises ValueError with fewer than `drawing.FEWEST` pairs in each half."""
-    drawing.enough(len(one) // 2, what="pairs of texts in each half")
-    half = drawing.halves(len(one), n_halves=n_halves, generator=generator)
-    first, second = (
-        [(mask.to(value) @ value.flatten(1)).view(-1, *value.shape[1:]) for mask in (half, ~half)]
-        for value in (one, other)
-    )
+    Raises ValueError with fewer than `drawing.FEWEST` pairs in a half."""
+    n_pairs = len(next(iter(differences.values())))
+    drawing.enough(n_pairs // 2, what="pairs of texts in each half")
+    half = drawing.halves(n_pairs, n_halves=n_halves, generator=generator)
+    means = {name: _means(value, half) for name, value in differences.items()}
+    return {pair: _compared(*(means[name] for name in pair), n_pairs=n_pairs) for pair in combinations(differences, 2)}
 
-    def cosine(a: Tensor, b: Tensor) -> Tensor:
-        return F.cosine_similarity(a, b, dim=-1)
 
+Means = tuple[Float[Tensor, "half depth d_model"], Float[Tensor, "half depth d_model"]]
+
+
+def _means(value: Float[Tensor, "pair depth d_model"], half: Bool[Tensor, "half pair"]) -> Means:
+    """The mean over each half, up to its length, and over the rest."""
+    one, rest = ((mask.to(value) @ value.flatten(1)).view(-1, *value.shape[1:]) for mask in (half, ~half))
+    return one, rest
+
+
+def _compared(one: Means, other: Means, *, n_pairs: int) -> Cosines:
+    crossed = [F.cosine_similarity(one[place], other[1 - place], dim=-1) for place in (0, 1)]
     return Cosines(
-        across=(cosine(first[0], second[1]) + cosine(first[1], second[0])) / 2,
-        one=cosine(*first),
-        other=cosine(*second),
-        n_pairs=len(one),
+        across=torch.stack(crossed).mean(0),
+        one=F.cosine_similarity(*one, dim=-1),
+        other=F.cosine_similarity(*other, dim=-1),
+        n_pairs=n_pairs,
     )
+
+
+def rows(found: dict[str, dict[tuple[str, str], Cosines]], *, depth: int) -> Any:
+    """Every comparison at one depth: read (the name of the way in which both were read), models, cosine with low and
+    high, ceiling, and the share of it that is reached with its interval (NaN where there is no ceiling)."""
+    import pandas
+
+    table = []
+    for way, pairs in found.items():
+        for pair, one in pairs.items():
+            at, share = one.at(depth), one.share_at(depth)
+            told = [float("nan")] * 3 if isinstance(share, str) else [share.value, share.low, share.high]
+            columns = {"read": way, "models": " and ".join(pair), "cosine": at.value, "low": at.low, "high": at.high}
+            columns |= {"ceiling": one.ceiling[:, depth].mean().item()}
+            table.append(columns | dict(zip(("share", "share_low", "share_high"), told, strict=True)))
+    return pandas.DataFrame(table)
 
 
 def whole(

@@ -90,6 +90,16 @@ def table(found: Sequence[Outcome], *, generator: torch.Generator) -> Any:
     return pandas.DataFrame(rows)
 
 
+def silent(table: Any, model: str) -> str:
+    """Why nothing can be said about refusal in a model: that it refuses no more harmful than harmless requests when
+    nothing is done to it; empty where it does."""
+    rows = table[(table.model == model) & (table.intervention == NONE)].set_index("prompts")
+    if rows.share["harmful"] > rows.share["harmless"]:
+        return ""
+    n = int(rows.refusals["harmful"])
+    return f"untouched, {model} refuses {n} of {int(rows.n['harmful'])} harmful requests, no more than of harmless ones"
+
+
 def of(found: Sequence[Outcome], **wanted: str) -> Outcome:
     """The one outcome with these fields. Raises ValueError unless there is exactly one."""
     some = [one for one in found if all(getattr(one, name) == value for name, value in wanted.items())]
@@ -98,23 +108,26 @@ def of(found: Sequence[Outcome], **wanted: str) -> Outcome:
     return some[0]
 
 
-def carried(found: Sequence[Outcome], *, model: str, direction_from: str, intervention: str) -> Estimate | str:
+def carried(found: Sequence[Outcome], *, direction_from: str, model: str) -> dict[str, Estimate | str]:
     """Of the answers that a model's own direction turns, the share that another's direction turns too, with its exact
-    interval: refusals that end when it is taken out, answers that become refusals when it is added.
+    interval, by intervention: refusals that end when it is taken out, answers that become refusals when it is added.
 
     A text says that the own direction turns too few for a share."""
-    clean = of(found, model=model, intervention=NONE, prompts=PROMPTS[intervention]).refused
-    own, other = (
-        of(found, model=model, intervention=intervention, direction_from=source).refused
-        for source in (model, direction_from)
-    )
-    turned = [place for place, before in enumerate(clean) if turns(before, own[place], intervention)]
-    if len(turned) < drawing.FEWEST:
-        return (
-            f"under {intervention} its own direction turns {len(turned)} of {len(clean)} answers of {model}, and a "
-            f"share of fewer than {drawing.FEWEST} says nothing"
+    shares: dict[str, Estimate | str] = {}
+    for kind, prompts in PROMPTS.items():
+        clean = of(found, model=model, intervention=NONE, prompts=prompts).refused
+        own, other = (
+            of(found, model=model, intervention=kind, direction_from=source).refused
+            for source in (model, direction_from)
         )
-    return resampling.share(sum(turns(clean[place], other[place], intervention) for place in turned), len(turned))
+        turned = [place for place, before in enumerate(clean) if turns(before, own[place], kind)]
+        also = sum(turns(clean[place], other[place], kind) for place in turned)
+        shares[kind] = (
+            resampling.share(also, len(turned))
+            if len(turned) >= drawing.FEWEST
+            else f"its own direction turns {len(turned)} of {len(clean)} answers of {model} under {kind}, too few"
+        )
+    return shares
 
 
 def turns(clean: bool, steered: bool, intervention: str) -> bool:

@@ -53,6 +53,11 @@ def pushes(choices: dict[str, Choice], *, depth: int, n_random: int, generator: 
     return found | {f"{RANDOM} {number}": Push(unit, depth) for number, unit in enumerate(drawn, start=1)}
 
 
+def random(directions: dict[str, Push]) -> list[Float[Tensor, " d_model"]]:
+    """The random ones among some directions."""
+    return [push.unit for name, push in directions.items() if name.startswith(RANDOM)]
+
+
 def interventions(
     directions: dict[str, Push], *, strength: float, norm: Float[Tensor, " depth"]
 ) -> dict[str, dict[str, Intervention]]:
