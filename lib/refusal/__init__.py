@@ -2,7 +2,7 @@
 
 Requests come in pairs that differ in the harm alone (`requests`) and are read in a template (`asking`). The difference
 of the means is a direction at every depth and place, of which a rule takes one (`choice`); what models answer with it
-taken out or added (`answers`) is judged in two ways (`judges`) and compared between models (`outcomes`, `transfer`).
+taken out or added (`answers`) is judged in two ways (`judges`) and compared between models (`outcome`, `transfer`).
 `cosines` says how alike two directions are and how alike they could be, `depths` where harm is told and where refusal
 begins, `second` whether one direction is enough, `cost` what else an intervention destroys. After Arditi et al. (2024)
 and Du et al. (2025, section 5)."""
@@ -15,7 +15,7 @@ from lib.refusal.choice import Choice, candidates, choose, scores
 from lib.refusal.cosines import Cosines, between, common_depth, difference, rows, whole
 from lib.refusal.depths import PLACES, first_told, sorting
 from lib.refusal.judges import Refusing, log_odds, refuses, refusing
-from lib.refusal.outcomes import NONE, RANDOM, Outcome, carried, disagreement, examples, of, outcomes, silent, table
+from lib.refusal.outcome import NONE, RANDOM, Outcome, carried, disagreement, examples, of, outcomes, silent, table
 from lib.refusal.requests import Requests, split
 from lib.refusal.transfer import Push, interventions, pushes, random, strength, sweep
 

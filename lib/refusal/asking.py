@@ -45,7 +45,7 @@ class Asked:
     """Some requests in one template, as tokens."""
 
     groups: tuple[Prompts, ...]
-    at: tuple[Int[Tensor, "prompt place"], ...]
+    at: tuple[Int[Tensor, "_ place"], ...]
     """For each group the positions of the instruction's last token and then of the tokens after it, as many for all."""
     places: tuple[str, ...]
     """What stands at each place, in that order: "instruction", then the template's tokens."""

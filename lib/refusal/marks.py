@@ -7,8 +7,6 @@ ones alone, without and with their marks."""
 
 from typing import Any
 
-import torch
-
 from lib.model import Model
 from lib.refusal import requests
 from lib.refusal.asking import Template, read
@@ -17,9 +15,7 @@ from lib.refusal.depths import PLACES
 from lib.refusal.requests import Requests
 
 
-def table(
-    model: Model, train: Requests, template: Template, *, name: str, depth: int, generator: torch.Generator
-) -> Any:
+def table(model: Model, train: Requests, template: Template, *, name: str, depth: int) -> Any:
     """The cosines of the direction from unmatched requests with that from matched ones and with that of the mark alone,
     with their intervals over pairs: model, place, matched, mark.
 
@@ -33,7 +29,7 @@ def table(
         at = {way: one.at(place)[:, depth] for way, one in reading.items()}
         row = {"model": name, "place": place_name}
         for way in ("matched", "mark"):
-            found = whole(at["unmatched"], at[way], generator=generator)
+            found = whole(at["unmatched"], at[way])
             row |= {way: found.value, f"{way}_low": found.low, f"{way}_high": found.high}
         rows.append(row)
     return pandas.DataFrame(rows)

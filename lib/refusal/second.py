@@ -51,7 +51,7 @@ def interventions(
     first: Choice, found: Choice, random: Iterable[Float[Tensor, " d_model"]]
 ) -> dict[str, dict[str, Intervention]]:
     """The two directions taken out one by one and together, random ones beside the first as control; and each of them
-    added at its own length, the second where the first is taken out. As `outcomes.outcomes` wants them."""
+    added at its own length, the second where the first is taken out. As `outcome.outcomes` wants them."""
     taken = {FIRST: (first.vector,), SECOND: (found.vector,), BOTH: (first.vector, found.vector)}
     taken |= {f"{BESIDE} {number}": (first.vector, unit) for number, unit in enumerate(random, start=1)}
     added = {FIRST: Intervention((), first.vector, first.depth)}

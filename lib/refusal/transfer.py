@@ -19,7 +19,7 @@ from lib.refusal.answers import Intervention, answer
 from lib.refusal.asking import Reading, Template, ask
 from lib.refusal.choice import Choice
 from lib.refusal.judges import log_odds
-from lib.refusal.outcomes import RANDOM
+from lib.refusal.outcome import RANDOM
 from lib.refusal.requests import Requests
 
 
@@ -61,7 +61,7 @@ def random(directions: dict[str, Push]) -> list[Float[Tensor, " d_model"]]:
 def interventions(
     directions: dict[str, Push], *, strength: float, norm: Float[Tensor, " depth"]
 ) -> dict[str, dict[str, Intervention]]:
-    """Each direction taken out, and each added at this strength; as `outcomes.outcomes` wants them."""
+    """Each direction taken out, and each added at this strength; as `outcome.outcomes` wants them."""
     return {
         "ablation": {name: push.taken for name, push in directions.items()},
         "addition": {name: push.added(strength, norm) for name, push in directions.items()},

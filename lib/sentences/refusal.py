@@ -234,7 +234,7 @@ def two_places(cosines: dict[str, Estimate | str], depth: int) -> str:
 
 
 def second(table: DataFrame, found: Choice) -> str:
-    """Whether a second direction carries refusal too (rows of `outcomes.table`, named as in `second_direction`)."""
+    """Whether a second direction carries refusal too (rows of `outcome.table`, named as in `second_direction`)."""
     rows = table.set_index(["intervention", "direction_from"])
 
     def estimate(kind: str, name: str) -> Estimate:
@@ -266,7 +266,7 @@ def second(table: DataFrame, found: Choice) -> str:
 def cost(table: DataFrame) -> str:
     """What the interventions cost on text (loss_change, low, high in nats): the dearest, and which cost nothing."""
     real = table[~table.direction_from.str.startswith(RANDOM)]
-    worst = real.loc[real.loss_change.idxmax()]
+    worst = real.sort_values("loss_change").iloc[-1]
     free = real[(real.low <= 0) & (real.loss_change < 0.01)]
     found = Estimate(*map(float, (worst.loss_change, worst.low, worst.high)), 0, 0)
     random = table[table.direction_from.str.startswith(RANDOM)].loss_change
