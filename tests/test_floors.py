@@ -28,7 +28,7 @@ FLOORS = [
         "confidence",
         "emergence",
     },  # the case studies
-    {"kinds", "evidence", "induction", "truthfulness", "emergence"},  # the case studies
+    {"kinds", "evidence", "induction", "truthfulness", "refusal", "emergence"},  # the case studies
     {"plots", "claims", "provenance", "book", "sentences"},
     {"bench"},  # measures the library, and draws what it found
 ]

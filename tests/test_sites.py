@@ -173,6 +173,15 @@ def test_a_projection_leaves_a_zero_component(tiny, tokens, generator):
         assert (after - across).abs().max() <= slack
 
 
+def test_each_prompt_can_have_its_own_direction_taken_out(tiny, tokens, generator):
+    site, directions = Site(1, "resid_pre"), torch.randn(3, 32, generator=generator)
+    together = tiny.record(tokens, [site], edits=[edits.project_out(site, directions)], batch_size=2)[site]
+    for row, direction in enumerate(directions):
+        alone = tiny.record(tokens[row : row + 1], [site], edits=[edits.project_out(site, direction)])[site]
+        assert_near(together[row : row + 1], alone)
+    assert (together[0] @ directions[1]).abs().max() > 1e-2  # another row's direction stays
+
+
 def test_another_runs_last_stream_gives_that_runs_logits_there(tiny, tokens, others):
     site, positions = Site(tiny.n_layers - 1, "resid_post"), torch.tensor([[1, 4], [0, 2], [6, 3]])
     theirs = tiny.record(others, [site], positions=positions)[site]
@@ -236,6 +245,7 @@ def test_a_block_that_adds_something_else_to_the_stream_is_refused(gpt2_folder, 
 def wrong_edits():
     site, row = Site(1, "resid_post"), torch.ones(32)
     yield "needs a length that is positive", lambda: edits.project_out(site, 0 * row)
+    yield "positive and finite, got 0$", lambda: edits.project_out(site, torch.stack([row, 0 * row, row]))
     yield (
         "values for 3 places, but 2 positions",
         lambda: edits.add(site, row.expand(3, 3, 32), positions=torch.zeros(3, 2, dtype=torch.long)),

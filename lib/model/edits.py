@@ -93,18 +93,20 @@ def add(
 
 def project_out(
     site: Site,
-    direction: Float[Tensor, " width"],
+    direction: Float[Tensor, "*prompt_place width"],
     *,
     positions: slice | Int[Tensor, "prompt place"] = EVERYWHERE,
 ) -> Edit:
-    """Takes out the component along `direction`, whatever its length: x - (x · u) u with u of unit norm.
+    """Takes out the component along `direction`, whatever its length: x - (x · u) u with u of unit norm. One direction
+    for all, one for each prompt, or one for each prompt and place.
 
-    Raises ValueError for a direction without length."""
-    length = direction.double().norm()
-    if not 0 < length < torch.inf:
-        raise ValueError(f"a direction to project out needs a length that is positive and finite, got {length:g}")
-    unit = (direction.double() / length).to(direction.dtype)
-    return _edit(site, lambda old, unit: old - (old * unit).sum(-1, keepdim=True) * unit, unit, positions, None)
+    Raises ValueError for a direction without length, and as `replace` does."""
+    length = direction.double().norm(dim=-1, keepdim=True)
+    if not ((length > 0) & length.isfinite()).all():
+        wrong = length[~((length > 0) & length.isfinite())][0]
+        raise ValueError(f"a direction to project out needs a length that is positive and finite, got {wrong:g}")
+    units = (direction.double() / length).to(direction.dtype)
+    return _edit(site, lambda old, unit: old - (old * unit).sum(-1, keepdim=True) * unit, units, positions, None)
 
 
 def _edit(site: Site, change: Change, value: Tensor, positions: slice | Tensor, units: Units) -> Edit:

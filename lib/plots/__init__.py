@@ -53,6 +53,13 @@ from lib.plots.null_space import (
     singular_value_against_index,
     write_in_the_plane,
 )
+from lib.plots.refusal import (
+    cosine_against_depth,
+    log_odds_against_strength,
+    refusals_by_direction,
+    score_against_depth,
+    sorted_against_depth,
+)
 from lib.plots.style import ENTROPY, FREQUENCY, OTHER, use_style
 from lib.plots.token_frequency import (
     count_against_rank,
@@ -87,6 +94,7 @@ __all__ = [
     "conversion_by_label",
     "correlation_against_rho",
     "correlation_by_topic",
+    "cosine_against_depth",
     "cosine_against_layer",
     "count_against_rank",
     "direct_change_against_dim",
@@ -100,6 +108,7 @@ __all__ = [
     "flips_by_mechanism",
     "induction_score_against_layer",
     "kl_change_against_share",
+    "log_odds_against_strength",
     "log_odds_shift_by_label",
     "logit_difference_by_topic",
     "logit_variance_against_norm",
@@ -117,13 +126,16 @@ __all__ = [
     "probe_transfer",
     "recovery_across_against_own",
     "recovery_by_layer_and_token",
+    "refusals_by_direction",
     "reliability_of_models",
     "rho_against_dim",
+    "score_against_depth",
     "scores_of_sets",
     "share_against_index",
     "share_against_share",
     "shift_of_sets",
     "singular_value_against_index",
+    "sorted_against_depth",
     "statistic_against_training",
     "truth_against_layer",
     "truth_against_training",
