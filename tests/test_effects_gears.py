@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from lib import effects
 from lib import model as door
-from lib.effects import cumulant, edits, exact, measuring, moments
+from lib.effects import changes, cumulant, edits, exact, measuring, moments
 from lib.effects.clean import Block
 from tests.conftest import ARCHITECTURES, HANGING, build, tolerance
 
@@ -235,6 +235,33 @@ def test_the_fast_writes_are_those_of_the_formula(tiny, asked):
     expected = tiny.final_layer.logits(resid).log_softmax(-1)
     found = block.log_p + edit.shrink * block.z + edit.free * edit.U[0]
     assert_close(found.log_softmax(-1), expected, atol=1e-4, rtol=0)
+
+
+def test_what_is_read_off_the_logits_is_what_the_closed_form_says(llama, generator):
+    tokens = torch.randint(1, 1500, (2, 12), generator=generator)
+    frequency = torch.randn(llama.final_layer.d_vocab, generator=generator).log_softmax(-1)
+    clean, sets = effects.clean_run(llama, tokens, llama.scored(tokens)), torch.rand(3, 48, generator=generator) < 0.2
+    sets[1], sets[2] = torch.arange(48) == 7, False
+    block, delta = Block(llama, clean, frequency), edits.difference(clean, torch.zeros(48))
+    assert_close(block.logits, llama.final_layer.logits(clean.resid, scale=clean.scale))
+    edit = edits.together(llama, block, delta, sets)
+    by_form = changes.of(block, exact.every_pair(block, edit, fused=False), changes.shift(block, edit))
+    for column, pair in enumerate(edits.logits(llama, block, delta, sets)):
+        still = torch.full((len(delta), 1), column == 2)
+        read = changes.of(block, *exact.from_logits(block, pair, still))
+        assert set(read) == set(by_form) and len(read) == 7
+        for name, value in by_form.items():
+            assert_close(read[name][:, 0], value[:, column], atol=2e-5, rtol=0, msg=name)
+    assert by_form["loss_change"][:, :2].abs().max() > 1e-2 and not by_form["loss_change"][:, 2].any()
+
+
+def test_a_set_of_one_is_the_neuron_whether_its_write_is_a_row_or_a_plane(tiny, asked, generator):
+    sets = torch.stack([torch.arange(48) == 7, torch.rand(48, generator=generator) < 0.2])
+    row = effects.measure_sets(tiny, sets=sets[:1], **asked)  # among sets of one alone
+    plane = effects.measure_sets(tiny, sets=sets, **asked)
+    for name in effects.QUANTITIES:
+        assert_close(row.mean(name), plane.mean(name)[:1], atol=1e-6, rtol=1e-4, msg=name)
+    assert_close(row.total[:, 0], by("eager", tiny, asked).total[:, 7], atol=1e-6, rtol=1e-4)
 
 
 def test_two_equally_likely_tokens_change_places_in_every_gear_alike(tiny, asked):

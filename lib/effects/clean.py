@@ -10,8 +10,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lib import measures, token_frequency
+from lib import token_frequency
 from lib.model import Model
+
+TILE = 2**20
+"""Logits that are gone through together: 4 MiB in float32."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class Block:
     def __init__(self, model: Model, clean: Clean, log_unigram: Float[Tensor, " d_vocab"] | None = None) -> None:
         layer = model.final_layer
         self.clean, self.layer, self.capped = clean, layer, layer.soft_cap is not None
-        self.z: Float[Tensor, "token d_vocab"] = clean.resid / clean.scale[:, None] @ (layer.multiplier * layer.W_U)
+        self.z: Float[Tensor, "token d_vocab"] = layer.multiplier * clean.resid / clean.scale[:, None] @ layer.W_U
         """Logits less their bias, before a soft cap."""
         self._log_unigram = log_unigram
 
@@ -116,14 +119,30 @@ class Block:
         return self.logits.logsumexp(-1)
 
     @cached_property
+    def _sums(self) -> tuple[Float[Tensor, " token"], Float[Tensor, " token"], Float[Tensor, " d_vocab"]]:
+        """Every probability is taken once, on tiles that fit the cache."""
+        total, entropy, of_all = [], [], torch.zeros_like(self.log_p[0])
+        for log_p in self.log_p.split(max(1, TILE // self.log_p.shape[1])):
+            p = log_p.exp()
+            total.append(p.sum(-1).log())
+            of_all += p.sum(0)
+            entropy.append(-p.mul_(log_p).sum(-1))
+        return torch.cat(total), torch.cat(entropy), of_all / self.n_tokens
+
+    @property
     def log_total(self) -> Float[Tensor, " token"]:
         """0 but for rounding, and subtracted so that an ablation without effect has none."""
-        return self.log_p.exp().sum(-1).log()
+        return self._sums[0]
 
-    @cached_property
+    @property
+    def entropy(self) -> Float[Tensor, " token"]:
+        """In nats."""
+        return self._sums[1]
+
+    @property
     def mean_p(self) -> Float[Tensor, " d_vocab"]:
         """The distributions of the block's tokens on average."""
-        return self.log_p.exp().mean(0)
+        return self._sums[2]
 
     @cached_property
     def own(self) -> Float[Tensor, " token"]:
@@ -131,19 +150,19 @@ class Block:
         return self.log_p.gather(-1, self.clean.target[:, None])[:, 0]
 
     @cached_property
-    def entropy(self) -> Float[Tensor, " token"]:
-        """In nats."""
-        return measures.entropy(self.log_p)
-
-    @cached_property
     def best(self) -> Int[Tensor, " token"]:
         """The most likely next token."""
         return self.log_p.argmax(-1)
 
     @cached_property
+    def n_above(self) -> Int[Tensor, " token"]:
+        """How many tokens are more likely than the one that comes next."""
+        return (self.log_p > self.own[:, None]).sum(-1)
+
+    @property
     def reciprocal_rank(self) -> Float[Tensor, " token"]:
         """1 / rank of the true next token, in (0, 1]: 1 where it is the most likely."""
-        return 1 / (1 + (self.log_p > self.own[:, None]).sum(-1)).to(self.z)
+        return 1 / (1 + self.n_above).to(self.z)
 
     @cached_property
     def z_target(self) -> Float[Tensor, " token"]:

@@ -133,9 +133,10 @@ def predictions(
     and a reciprocal rank is off by less than 1 / NEAR_THE_TOP."""
     target = block.clean.target
     likely, head = block.log_p.topk(min(HEAD, block.z.shape[1]), -1)
-    at_target = block.log_p.gather(-1, target[:, None])
-    outside = (block.log_p > at_target).sum(-1) - (likely > at_target).sum(-1)
-    inside, best = (head == target[:, None]).any(-1), (head == block.best[:, None]).int().argmax(-1).tolist()
+    at_target = block.own[:, None]
+    outside = block.n_above - (likely > at_target).sum(-1)
+    is_target, best = head == target[:, None], (head == block.best[:, None]).int().argmax(-1).tolist()
+    inside = is_target.any(-1)
     words, place = head.unique(return_inverse=True)
     U = edit.rows[:, words].mT.contiguous()  # a row for each token of the vocabulary that is likely somewhere
     z = block.z.gather(-1, head)
@@ -144,9 +145,9 @@ def predictions(
     for token in range(block.n_tokens):
         x = U[place[token]].mul_(edit.free[token]).addcmul_(z[token][:, None], edit.shrink[token])
         x += likely[token][:, None]
-        other = (head[token] != target[token])[:, None]
-        reciprocal_rank[token] = 1 / (1 + outside[token] + ((x > own[token]) & other).sum(0))
         changes[token] = (x.amax(0) > x[best[token]]).to(x.dtype)
+        x[is_target[token]] = -torch.inf  # no token outranks itself
+        reciprocal_rank[token] = 1 / (1 + outside[token] + (x > own[token]).sum(0))
     if head.shape[1] == block.z.shape[1]:
         return reciprocal_rank, changes, torch.zeros_like(edit.free, dtype=torch.bool)
     least = likely[:, -1:]

@@ -85,7 +85,7 @@ def alone(
     """Each neuron by itself, `delta` added to its activation. U is less its mean under the distribution `about`, where
     one is given: that changes no probability, and products of U lose less to rounding."""
     layer, w, delta = model.final_layer, model.W_out[neurons], delta[:, neurons]
-    U = w @ (layer.multiplier * layer.W_U)
+    U = (layer.multiplier * w) @ layer.W_U
     if about is not None:
         U -= (U @ about)[:, None]
     along = delta * (block.clean.resid @ w.mT)
@@ -96,7 +96,7 @@ def together(model: Model, block: Block, delta: Float[Tensor, "token d_mlp"], se
     """All neurons of a set at once, for each set: the writes of all sets meet the unembedding in one product."""
     layer = model.final_layer
     write = torch.stack([delta[:, members] @ model.W_out[members] for members in sets])  # set token d_model
-    U = write @ (layer.multiplier * layer.W_U)
+    U = (layer.multiplier * write) @ layer.W_U
     writes = (write != 0).any(-1).mT.to(U)
     along = (block.clean.resid * write).sum(-1).mT
     return _edits(block, U, writes, along=along, squared=write.square().sum(-1).mT)

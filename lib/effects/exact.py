@@ -24,6 +24,8 @@ FAR = 30.0
 """A log-sum-exp is shifted before it is taken where its largest entry is further from 0, in nats."""
 REGISTER_BITS = {"DEFAULT": 1, "AVX2": 256, "AVX512": 512}
 """Width of the vector registers that torch's own kernels use here; another processor is asked for what it has."""
+ONE_PASS = dict.fromkeys(("realize_reads_threshold", "realize_acc_reads_threshold", "realize_opcount_threshold"), 1000)
+"""Asks the compiler to compute the logits again for each of its sums, all in one loop, rather than keep them."""
 Some = slice | Int[Tensor, " some"]
 """Tokens of a block."""
 Tile = Callable[[Block, Edits, Some, int], Tensor]
@@ -126,17 +128,19 @@ def one_pass(
     target: Int[Tensor, " token"],
     best: Int[Tensor, " token"],
 ) -> tuple[Tensor, ...]:
-    """The sums of the fused gear, written so that the compiler needs one pass over the tile."""
+    """The sums of the fused gear, written so that the compiler needs one pass over the tile. Single logits are gathered
+    from what comes in: gathered from `x`, they would have all of it, and `e`, written to memory first."""
     shrink, free, frozen, back = coefficient[:, :, None]
-    x = log_p + (shrink * z + free * U)
-    e, own = x.exp(), x.gather(-1, torch.stack([target, best], 1))
+    x, at = log_p + (shrink * z + free * U), torch.stack([target, best], 1)
+    e, own = x.exp(), log_p.gather(-1, at) + (shrink * z.gather(-1, at) + free * U[at])
     own = own + 4 * torch.finfo(x.dtype).eps * own.abs()  # computed twice, it must not exceed itself by a rounding
-    of_frequency = e if direction is None else (x + back * direction).exp()
+    mass = e.sum(-1)
+    again = x[None].exp()[0]  # an exponential asked for twice would be kept in memory, and so this is another
     return (
-        e.sum(-1),
+        mass,
         (log_p + frozen * U).exp().sum(-1),
-        of_frequency.sum(-1),
-        (e * x).sum(-1),
+        mass if direction is None else (x + back * direction).exp().sum(-1),
+        (again * x).sum(-1),
         (x > own[:, :1]).to(x.dtype).sum(-1),
         x.amax(-1) > own[:, 1],
     )
@@ -169,7 +173,8 @@ def compiled() -> Callable[..., tuple[Tensor, ...]]:
     The compiler keeps its code on disk and looks it up by what it was asked, not by the processor's instructions: code
     for wider registers would be taken up by a narrower run, and sum wrongly. So the width is part of what is asked."""
     width = REGISTER_BITS.get(torch.backends.cpu.get_cpu_capability())
-    return torch.compile(inspect.unwrap(one_pass), dynamic=True, options={"cpp.simdlen": width})
+    options = {"cpp.simdlen": width} | ONE_PASS
+    return torch.compile(inspect.unwrap(one_pass), dynamic=True, options=options)
 
 
 @cache
