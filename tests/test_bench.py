@@ -59,7 +59,8 @@ def test_a_worker_computes_its_share_and_keeps_it(case, reference):
 
 
 def test_what_the_cumulant_gear_needs_is_what_its_products_take(case):
-    with FlopCounterMode(display=False) as counter:
+    in_place = {torch.ops.aten.addmm_: lambda total, left, right, **named: 2 * left[0] * left[1] * right[1]}
+    with FlopCounterMode(display=False, custom_mapping=in_place) as counter:
         ways.gear("cumulant")(case)
     needed = ceiling.needed("cumulant", tokens=30, neurons=24, d_vocab=700, d_model=64)
     assert needed <= counter.get_total_flops() <= 1.02 * needed  # beside these, products without the vocabulary

@@ -30,7 +30,7 @@ class Ceiling:
         self.tile, self.out = tile, torch.empty_like(tile)
         self.ways: list[Callable[[], Any]] = [lambda: torch.exp(self.tile, out=self.out)]
         if exact.compiler_works(tile.device.type):
-            width = exact.REGISTER_BITS.get(torch.backends.cpu.get_cpu_capability())
+            width: Any = exact.REGISTER_BITS.get(torch.backends.cpu.get_cpu_capability())
             summed = torch.compile(lambda x: x.exp().sum(-1), dynamic=True, options={"cpp.simdlen": width})
             summed(tile)
             self.ways.append(lambda: summed(self.tile))

@@ -16,7 +16,11 @@ neurons \(\delta w\) is the sum over its members.
 `measure` takes one neuron at a time, in one of three gears that give the same numbers (`measuring`); `measure_sets`
 takes whole sets. Both keep means by sequence. `by_token` keeps every token of a few sets; `confidence` does so
 for many, and keeps nothing but entropy and loss. What is about token frequency is measured only where a
-`log_unigram` is given, and adds a quarter to two thirds to the time."""
+`log_unigram` is given, and adds a quarter to two thirds to the time.
+
+A change of activations goes through the modules in this order: beside the run without it (`clean`) it becomes rows and
+factors of the logits (`edits`); a gear finds out what these do to each token (`exact`, or `cumulant` from `moments`);
+from that come the ten quantities (`changes`), summed by sequence (`measuring`, `result`) or kept (`by_token`)."""
 
 from lib.effects.by_token import (
     AsTemperature,

@@ -70,7 +70,7 @@ def by_token(
     replacement: Replacement | None = None,
 ) -> TokenEffects:
     """Ablates all neurons of a set together, by the mean over all positions unless `replacement` is given; without
-    `log_unigram` nothing is measured that needs it.
+    `log_unigram` nothing is measured that needs it. What is found lies on the CPU.
 
     Raises ValueError as `clean_run` does."""
     clean = clean_run(model, tokens, scored)
@@ -83,8 +83,9 @@ def by_token(
         parts[-1] |= {"loss": -block.own, "entropy": block.entropy, "reciprocal_rank": block.reciprocal_rank}
         parts[-1] |= {"kl": block.frequency.kl} if block.frequency else {}
     joined = {name: torch.cat([part[name] for part in parts], -1) for name in parts[0]}
-    kept = {field.name: getattr(clean, field.name) for field in fields(kind) if hasattr(clean, field.name)}
-    return kind(**kept, **joined | {"prediction_change": joined["prediction_change"].bool()})
+    joined |= {"prediction_change": joined["prediction_change"].bool()}
+    joined |= {field.name: getattr(clean, field.name) for field in fields(kind) if hasattr(clean, field.name)}
+    return kind(**{name: value.cpu() for name, value in joined.items()})
 
 
 def read_entropy(logits: Float[Tensor, "token d_vocab"], target: Int[Tensor, " token"]) -> Float[Tensor, " token"]:

@@ -23,8 +23,9 @@ from torch import Tensor
 from lib.effects.clean import Block, Clean, Frequency
 from lib.model import Model
 
-Replacement = Float[Tensor, " d_mlp"] | Float[Tensor, "sequence position d_mlp"]
-"""Activations to put in, as `ablation` makes them."""
+Replacement = Float[Tensor, " d_mlp"] | Float[Tensor, "sequence place d_mlp"]
+"""Activations to put in, as `ablation` makes them: one value for each neuron, or one for each position too, up to the
+last that is scored at least."""
 Pair = tuple[Float[Tensor, "token d_vocab"], Float[Tensor, "token d_vocab"]]
 """Logits with the norm free, and with the norm frozen."""
 

@@ -9,6 +9,7 @@ import inspect
 import logging
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -173,7 +174,7 @@ def compiled() -> Callable[..., tuple[Tensor, ...]]:
     The compiler keeps its code on disk and looks it up by what it was asked, not by the processor's instructions: code
     for wider registers would be taken up by a narrower run, and sum wrongly. So the width is part of what is asked."""
     width = REGISTER_BITS.get(torch.backends.cpu.get_cpu_capability())
-    options = {"cpp.simdlen": width} | ONE_PASS
+    options: dict[str, Any] = {"cpp.simdlen": width} | ONE_PASS
     return torch.compile(inspect.unwrap(one_pass), dynamic=True, options=options)
 
 
