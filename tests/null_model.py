@@ -80,7 +80,7 @@ def untrained(folder: Path, *, seed: int) -> Path:
 def verdicts(model: str, *, chapter: str, seed: int, replace: dict[str, str] | None = None) -> dict[str, bool]:
     """Whether every claim that a chapter tested was supported, of one in two halves whether its first half was."""
     given = {"model": model, "seed": seed, "sequence_length": 48} | SMALL[chapter]
-    with patch("lib.effects.temperature.best", _no_temperature):  # no claim rests on it, and it takes long
+    with patch("lib.temperature.best", _no_temperature):  # no claim rests on it, and it takes long
         ledger = in_process.run(chapter, replace=replace, **given)["ledger"]
     tested = [entry for entry in ledger.entries if entry["verdict"] != "not tested" and PRINTED not in entry["reason"]]
     return {entry["claim"]: is_supported(entry) for entry in tested}

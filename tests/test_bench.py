@@ -1,14 +1,17 @@
 import json
+import time
 
 import pandas
 import pytest
 import torch
 from torch.testing import assert_close
+from torch.utils.flop_counter import FlopCounterMode
 
 from lib.bench import case as cases
-from lib.bench import gather, page, patching, ways
+from lib.bench import ceiling, gather, page, patching, ways
 from lib.bench import run as bench
 from lib.bench.worker import Worker, grown
+from lib.effects import exact, moments
 
 SMALL = {"n_embd": 64, "n_layer": 2, "n_head": 2, "n_inner": 96, "n_positions": 64, "vocab_size": 700}
 
@@ -55,6 +58,32 @@ def test_a_worker_computes_its_share_and_keeps_it(case, reference):
     assert bench._error(answer["means"], reference) < 2e-5
 
 
+def test_what_the_cumulant_gear_needs_is_what_its_products_take(case):
+    in_place = {torch.ops.aten.addmm_: lambda total, left, right, **named: 2 * left[0] * left[1] * right[1]}
+    with FlopCounterMode(display=False, custom_mapping=in_place) as counter:
+        ways.gear("cumulant")(case)
+    needed = ceiling.needed("cumulant", tokens=30, neurons=24, d_vocab=700, d_model=64)
+    assert needed <= counter.get_total_flops() <= 1.02 * needed  # beside these, products without the vocabulary
+    assert ceiling.needed("fused", tokens=30, neurons=24, d_vocab=700, d_model=64) == 2 * 30 * 24 * 700
+
+
+def test_the_ceiling_is_the_fastest_way_to_bare_exponentials_and_products_of_the_gears_shapes(case, monkeypatch):
+    monkeypatch.setattr(ceiling, "SECONDS", 0.02)
+    machine = ceiling.Ceiling(case)
+    assert machine.tile.shape == (exact.CELLS // 700, 700)
+    assert [len(left) for left, _ in machine.factors] == [30 * count for count in moments.COUNT.values()]
+    found = machine.answer({"ceiling": True})
+    assert found["exponentials"] > 1e6 and found["products"] > 1e6 and machine.answer({"finish": True}) == {}
+    machine.ways = [lambda: time.sleep(0.05), *machine.ways]
+    assert machine.exponentials() > machine.tile.numel() / 0.05
+
+
+def test_a_share_of_the_ceiling_is_taken_beside_the_median_round():
+    rounds = [{"exponentials": rate, "products": 0.0} for rate in (4.0, 1e9, 3.0)]
+    told = ceiling.reached("eager", 10.0, rounds, tokens=1, neurons=1, d_vocab=10, d_model=1)
+    assert told == {"ceiling": "exponentials", "ceiling_per_second": 4.0, "ceiling_share": 0.5}
+
+
 def test_a_case_is_cut_along_each_of_its_axes(case):
     small = grown(case, tokens=12, neurons=5, vocabulary=300)
     assert small.delta.shape == (12, 5) and small.model.final_layer.d_vocab == 300 > int(small.clean.target.max())
@@ -78,8 +107,12 @@ def test_processes_take_turns_and_leave_one_entry_each_about_the_neurons_that_th
     for entry in entries:
         assert entry["seconds"] > 0 and entry["peak_mib"] > 100 and entry["max_abs_error"] < 1e-4
         assert entry["tokens"] == 20
+        assert ("ceiling_share" in entry) == (entry["name"] == "eager")
         assert entry["ratio"] == (entries[0]["seconds"] / 96) / (entry["seconds"] / entry["neurons"])
     assert entries[2]["frequency_seconds"] > 0 and growth == []
+    assert entries[2]["ceiling"] == "exponentials"
+    needed = 2 * 20 * 96 * 700 / entries[2]["ceiling_per_second"]
+    assert entries[2]["ceiling_share"] == pytest.approx(needed / entries[2]["seconds"])
     assert json.loads(json.dumps(entries)) == entries
 
 
@@ -123,6 +156,9 @@ def result():
         for model in ("gpt2-small-shape", "pocket")
         for name in bench.ORDER
     ]
+    for entry in entries:
+        if entry["name"] in ceiling.KIND:
+            entry |= {"ceiling": ceiling.KIND[entry["name"]], "ceiling_per_second": 1.7e9, "ceiling_share": 0.55}
     growth = [
         {"name": name, "axis": axis, "size": size, "seconds": size / 100}
         for name in bench.ORDER[2:]
@@ -139,7 +175,7 @@ def result():
 def test_the_table_extrapolates_the_large_model_alone_and_says_so(result):
     lines = page.table(result).splitlines()
     assert len(lines) == 2 + len(result["effects"]) and "(extrapolated)" in lines[0]
-    assert lines[2].endswith("| 48 s |") and lines[-1].endswith("|  |")  # 24 times 2 s
+    assert lines[2].endswith("|  | 48 s |") and lines[-1].endswith("| 55% of products |  |")  # 24 times 2 s
 
 
 def test_the_page_is_written_anew_between_its_marks(result, tmp_path):
@@ -167,6 +203,17 @@ def test_what_a_result_does_not_hold_the_page_does_not_tell(result):
             del entry["frequency_seconds"]
     said = page.notes(result)
     assert "Gathering" not in said and said.endswith("on top: 3.00 s (eager gear).")
+
+
+def test_a_gear_below_its_aim_is_named_and_a_result_without_ceilings_tells_nothing_of_them(result):
+    said = page.notes(result)
+    assert "1.70 billion bare exponentials a second" in said
+    assert "55% of the exponentials (fused gear; the aim is 60%, and it is missed)" in said
+    assert "55% of the products (cumulant gear; the aim is 50%)" in said
+    for entry in result["effects"]:
+        for key in ("ceiling", "ceiling_per_second", "ceiling_share"):
+            entry.pop(key, None)
+    assert "ceiling" not in page.notes(result) and "55%" not in page.table(result)
 
 
 def test_growth_is_drawn_for_every_gear_beside_its_proportional_line(result):

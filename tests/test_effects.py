@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from lib import ablation, drawing, effects, measures, null_space, resampling, token_frequency
+from lib import ablation, drawing, effects, measures, null_space, resampling, temperature, token_frequency
 from lib import model as door
 from tests.conftest import tolerance
 
@@ -180,8 +180,6 @@ def test_tokens_are_told_apart_and_pool_to_the_means(pocket):
 
 
 def test_the_best_temperature_is_found_and_leaves_nothing_of_a_pure_one(generator):
-    from lib.effects import temperature
-
     clean = 3 * torch.randn(6, 500, generator=generator, dtype=torch.float64)
     wanted = torch.tensor([0.05, 0.5, 0.9, 1.0, 1.5, 20.0], dtype=torch.float64)
     assert_close(temperature.best(clean, clean / wanted[:, None]), wanted, rtol=1e-6, atol=0)

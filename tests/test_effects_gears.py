@@ -12,8 +12,8 @@ from torch.testing import assert_close
 
 from lib import effects
 from lib import model as door
-from lib.effects import block as blocks
-from lib.effects import cumulant, exact, gears, moments
+from lib.effects import changes, cumulant, edits, exact, measuring, moments
+from lib.effects.clean import Block
 from tests.conftest import ARCHITECTURES, HANGING, build, tolerance
 
 
@@ -84,7 +84,7 @@ def test_a_series_that_errs_unnoticed_makes_the_safety_factor_grow(tiny, asked, 
 def test_a_tolerance_of_zero_means_an_exact_gear(tiny, asked, monkeypatch):
     assert by("cumulant", tiny, asked, tolerance=0.0).report.gear == "eager"
     assert by("auto", tiny, asked).report.gear == "eager"
-    monkeypatch.setattr(gears, "WORTH_COMPILING", 1)
+    monkeypatch.setattr(measuring, "WORTH_COMPILING", 1)
     assert by("cumulant", tiny, asked, tolerance=0.0).report.gear == "fused"
     assert by("auto", tiny, asked).report.gear == "cumulant"
 
@@ -141,7 +141,7 @@ def test_code_compiled_for_wider_registers_is_not_taken_up_by_a_narrower_run(tmp
 
 def test_neither_blocks_nor_chunks_nor_tiles_change_the_effects(tiny, asked, monkeypatch):
     whole = by("eager", tiny, asked)
-    monkeypatch.setattr(gears, "CELLS", 7 * tiny.final_layer.d_vocab)
+    monkeypatch.setattr(measuring, "CELLS", 7 * tiny.final_layer.d_vocab)
     monkeypatch.setattr(exact, "CELLS", 3 * tiny.final_layer.d_vocab)
     assert_apart_by_rounding(whole, by("eager", tiny, asked), tiny)
     assert max(errors(whole, by("cumulant", tiny, asked)).values()) < 1e-5
@@ -191,7 +191,7 @@ def test_moments_are_those_of_a_plain_sum_over_the_vocabulary(generator, monkeyp
 def test_a_long_run_says_first_how_long_it_will_take(tiny, asked, monkeypatch, capsys):
     by("eager", tiny, asked)
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(gears, "WORTH_SAYING", 1e6)
+    monkeypatch.setattr(measuring, "WORTH_SAYING", 1e6)
     by("eager", tiny, asked)
     assert "exponentials in the eager gear: about" in capsys.readouterr().err
 
@@ -221,7 +221,7 @@ def test_without_a_unigram_distribution_the_other_quantities_are_the_same(tiny, 
 def test_many_random_sets_at_once_are_what_each_is_alone(tiny, asked, generator, monkeypatch):
     sets = torch.rand(40, 48, generator=generator) < 0.2
     together = effects.measure_sets(tiny, sets=sets, **asked)
-    monkeypatch.setattr(gears, "CELLS", tiny.final_layer.d_vocab)
+    monkeypatch.setattr(measuring, "CELLS", tiny.final_layer.d_vocab)
     alone = effects.measure_sets(tiny, sets=sets[7:8], **asked)
     assert_close(together.total[:, 7:8], alone.total, atol=1e-6, rtol=1e-4)
     assert together.mean("total").std() > 1e-3
@@ -229,12 +229,39 @@ def test_many_random_sets_at_once_are_what_each_is_alone(tiny, asked, generator,
 
 def test_the_fast_writes_are_those_of_the_formula(tiny, asked):
     clean = effects.clean_run(tiny, asked["tokens"], asked["scored"])
-    block = blocks.Block(tiny.final_layer, clean, asked["log_unigram"])
-    write = blocks.writes(tiny, block, torch.full_like(clean.activation, 0.3), torch.tensor([5]))
+    block = Block(tiny, clean, asked["log_unigram"])
+    edit = edits.alone(tiny, block, torch.full_like(clean.activation, 0.3), torch.tensor([5]))
     resid = clean.resid + 0.3 * tiny.W_out[5]
     expected = tiny.final_layer.logits(resid).log_softmax(-1)
-    found = block.log_p + write.shrink * block.z + write.free * write.U
+    found = block.log_p + edit.shrink * block.z + edit.free * edit.U[0]
     assert_close(found.log_softmax(-1), expected, atol=1e-4, rtol=0)
+
+
+def test_what_is_read_off_the_logits_is_what_the_closed_form_says(llama, generator):
+    tokens = torch.randint(1, 1500, (2, 12), generator=generator)
+    frequency = torch.randn(llama.final_layer.d_vocab, generator=generator).log_softmax(-1)
+    clean, sets = effects.clean_run(llama, tokens, llama.scored(tokens)), torch.rand(3, 48, generator=generator) < 0.2
+    sets[1], sets[2] = torch.arange(48) == 7, False
+    block, delta = Block(llama, clean, frequency), edits.difference(clean, torch.zeros(48))
+    assert_close(block.logits, llama.final_layer.logits(clean.resid, scale=clean.scale))
+    edit = edits.together(llama, block, delta, sets)
+    by_form = changes.of(block, exact.every_pair(block, edit, fused=False), changes.shift(block, edit))
+    for column, pair in enumerate(edits.logits(llama, block, delta, sets)):
+        still = torch.full((len(delta), 1), column == 2)
+        read = changes.of(block, *exact.from_logits(block, pair, still))
+        assert set(read) == set(by_form) and len(read) == 7
+        for name, value in by_form.items():
+            assert_close(read[name][:, 0], value[:, column], atol=2e-5, rtol=0, msg=name)
+    assert by_form["loss_change"][:, :2].abs().max() > 1e-2 and not by_form["loss_change"][:, 2].any()
+
+
+def test_a_set_of_one_is_the_neuron_whether_its_write_is_a_row_or_a_plane(tiny, asked, generator):
+    sets = torch.stack([torch.arange(48) == 7, torch.rand(48, generator=generator) < 0.2])
+    row = effects.measure_sets(tiny, sets=sets[:1], **asked)  # among sets of one alone
+    plane = effects.measure_sets(tiny, sets=sets, **asked)
+    for name in effects.QUANTITIES:
+        assert_close(row.mean(name), plane.mean(name)[:1], atol=1e-6, rtol=1e-4, msg=name)
+    assert_close(row.total[:, 0], by("eager", tiny, asked).total[:, 7], atol=1e-6, rtol=1e-4)
 
 
 def test_two_equally_likely_tokens_change_places_in_every_gear_alike(tiny, asked):
@@ -269,10 +296,10 @@ def test_reciprocal_ranks_are_counted_again_where_a_token_comes_from_outside_the
 
 
 def test_a_run_that_sends_too_many_pairs_through_the_exact_gear_stays_there(tiny, asked, monkeypatch):
-    monkeypatch.setattr(gears, "PAIRS", 800)  # several chunks of neurons
+    monkeypatch.setattr(measuring, "PAIRS", 800)  # several chunks of neurons
     monkeypatch.setattr(cumulant, "N_CHECKED", 20)
     found, truth = by("cumulant", tiny, asked, tolerance=1e-8), by("eager", tiny, asked)
-    assert found.report.routed_share > gears.TOO_MANY and found.report.pairs == truth.n.sum() * 48
+    assert found.report.routed_share > measuring.TOO_MANY and found.report.pairs == truth.n.sum() * 48
     assert max(errors(found, truth).values()) < 1e-4
 
 

@@ -10,7 +10,7 @@ import pytest
 
 LIB = Path(__file__).parents[1] / "lib"
 FLOORS = [
-    {"measures", "drawing", "fingerprint"},
+    {"measures", "temperature", "drawing", "fingerprint"},
     {"resampling"},
     {"calibration", "paired"},
     {"final_layer", "null_space", "documents", "source", "facts"},

@@ -17,15 +17,16 @@ MODELS = ("gpt2-small-shape", "pocket")
 
 
 def machine(threads: int) -> dict[str, Any]:
-    """What the numbers were measured on, in general terms."""
+    """What the numbers are measured on, in general terms, and how busy it was before."""
     information = Path("/proc/cpuinfo").read_text()
     names = [line.split(":")[1].strip() for line in information.splitlines() if line.startswith("model name")]
-    return {"cpu": names[0] if names else "unknown", "cores": os.cpu_count(), "threads": threads}
+    cpu = names[0] if names else "unknown"
+    return {"cpu": cpu, "cores": os.cpu_count(), "threads": threads, "load_before": os.getloadavg()[0]}
 
 
 def measured(arguments: argparse.Namespace) -> dict[str, Any]:
     """The whole result, as it is written."""
-    result: dict[str, Any] = {"effects": [], "patching": [], "growth": []}
+    result: dict[str, Any] = {"machine": machine(arguments.threads), "effects": [], "patching": [], "growth": []}
     for name in arguments.models:
         entries, growth = side_by_side(
             name,
@@ -40,7 +41,7 @@ def measured(arguments: argparse.Namespace) -> dict[str, Any]:
         result["growth"] += growth
         given = {"n_pairs": arguments.pairs, "rounds": arguments.rounds, "threads": arguments.threads}
         result["patching"] += patching.side_by_side(name, **given)
-    return result | {"gather": overhead(), "machine": machine(arguments.threads)}
+    return result | {"gather": overhead()}
 
 
 def main() -> None:

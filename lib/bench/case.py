@@ -12,7 +12,8 @@ from torch import Tensor
 
 from lib import ablation, checkpoint, token_frequency
 from lib import model as door
-from lib.effects.clean import Clean, clean_run, difference
+from lib.effects.clean import Clean, clean_run
+from lib.effects.edits import difference
 from lib.model import Model
 from lib.source import Source
 

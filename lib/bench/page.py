@@ -7,6 +7,7 @@ from typing import Any
 import pandas
 
 from lib.bench import patching
+from lib.bench.ceiling import AIM
 
 NAMES = {
     "published": "published procedure",
@@ -27,8 +28,8 @@ whose memory or caches gave out would bend upwards from its line; fixed costs ma
 def table(result: dict[str, Any]) -> str:
     """The comparison as a Markdown table."""
     head = ["model", "computed by", "neurons", "seconds", "times faster", "peak MiB", "largest error, nats"]
-    head.append("all neurons, 1,024 tokens (extrapolated)")
-    rows = [head, ["---"] * 2 + ["---:"] * 6, *(_row(entry) for entry in result["effects"])]
+    head += ["share of the machine's ceiling", "all neurons, 1,024 tokens (extrapolated)"]
+    rows = [head, ["---"] * 2 + ["---:"] * 7, *(_row(entry) for entry in result["effects"])]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
@@ -42,6 +43,7 @@ def _row(entry: dict[str, Any]) -> list[str]:
         f"{entry['ratio']:.1f}",
         f"{entry['peak_mib']:,.0f}",
         f"{entry['max_abs_error']:.0e}",
+        f"{entry['ceiling_share']:.0%} of {entry['ceiling']}" if "ceiling_share" in entry else "",
         _duration(full) if entry["model"] == "gpt2-small-shape" else "",
     ]
 
@@ -67,7 +69,24 @@ def notes(result: dict[str, Any]) -> str:
     frequency = [f"{e['frequency_seconds']:.2f} s ({NAMES[n]})" for n, e in large.items() if "frequency_seconds" in e]
     if frequency:
         told.append(f"With the frequency-frozen variant on top: {', '.join(frequency)}.")
-    return " ".join([*told, *_gathering(result)])
+    return " ".join([*told, *_ceilings(large), *_gathering(result)])
+
+
+def _ceilings(large: dict[str, dict[str, Any]]) -> list[str]:
+    """What the machine does at best on the large model's shapes, and which gears stay below their aim."""
+    if "ceiling_share" not in large["fused"]:
+        return []
+    best = {entry["ceiling"]: entry["ceiling_per_second"] / 1e9 for entry in large.values() if "ceiling" in entry}
+    aims = [
+        f"{large[name]['ceiling_share']:.0%} of the {large[name]['ceiling']} ({NAMES[name]}; the aim is {aim:.0%}"
+        f"{'' if large[name]['ceiling_share'] >= aim else ', and it is missed'})"
+        for name, aim in AIM.items()
+    ]
+    return [
+        f"In the same run this machine took {best['exponentials']:.2f} billion bare exponentials a second on tiles of "
+        f"the fused gear's shape, and did {best['products']:.0f} billion operations a second in bare products of the "
+        f"cumulant gear's shapes. Of these ceilings {' and '.join(aims)} are reached."
+    ]
 
 
 def _gathering(result: dict[str, Any]) -> list[str]:

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from lib.bench.ceiling import KIND, reached
+
 ORDER = ("published", "hooks", "eager", "fused", "cumulant")
 SHARED = ("published", "hooks")
 """The slow ways, whose one computation is shared out over the rounds."""
@@ -56,7 +58,8 @@ def side_by_side(
     """All ways on one model: an entry for each, and how the gears' cost grows.
 
     In every round the published procedure and the hooks take a share of their neurons, and each gear takes all:
-    theirs is the median over rounds, where the other two add up to one computation. As many tokens and neurons as
+    theirs is the median over rounds, where the other two add up to one computation. What the machine could do at best
+    is measured in every round too, and what share of it each gear reaches. As many tokens and neurons as
     asked for, or as many as there are: what an entry says, and what is divided by, is how many were computed."""
     case = {"name": name, "n_tokens": n_tokens, "n_neurons": n_neurons} | shape
     reference = Process("reference", case, threads=threads)
@@ -65,7 +68,9 @@ def side_by_side(
     truth = torch.tensor(reference.finish()["means"])
     workers = {way: Process(way, case, threads=threads) for way in ORDER}
     asked = {way: min(n_hooked, there) if way == "hooks" else there for way in ORDER}
-    spent = _in_turns(workers, asked, rounds)
+    machine = Process("ceiling", case, threads=threads)
+    spent, ceilings = _in_turns(workers, asked, rounds, machine)
+    machine.finish()
     frequency = _with_frequency(workers, rounds)
     growth = [entry for way in frequency for entry in _growth(workers[way])] if grow else []
     entries = [
@@ -73,6 +78,7 @@ def side_by_side(
         | {"ratio": (spent["published"] / there) / (spent[way] / asked[way])}
         | _told(worker.finish(), truth)
         | ({"frequency_seconds": frequency[way]} if way in frequency else {})
+        | (reached(way, spent[way], ceilings, **worker.size) if way in KIND else {})
         for way, worker in workers.items()
     ]
     return entries, growth
@@ -84,15 +90,20 @@ def shares(n: int, rounds: int) -> list[tuple[int, int]]:
     return [(n * turn // rounds, n * (turn + 1) // rounds) for turn in range(rounds)]
 
 
-def _in_turns(workers: dict[str, Process], asked: dict[str, int], rounds: int) -> dict[str, float]:
-    """Seconds of every way: one computation shared out over the rounds, or the median over whole ones."""
+def _in_turns(
+    workers: dict[str, Process], asked: dict[str, int], rounds: int, machine: Process
+) -> tuple[dict[str, float], list[dict[str, float]]]:
+    """Seconds of every way: one computation shared out over the rounds, or the median over whole ones; and what the
+    machine does at best in each round."""
     spent: dict[str, list[float]] = {way: [] for way in workers}
+    ceilings = []
     for turn in range(rounds):
+        ceilings.append(machine.ask(ceiling=True))
         for way, worker in workers.items():
             first, last = shares(asked[way], rounds)[turn] if way in SHARED else (0, asked[way])
             if first < last:
                 spent[way].append(worker.ask(first=first, last=last)["seconds"])
-    return {way: sum(took) if way in SHARED else statistics.median(took) for way, took in spent.items()}
+    return {way: sum(took) if way in SHARED else statistics.median(took) for way, took in spent.items()}, ceilings
 
 
 def _with_frequency(workers: dict[str, Process], rounds: int) -> dict[str, float]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from lib import measures
 from lib import model as door
 from lib.bench.case import Case
-from lib.effects import Effects, FrequencyEffects, Report, exact, gears
+from lib.effects import Effects, FrequencyEffects, Report, exact, measuring
 
 TOLERANCE = 1e-4
 CHUNK = 20
@@ -81,10 +81,8 @@ def gear(name: str, *, frequency: bool = False) -> Callable[[Case], Means]:
         sums = torch.zeros(len(names), n_sequences, n_neurons, dtype=torch.float64)
         large = name == "cumulant" and exact.compiler_works("cpu")  # as in a run over all neurons and more tokens
         measured.report = Report(name, "fused" if large else "eager")
-        gears.add(
-            sums, case.model, case.clean, case.delta, case.log_unigram if frequency else None,
-            report=measured.report, tolerance=TOLERANCE,
-        )  # fmt: skip
+        way = measuring.Neurons(case.model, measured.report, TOLERANCE)
+        measuring.add(sums, case.clean, case.delta, case.log_unigram if frequency else None, way)
         return sums.sum(1)[[names.index(name) for name in MEANS]] / len(case.delta)
 
     return measured

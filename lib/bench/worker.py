@@ -2,9 +2,10 @@
 
     python -m lib.bench.worker cumulant '{"name": "gpt2-small-shape", "n_tokens": 256, "n_neurons": 512}' 2
 
-Its first line says how many tokens and neurons its case has. Orders: {"first": a, "last": b} computes neurons a to b
-and answers with seconds; {"frequency": true} does so with the frequency-frozen variant; {"grow": …} as in `grown`;
-{"finish": true} answers with the means, and with peak memory as it was when neurons were last computed."""
+Its first line says how many tokens and neurons its case has, and how wide the model is. Orders: {"first": a, "last": b}
+computes neurons a to b and answers with seconds; {"frequency": true} does so with the frequency-frozen variant;
+{"grow": …} as in `grown`; {"finish": true} answers with the means, and with peak memory as it was when neurons were
+last computed. The worker called "ceiling" answers {"ceiling": true} with how fast the machine is at best."""
 
 import json
 import sys
@@ -18,6 +19,7 @@ import torch
 from lib.bench import case as cases
 from lib.bench import ways
 from lib.bench.case import Case
+from lib.bench.ceiling import Ceiling
 
 GEARS = ("eager", "fused", "cumulant")
 
@@ -51,6 +53,13 @@ class Worker:
         self.means[:, first:last] = self.run(self.case.some(first, last)).double()
         taken, self.peak_mib = time.perf_counter() - start, peak_mib()
         return {"seconds": taken}
+
+
+def size(case: Case) -> dict[str, int]:
+    """How much there is to compute."""
+    layer = case.model.final_layer
+    sides = {"d_vocab": layer.d_vocab, "d_model": layer.d_model}
+    return {"tokens": len(case.delta), "neurons": len(case.neurons)} | sides
 
 
 def seconds(run: Any, case: Case) -> float:
@@ -90,8 +99,9 @@ def main() -> None:
     way, case, threads = sys.argv[1:]
     torch.set_num_threads(int(threads))
     with torch.inference_mode():
-        worker = Worker(way, cases.build(**json.loads(case)))
-        print(json.dumps({"tokens": len(worker.case.delta), "neurons": len(worker.case.neurons)}), flush=True)
+        built = cases.build(**json.loads(case))
+        worker = Ceiling(built) if way == "ceiling" else Worker(way, built)
+        print(json.dumps(size(built)), flush=True)
         for line in sys.stdin:
             print(json.dumps(worker.answer(json.loads(line))), flush=True)
 

@@ -13,17 +13,24 @@ write remains (total and direct effect, Stolfo et al. 2024, section 3.2). Projec
 run's value along the token-frequency direction gives the frequency-frozen variant (section 4.2). For a set of
 neurons \(\delta w\) is the sum over its members.
 
-`measure` takes one neuron at a time, in one of three gears that give the same numbers (`gears`); `measure_sets`
+`measure` takes one neuron at a time, in one of three gears that give the same numbers (`measuring`); `measure_sets`
 takes whole sets. Both keep means by sequence. `by_token` keeps every token of a few sets; `confidence` does so
 for many, and keeps nothing but entropy and loss. What is about token frequency is measured only where a
-`log_unigram` is given, and adds a quarter to two thirds to the time."""
+`log_unigram` is given, and adds a quarter to two thirds to the time.
 
-from lib.effects.by_token import FrequencyTokenEffects, TokenEffects, by_token
-from lib.effects.clean import Clean, clean_run
-from lib.effects.confidence import (
+A change of activations goes through the modules in this order: beside the run without it (`clean`) it becomes rows and
+factors of the logits (`edits`); a gear finds out what these do to each token (`exact`, or `cumulant` from `moments`);
+from that come the ten quantities (`changes`), summed by sequence (`measuring`, `result`) or kept (`by_token`)."""
+
+from lib.effects.by_token import (
+    AsTemperature,
     Confidence,
+    FrequencyTokenEffects,
     Read,
     Readings,
+    TokenEffects,
+    as_temperature,
+    by_token,
     confidence,
     read_correct,
     read_entropy,
@@ -31,9 +38,10 @@ from lib.effects.confidence import (
     read_unigram_kl,
     readings,
 )
-from lib.effects.measuring import Replacement, measure, measure_sets
+from lib.effects.clean import Clean, clean_run
+from lib.effects.edits import Replacement
+from lib.effects.measuring import measure, measure_sets
 from lib.effects.result import QUANTITIES, Effects, FrequencyEffects, Report, shares
-from lib.effects.temperature import AsTemperature, as_temperature
 
 __all__ = [
     "QUANTITIES",

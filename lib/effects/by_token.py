@@ -1,20 +1,27 @@
-"""Effects of a few sets of neurons with every token kept: for scatter plots and for single stories."""
+"""Effects of a few sets of neurons with every token kept: for scatter plots and for single stories.
 
+`by_token` keeps all that `measure_sets` has the means of. `readings` keeps only what it is asked for by name, read off
+the logits; `confidence` and `as_temperature` ask for the usual."""
+
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lib.effects import ablated
-from lib.effects.clean import clean_run, difference
-from lib.effects.distributions import Distributions
-from lib.effects.measuring import Replacement, mean_activation
+from lib import measures, temperature
+from lib.effects import edits
+from lib.effects.clean import Block, Clean, clean_run
+from lib.effects.edits import Replacement
+from lib.effects.measuring import Sets
 from lib.effects.result import Unmeasured
 from lib.model import Model
 
-CELLS = 2**22
-"""Logits that a block of tokens may hold."""
+CELLS = 2**20
+"""Logits of a block of tokens: few enough to stay in the processor's cache."""
+Read = Callable[[Float[Tensor, "token d_vocab"], Int[Tensor, " token"]], Float[Tensor, " token"]]
+"""From logits and the tokens that come next to one number for each token."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,22 +70,154 @@ def by_token(
     replacement: Replacement | None = None,
 ) -> TokenEffects:
     """Ablates all neurons of a set together, by the mean over all positions unless `replacement` is given; without
-    `log_unigram` nothing is measured that needs it.
+    `log_unigram` nothing is measured that needs it. What is found lies on the CPU.
 
     Raises ValueError as `clean_run` does."""
     clean = clean_run(model, tokens, scored)
-    if replacement is None:
-        replacement = mean_activation(model, tokens)
-    parts, kind = [], TokenEffects if log_unigram is None else FrequencyTokenEffects
-    for block in torch.arange(len(clean.target)).split(max(1, CELLS // model.final_layer.d_vocab)):
-        part = clean.part(block)
-        before = Distributions(model.final_layer, part, log_unigram)
-        pairs = ablated.logits(model, part, difference(part, replacement), sets)
-        changes = [before.changes(free, frozen) for free, frozen in pairs]
-        parts.append({name: torch.stack([change[name] for change in changes]) for name in changes[0]})
-        parts[-1]["prediction_change"] = parts[-1]["prediction_change"].bool()
-        own = {"loss", "entropy", "kl", "reciprocal_rank"}
-        parts[-1] |= {name: getattr(before, name) for name in own & {field.name for field in fields(kind)}}
+    value = edits.mean_activation(model, tokens) if replacement is None else replacement
+    parts, way, kind = [], Sets(model, sets), TokenEffects if log_unigram is None else FrequencyTokenEffects
+    for at in torch.arange(len(clean.target)).split(way.block_size()):
+        block = Block(model, clean.part(at), log_unigram)
+        changes = [change for _, change in way.parts(block, edits.difference(block.clean, value))]
+        parts.append({name: torch.cat([change[name] for change in changes], 1).mT for name in changes[0]})
+        parts[-1] |= {"loss": -block.own, "entropy": block.entropy, "reciprocal_rank": block.reciprocal_rank}
+        parts[-1] |= {"kl": block.frequency.kl} if block.frequency else {}
     joined = {name: torch.cat([part[name] for part in parts], -1) for name in parts[0]}
-    kept = {field.name: getattr(clean, field.name) for field in fields(kind) if hasattr(clean, field.name)}
-    return kind(**kept, **joined)
+    joined |= {"prediction_change": joined["prediction_change"].bool()}
+    joined |= {field.name: getattr(clean, field.name) for field in fields(kind) if hasattr(clean, field.name)}
+    return kind(**{name: value.cpu() for name, value in joined.items()})
+
+
+def read_entropy(logits: Float[Tensor, "token d_vocab"], target: Int[Tensor, " token"]) -> Float[Tensor, " token"]:
+    """Entropy in nats, whatever comes next."""
+    return measures.entropy(logits)
+
+
+def read_loss(logits: Float[Tensor, "token d_vocab"], target: Int[Tensor, " token"]) -> Float[Tensor, " token"]:
+    """Loss in nats."""
+    return measures.loss(logits, target)
+
+
+def read_correct(logits: Float[Tensor, "token d_vocab"], target: Int[Tensor, " token"]) -> Float[Tensor, " token"]:
+    """1 where the most likely token is the one that comes next, else 0."""
+    return (logits.argmax(-1) == target).to(logits.dtype)
+
+
+def read_unigram_kl(log_unigram: Float[Tensor, " d_vocab"]) -> Read:
+    """KL(unigram || model) in nats."""
+    p = log_unigram.exp()
+
+    def kl(logits: Float[Tensor, "token d_vocab"], target: Int[Tensor, " token"]) -> Float[Tensor, " token"]:
+        return logits.logsumexp(-1) - logits @ p.to(logits) - torch.special.entr(p).sum().to(logits)
+
+    return kl
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What was read of every scored token, clean and ablated, by name; on the CPU."""
+
+    clean: dict[str, Float[Tensor, " token"]]
+    ablated: dict[str, Float[Tensor, "set token"]]
+    sequence: Int[Tensor, " token"]
+    position: Int[Tensor, " token"]
+
+
+def readings(
+    model: Model,
+    tokens: Int[Tensor, "sequence position"],
+    *,
+    sets: Bool[Tensor, "set d_mlp"],
+    scored: Bool[Tensor, "sequence position"],
+    replacement: Replacement,
+    read: dict[str, Read],
+) -> Readings:
+    """Ablates all neurons of a set together, one set after another. Raises ValueError as `clean_run` does."""
+    clean, parts = clean_run(model, tokens, scored), []
+    for target, before, ablated in _logits(model, clean, sets, replacement):
+        logits = (before, *ablated)
+        parts.append(torch.stack([torch.stack([f(z, target) for f in read.values()]) for z in logits], dim=1))
+    found = dict(zip(read, torch.cat(parts, dim=-1).cpu(), strict=True))
+    ours, theirs = ({name: part(value) for name, value in found.items()} for part in (lambda v: v[0], lambda v: v[1:]))
+    return Readings(ours, theirs, clean.sequence.cpu(), clean.position.cpu())
+
+
+def _logits(
+    model: Model, clean: Clean, sets: Bool[Tensor, "set d_mlp"], replacement: Replacement
+) -> Iterator[tuple[Tensor, Tensor, Iterator[Tensor]]]:
+    """Block after block the tokens that come next, the clean logits, and those of each set with the norm free."""
+    for at in torch.arange(len(clean.target)).split(max(1, CELLS // model.final_layer.d_vocab)):
+        block = Block(model, clean.part(at))
+        pairs = edits.logits(model, block, edits.difference(block.clean, replacement), sets)
+        yield block.clean.target, block.logits, (free for free, _ in pairs)
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """How sure the model is of every scored token, and what that costs, clean and ablated; nats throughout."""
+
+    entropy: Float[Tensor, " token"]
+    loss: Float[Tensor, " token"]
+    ablated_entropy: Float[Tensor, "set token"]
+    ablated_loss: Float[Tensor, "set token"]
+    sequence: Int[Tensor, " token"]
+    position: Int[Tensor, " token"]
+
+    def by_sequence(self, value: Float[Tensor, "*set token"]) -> Float[Tensor, "*set sequence pair"]:
+        """A quantity by sequence and scored position. Raises ValueError unless all sequences have as many of these."""
+        count = self.sequence.bincount()
+        if (count != count[0]).any():
+            raise ValueError(f"sequences have between {count.min()} and {count.max()} scored tokens, not one number")
+        return value.unflatten(-1, (len(count), int(count[0])))
+
+
+def confidence(
+    model: Model,
+    tokens: Int[Tensor, "sequence position"],
+    *,
+    sets: Bool[Tensor, "set d_mlp"],
+    scored: Bool[Tensor, "sequence position"],
+    replacement: Replacement,
+) -> Confidence:
+    """Entropy and loss under the ablation of sets; as `readings`."""
+    both = {"entropy": read_entropy, "loss": read_loss}
+    found = readings(model, tokens, sets=sets, scored=scored, replacement=replacement, read=both)
+    values = [part[name] for part in (found.clean, found.ablated) for name in both]
+    return Confidence(*values, found.sequence, found.position)
+
+
+@dataclass(frozen=True)
+class AsTemperature:
+    """What a single temperature explains of the ablation of each set, token by token."""
+
+    temperature: Float[Tensor, "set token"]
+    """The temperature of the clean logits that mimics the ablation best; no unit, 1 for no change."""
+    kl_from_clean: Float[Tensor, "set token"]
+    """KL(ablated || clean), in nats."""
+    kl_left: Float[Tensor, "set token"]
+    """KL(ablated || clean at that temperature), in nats: what no temperature explains."""
+    sequence: Int[Tensor, " token"]
+
+
+def as_temperature(
+    model: Model,
+    tokens: Int[Tensor, "sequence position"],
+    *,
+    sets: Bool[Tensor, "set d_mlp"],
+    scored: Bool[Tensor, "sequence position"],
+    replacement: Replacement | None = None,
+) -> AsTemperature:
+    """Ablates all neurons of a set together, by the mean over all positions unless `replacement` is given.
+
+    Raises ValueError as `clean_run` does."""
+    clean, parts = clean_run(model, tokens, scored), []
+    value = edits.mean_activation(model, tokens) if replacement is None else replacement
+    for _, before, ablated in _logits(model, clean, sets, value):
+        parts.append(torch.stack([_explained(before, free) for free in ablated], dim=1))
+    return AsTemperature(*torch.cat(parts, dim=-1).cpu(), clean.sequence.cpu())
+
+
+def _explained(clean: Float[Tensor, "token d_vocab"], free: Float[Tensor, "token d_vocab"]) -> Float[Tensor, "3 token"]:
+    nearest = temperature.best(clean, free)
+    left = measures.kl_divergence(free, clean / nearest[:, None])
+    return torch.stack([nearest, measures.kl_divergence(free, clean), left])

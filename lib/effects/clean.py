@@ -1,12 +1,20 @@
-"""The run that an ablation is compared with: what the last layer sees at the scored tokens."""
+"""The run that an ablation is compared with: what the last layer sees at the scored tokens, and what it predicts.
+
+`Clean` holds what enters the final norm, small enough to keep for many tokens. A `Block` of it holds distributions
+over the vocabulary too, for as many tokens as fit in memory at once."""
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lib import token_frequency
 from lib.model import Model
+
+TILE = 2**20
+"""Logits that are gone through together: 4 MiB in float32."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +73,108 @@ def check_finite(tensors: dict[str, Tensor]) -> None:
             )
 
 
-def difference(
-    clean: Clean, replacement: Float[Tensor, " d_mlp"] | Float[Tensor, "sequence position d_mlp"]
-) -> Float[Tensor, "token d_mlp"]:
-    """Replacement less clean activation, at the tokens of a clean run."""
-    value = replacement.to(clean.activation)
-    return (value if value.ndim == 1 else value[clean.sequence, clean.position]) - clean.activation
+@dataclass(frozen=True)
+class Frequency:
+    """The unigram distribution, and the clean run at a block's tokens as it sees it."""
+
+    unigram: Float[Tensor, " d_vocab"]
+    direction: Float[Tensor, " d_vocab"]
+    """The token-frequency direction."""
+    z_unigram: Float[Tensor, " token"]
+    z_direction: Float[Tensor, " token"]
+    kl: Float[Tensor, " token"]
+    """KL(unigram || model), in nats."""
+
+
+class Block:
+    """The clean run at some tokens, and its distributions there; without `log_unigram`, `frequency` is None."""
+
+    def __init__(self, model: Model, clean: Clean, log_unigram: Float[Tensor, " d_vocab"] | None = None) -> None:
+        layer = model.final_layer
+        self.clean, self.layer, self.capped = clean, layer, layer.soft_cap is not None
+        self.z: Float[Tensor, "token d_vocab"] = layer.multiplier * clean.resid / clean.scale[:, None] @ layer.W_U
+        """Logits less their bias, before a soft cap."""
+        self._log_unigram = log_unigram
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens in the block."""
+        return len(self.z)
+
+    @property
+    def logits(self) -> Float[Tensor, "token d_vocab"]:
+        """The model's own, made anew whenever they are asked for."""
+        if self.capped:
+            return self.layer.logits(self.clean.resid, scale=self.clean.scale)
+        return self.z + self.layer.multiplier * self.layer.b_U
+
+    @cached_property
+    def log_p(self) -> Float[Tensor, "token d_vocab"]:
+        """Log probabilities."""
+        return self.logits.log_softmax(-1)
+
+    @cached_property
+    def log_sum_exp(self) -> Float[Tensor, " token"]:
+        """Of the logits."""
+        return self.logits.logsumexp(-1)
+
+    @cached_property
+    def _sums(self) -> tuple[Float[Tensor, " token"], Float[Tensor, " token"], Float[Tensor, " d_vocab"]]:
+        """Every probability is taken once, on tiles that fit the cache."""
+        total, entropy, of_all = [], [], torch.zeros_like(self.log_p[0])
+        for log_p in self.log_p.split(max(1, TILE // self.log_p.shape[1])):
+            p = log_p.exp()
+            total.append(p.sum(-1).log())
+            of_all += p.sum(0)
+            entropy.append(-p.mul_(log_p).sum(-1))
+        return torch.cat(total), torch.cat(entropy), of_all / self.n_tokens
+
+    @property
+    def log_total(self) -> Float[Tensor, " token"]:
+        """0 but for rounding, and subtracted so that an ablation without effect has none."""
+        return self._sums[0]
+
+    @property
+    def entropy(self) -> Float[Tensor, " token"]:
+        """In nats."""
+        return self._sums[1]
+
+    @property
+    def mean_p(self) -> Float[Tensor, " d_vocab"]:
+        """The distributions of the block's tokens on average."""
+        return self._sums[2]
+
+    @cached_property
+    def own(self) -> Float[Tensor, " token"]:
+        """Log probability of the token that comes next."""
+        return self.log_p.gather(-1, self.clean.target[:, None])[:, 0]
+
+    @cached_property
+    def best(self) -> Int[Tensor, " token"]:
+        """The most likely next token."""
+        return self.log_p.argmax(-1)
+
+    @cached_property
+    def n_above(self) -> Int[Tensor, " token"]:
+        """How many tokens are more likely than the one that comes next."""
+        return (self.log_p > self.own[:, None]).sum(-1)
+
+    @property
+    def reciprocal_rank(self) -> Float[Tensor, " token"]:
+        """1 / rank of the true next token, in (0, 1]: 1 where it is the most likely."""
+        return 1 / (1 + self.n_above).to(self.z)
+
+    @cached_property
+    def z_target(self) -> Float[Tensor, " token"]:
+        """z of the token that comes next."""
+        return self.z.gather(-1, self.clean.target[:, None])[:, 0]
+
+    @cached_property
+    def frequency(self) -> Frequency | None:
+        """What is about the unigram distribution, where there is one."""
+        if self._log_unigram is None:
+            return None
+        log_unigram = self._log_unigram.to(self.z)
+        unigram, direction = log_unigram.exp(), token_frequency.direction(log_unigram)
+        kl = -(self.log_p @ unigram) - torch.special.entr(unigram).sum()
+        return Frequency(unigram, direction, self.z @ unigram, self.z @ direction, kl)

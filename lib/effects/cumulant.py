@@ -19,7 +19,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lib.effects import exact, moments
-from lib.effects.block import HEAD, PER_PAIR, Block, Writes
+from lib.effects.changes import PER_PAIR, Found
+from lib.effects.clean import Block
+from lib.effects.edits import Edits
 from lib.effects.moments import Moments, Sources
 from lib.effects.result import Report
 
@@ -27,6 +29,8 @@ N_CHECKED = 1000
 """Random pairs, and pairs of largest |delta|, that a run compares with the exact gear, at the start of it."""
 MIN_CHECKED = 20
 """The same for every later block of tokens and chunk of neurons."""
+HEAD = 128
+"""Most likely tokens among which a change of prediction is looked for."""
 FAR = 3.0
 """Change of a logit, in nats, from which on an unlikely token is looked after."""
 NEAR_THE_TOP = 64
@@ -37,26 +41,26 @@ NEAR_THE_TOP = 64
 class Series:
     """The cut series for all pairs, and its estimated errors without safety factor."""
 
-    found: dict[str, Float[Tensor, "token neuron"]]
-    error: Float[Tensor, "token neuron"]
+    found: Found
+    error: Float[Tensor, "token edit"]
 
 
-def series(block: Block, write: Writes, reach: Float[Tensor, "token neuron"]) -> Series:
+def series(block: Block, edit: Edits, reach: Float[Tensor, "token edit"]) -> Series:
     """Log-sum-exps and entropy of every pair by the series."""
-    raw, mean_z = moments.raw(Sources(block.log_p, block.z, write.U))
+    raw, mean_z = moments.raw(Sources(block.log_p, block.z, edit.rows))
     own = moments.central(raw)
     mu = raw[0, 0, 1]
-    free, of_entropy, error = _norm_free(own, write, reach)
-    frozen, frozen_error = _log_sum_exp(own, torch.zeros_like(write.free), write.frozen, reach)
-    error = torch.maximum(error, frozen_error) + _rounding(raw, write)
+    free, of_entropy, error = _norm_free(own, edit, reach)
+    frozen, frozen_error = _log_sum_exp(own, torch.zeros_like(edit.free), edit.frozen, reach)
+    error = torch.maximum(error, frozen_error) + _rounding(raw, edit)
     found = {
-        "free": free + write.shrink * mean_z[:, None] + write.free * mu,
-        "frozen": frozen + write.frozen * mu,
+        "free": free + edit.shrink * mean_z[:, None] + edit.free * mu,
+        "frozen": frozen + edit.frozen * mu,
         "entropy": block.entropy[:, None] + of_entropy,
     }
-    if not (block.frequency and write.frequency):
+    if not (block.frequency and edit.frequency):
         return Series(found | {"frequency": torch.zeros_like(free)}, error)
-    found["frequency"], frequency_error = _frequency(block, write, reach)
+    found["frequency"], frequency_error = _frequency(block, edit, reach)
     return Series(found, torch.maximum(error, frequency_error))
 
 
@@ -67,10 +71,10 @@ def _log_sum_exp(own: Moments, shrink: Tensor, free: Tensor, reach: Tensor) -> t
     return m2 / 2 + m3 / 6 + (m4 - 3 * m2.square()) / 24, cut.maximum(_of_rare_tokens(m2, m4, reach))
 
 
-def _norm_free(own: Moments, write: Writes, reach: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _norm_free(own: Moments, edit: Edits, reach: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Growth of the log-sum-exp, change of entropy, and the estimated size of what is cut from the latter."""
-    m2, m3, m4 = (moments.along(own, 0, order, write.shrink, write.free) for order in (2, 3, 4))
-    c1, c2, c3 = (moments.along(own, 1, order, write.shrink, write.free) for order in (1, 2, 3))
+    m2, m3, m4 = (moments.along(own, 0, order, edit.shrink, edit.free) for order in (2, 3, 4))
+    c1, c2, c3 = (moments.along(own, 1, order, edit.shrink, edit.free) for order in (1, 2, 3))
     k4, c3 = m4 - 3 * m2.square(), c3 - 3 * c1 * m2
     grown = m2 / 2 + m3 / 6 + k4 / 24
     entropy = grown - (m2 + m3 / 2 + k4 / 6) - (c1 + c2 / 2 + c3 / 6)
@@ -84,15 +88,15 @@ def _size(m2: Tensor, m4: Tensor) -> Tensor:
     return (m4.maximum(m2.square()) / m2.clamp(min=torch.finfo(m2.dtype).tiny)).sqrt()
 
 
-def _reach(block: Block, write: Writes) -> Float[Tensor, "token neuron"]:
+def _reach(block: Block, edit: Edits) -> Float[Tensor, "token edit"]:
     """How far any two tokens' logits may move apart, at most, with the norm free or frozen."""
-    (least_z, most_z), (least_U, most_U) = block.z.aminmax(dim=-1), write.U.aminmax(dim=-1)
-    return write.shrink.abs() * (most_z - least_z)[:, None] + _larger(write) * (most_U - least_U)
+    (least_z, most_z), (least_U, most_U) = block.z.aminmax(dim=-1), edit.rows.aminmax(dim=-1)
+    return edit.shrink.abs() * (most_z - least_z)[:, None] + _larger(edit) * (most_U - least_U)
 
 
-def _larger(write: Writes) -> Float[Tensor, "token neuron"]:
+def _larger(edit: Edits) -> Float[Tensor, "token edit"]:
     """The larger of the factors on U, with the norm free and frozen."""
-    return torch.maximum(write.free.abs(), write.frozen.abs())
+    return torch.maximum(edit.free.abs(), edit.frozen.abs())
 
 
 def _of_rare_tokens(m2: Tensor, m4: Tensor, reach: Tensor) -> Tensor:
@@ -101,27 +105,27 @@ def _of_rare_tokens(m2: Tensor, m4: Tensor, reach: Tensor) -> Tensor:
     return bound.where(reach > FAR, 0)
 
 
-def _rounding(raw: Moments, write: Writes) -> Float[Tensor, "token neuron"]:
+def _rounding(raw: Moments, edit: Edits) -> Float[Tensor, "token edit"]:
     """What the products of order 3 and 4 may lose to their precision: U is not about its own mean there, and where a
     prediction is nearly certain almost all of it cancels."""
-    size = _larger(write) * raw[0, 0, 2].clamp(min=0).sqrt()
-    return moments.precision(write.U) * (size**3 / 2 + size**4 / 6)
+    size = _larger(edit) * raw[0, 0, 2].clamp(min=0).sqrt()
+    return moments.precision(edit.rows) * (size**3 / 2 + size**4 / 6)
 
 
-def _frequency(block: Block, write: Writes, reach: Tensor) -> tuple[Tensor, Tensor]:
+def _frequency(block: Block, edit: Edits, reach: Tensor) -> tuple[Tensor, Tensor]:
     """With the token-frequency projection frozen: the same series once z and U are rid of their projection."""
     direction = block.frequency.direction
     z = block.z - torch.outer(block.frequency.z_direction, direction)
-    U = write.U - torch.outer(write.frequency.U_direction[0], direction)
+    U = edit.rows - torch.outer(edit.frequency.U_direction[0], direction)
     raw, mean_z = moments.raw(Sources(block.log_p, z, U))
-    grown, error = _log_sum_exp(moments.central(raw), write.shrink, write.free, reach)
-    error = error + _rounding(raw, write)
-    return grown + write.shrink * mean_z[:, None] + write.free * raw[0, 0, 1], error
+    grown, error = _log_sum_exp(moments.central(raw), edit.shrink, edit.free, reach)
+    error = error + _rounding(raw, edit)
+    return grown + edit.shrink * mean_z[:, None] + edit.free * raw[0, 0, 1], error
 
 
 def predictions(
-    block: Block, write: Writes, reach: Float[Tensor, "token neuron"]
-) -> tuple[Tensor, Tensor, Bool[Tensor, "token neuron"]]:
+    block: Block, edit: Edits, reach: Float[Tensor, "token edit"]
+) -> tuple[Tensor, Tensor, Bool[Tensor, "token edit"]]:
     """Reciprocal rank and change of prediction, counted among the `HEAD` likeliest tokens and the next one.
 
     The third tensor says where a token from outside might have become the likeliest, have passed a next token among
@@ -129,22 +133,23 @@ def predictions(
     and a reciprocal rank is off by less than 1 / NEAR_THE_TOP."""
     target = block.clean.target
     likely, head = block.log_p.topk(min(HEAD, block.z.shape[1]), -1)
-    at_target = block.log_p.gather(-1, target[:, None])
-    outside = (block.log_p > at_target).sum(-1) - (likely > at_target).sum(-1)
-    inside, best = (head == target[:, None]).any(-1), (head == block.best[:, None]).int().argmax(-1).tolist()
+    at_target = block.own[:, None]
+    outside = block.n_above - (likely > at_target).sum(-1)
+    is_target, best = head == target[:, None], (head == block.best[:, None]).int().argmax(-1).tolist()
+    inside = is_target.any(-1)
     words, place = head.unique(return_inverse=True)
-    U = write.U[:, words].mT.contiguous()  # a row for each token of the vocabulary that is likely somewhere
+    U = edit.rows[:, words].mT.contiguous()  # a row for each token of the vocabulary that is likely somewhere
     z = block.z.gather(-1, head)
-    reciprocal_rank, changes = torch.empty_like(write.free), torch.empty_like(write.free)
-    own = at_target + write.shrink * block.z_target[:, None] + write.free * write.U_target
+    reciprocal_rank, changes = torch.empty_like(edit.free), torch.empty_like(edit.free)
+    own = at_target + edit.shrink * block.z_target[:, None] + edit.free * edit.U_target
     for token in range(block.n_tokens):
-        x = U[place[token]].mul_(write.free[token]).addcmul_(z[token][:, None], write.shrink[token])
+        x = U[place[token]].mul_(edit.free[token]).addcmul_(z[token][:, None], edit.shrink[token])
         x += likely[token][:, None]
-        other = (head[token] != target[token])[:, None]
-        reciprocal_rank[token] = 1 / (1 + outside[token] + ((x > own[token]) & other).sum(0))
         changes[token] = (x.amax(0) > x[best[token]]).to(x.dtype)
+        x[is_target[token]] = -torch.inf  # no token outranks itself
+        reciprocal_rank[token] = 1 / (1 + outside[token] + (x > own[token]).sum(0))
     if head.shape[1] == block.z.shape[1]:
-        return reciprocal_rank, changes, torch.zeros_like(write.free, dtype=torch.bool)
+        return reciprocal_rank, changes, torch.zeros_like(edit.free, dtype=torch.bool)
     least = likely[:, -1:]
     overtaken = reach >= likely[:, :1] - least
     passed = inside[:, None] & (reach >= at_target - least) & (reciprocal_rank > 1 / NEAR_THE_TOP)
@@ -154,40 +159,40 @@ def predictions(
 
 def every_pair(
     block: Block,
-    write: Writes,
-    delta: Float[Tensor, "token neuron"],
+    edit: Edits,
+    delta: Float[Tensor, "token edit"],
     *,
     tolerance: float,
     report: Report,
-) -> dict[str, Float[Tensor, "token neuron"]]:
+) -> Found:
     """What `PER_PAIR` names, by the series where its error is under `tolerance`, else exactly; `report` grows."""
-    reach = _reach(block, write)
-    cut = series(block, write, reach)
-    reciprocal_rank, changes, crossed = predictions(block, write, reach)
+    reach = _reach(block, edit)
+    cut = series(block, edit, reach)
+    reciprocal_rank, changes, crossed = predictions(block, edit, reach)
     by_name = {**cut.found, "reciprocal_rank": reciprocal_rank, "prediction_change": changes}
     found = torch.stack([by_name[name] for name in PER_PAIR])
     pairs = _to_check(delta, max(MIN_CHECKED, N_CHECKED - report.checked // 2))
     fused = report.exact == "fused"
-    truth = exact.some_pairs(block, write, pairs, fused=fused)
+    truth = exact.some_pairs(block, edit, pairs, fused=fused)
     wrong = (truth[:4] - found[:4, pairs[:, 0], pairs[:, 1]]).abs().amax(0).nan_to_num(nan=math.inf)
     over, report.safety, worst = _over(cut.error, pairs, wrong, tolerance, report.safety)
     found[:, pairs[:, 0], pairs[:, 1]] = truth
     over |= crossed
     over[pairs[:, 0], pairs[:, 1]] = False
     routed = over.nonzero()
-    found[:, routed[:, 0], routed[:, 1]] = exact.some_pairs(block, write, routed, fused=fused)
+    found[:, routed[:, 0], routed[:, 1]] = exact.some_pairs(block, edit, routed, fused=fused)
     report.pairs, report.routed = report.pairs + over.numel(), report.routed + len(routed)
     report.checked, report.largest_error = report.checked + len(pairs), max(report.largest_error, worst)
     return dict(zip(PER_PAIR, found, strict=True))
 
 
 def _over(
-    error: Float[Tensor, "token neuron"],
+    error: Float[Tensor, "token edit"],
     pairs: Int[Tensor, "pair 2"],
     wrong: Float[Tensor, " pair"],
     tolerance: float,
     safety: float,
-) -> tuple[Bool[Tensor, "token neuron"], float, float]:
+) -> tuple[Bool[Tensor, "token edit"], float, float]:
     """Which pairs are over tolerance, the safety factor at which no checked pair slips through, and the largest
     error among those that are left to the series."""
     while True:
@@ -199,7 +204,7 @@ def _over(
         safety *= 2
 
 
-def _to_check(delta: Float[Tensor, "token neuron"], n: int) -> Int[Tensor, "pair 2"]:
+def _to_check(delta: Float[Tensor, "token edit"], n: int) -> Int[Tensor, "pair 2"]:
     """`n` random pairs and the `n` of largest |delta|, each once."""
     n = min(n, delta.numel())
     generator = torch.Generator().manual_seed(0)

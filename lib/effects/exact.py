@@ -1,7 +1,7 @@
-"""The exact gears: for every token and neuron an exponential of every logit, on tiles that fit the cache.
+"""The exact gears: for every token and edit an exponential of every logit, on tiles that fit the cache.
 
-Layout decides the speed. Both gears hold a tile of some tokens times the vocabulary and go through the neurons;
-a three-dimensional block of tokens, neurons and vocabulary would be many times slower. The eager gear works in
+Layout decides the speed. Both gears hold a tile of some tokens times the vocabulary and go through the edits;
+a three-dimensional block of tokens, edits and vocabulary would be many times slower. The eager gear works in
 two buffers, in place. The fused gear has the compiler make one pass of the multiplication, the exponential and
 all sums; where that cannot be had, it hands over to the eager gear, once, and says why."""
 
@@ -9,12 +9,15 @@ import inspect
 import logging
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lib.effects.block import PER_PAIR, Block, Writes
+from lib.effects.changes import PER_PAIR, Found, FrequencyShift, Shift
+from lib.effects.clean import Block
+from lib.effects.edits import Edits, Pair
 
 CELLS = 2**21
 """Logits of a tile: 8 MiB in float32."""
@@ -22,71 +25,76 @@ FAR = 30.0
 """A log-sum-exp is shifted before it is taken where its largest entry is further from 0, in nats."""
 REGISTER_BITS = {"DEFAULT": 1, "AVX2": 256, "AVX512": 512}
 """Width of the vector registers that torch's own kernels use here; another processor is asked for what it has."""
-Found = dict[str, Tensor]
-"""By the names of `PER_PAIR`, each of shape token by neuron."""
-Tile = Callable[..., Tensor]
+ONE_PASS = dict.fromkeys(("realize_reads_threshold", "realize_acc_reads_threshold", "realize_opcount_threshold"), 1000)
+"""Asks the compiler to compute the logits again for each of its sums, all in one loop, rather than keep them."""
+Some = slice | Int[Tensor, " some"]
+"""Tokens of a block."""
+Tile = Callable[[Block, Edits, Some, int], Tensor]
 log = logging.getLogger(__name__)
 
 
-def empty(block: Block, n_neurons: int) -> Float[Tensor, "quantity token neuron"]:
-    """Room for what a gear finds about all pairs of tokens and neurons, in the order of `PER_PAIR`."""
-    return block.z.new_zeros(len(PER_PAIR), block.n_tokens, n_neurons)
-
-
-def every_pair(block: Block, write: Writes, *, fused: bool) -> Found:
-    """What `PER_PAIR` names, for every token of the block and every neuron."""
-    found, tile = empty(block, len(write.U)), _tile(fused)
+def every_pair(block: Block, edit: Edits, *, fused: bool) -> Found:
+    """What `PER_PAIR` names, for every token of the block and every edit."""
+    found, tile = block.z.new_zeros(len(PER_PAIR), *edit.free.shape), _tile(fused)
     rows = max(1, CELLS // block.z.shape[1])
     for tokens in torch.arange(block.n_tokens, device=block.z.device).split(rows):
         some = slice(int(tokens[0]), int(tokens[-1]) + 1)  # a view: the tile's rows are not copied
-        for neuron in range(len(write.U)):
-            found[:, some, neuron] = tile(block, write, some, neuron)
+        for column in range(found.shape[2]):
+            found[:, some, column] = tile(block, edit, some, column)
     return dict(zip(PER_PAIR, found, strict=True))
 
 
-def some_pairs(
-    block: Block, write: Writes, pairs: Int[Tensor, "pair 2"], *, fused: bool
-) -> Float[Tensor, "quantity pair"]:
-    """The same for some pairs of a token and a neuron."""
-    found, tile = empty(block, 0).new_zeros(len(PER_PAIR), len(pairs)), _tile(fused)
+def some_pairs(block: Block, edit: Edits, pairs: Int[Tensor, "pair 2"], *, fused: bool) -> Float[Tensor, "found pair"]:
+    """The same for some pairs of a token and an edit, in the order of `PER_PAIR`."""
+    found, tile = block.z.new_zeros(len(PER_PAIR), len(pairs)), _tile(fused)
     order = pairs[:, 1].argsort(stable=True)
-    neurons, counts = pairs[order, 1].unique_consecutive(return_counts=True)
+    columns, counts = pairs[order, 1].unique_consecutive(return_counts=True)
     rows = max(1, CELLS // block.z.shape[1])
-    for neuron, group in zip(neurons.tolist(), order.split(counts.tolist()), strict=True):
+    for column, group in zip(columns.tolist(), order.split(counts.tolist()), strict=True):
         for some in group.split(rows):
-            found[:, some] = tile(block, write, pairs[some, 0], neuron)
+            found[:, some] = tile(block, edit, pairs[some, 0], column)
     return found
 
 
-def eager(
-    block: Block, write: Writes, tokens: slice | Int[Tensor, " token"], neuron: int
-) -> Float[Tensor, "quantity token"]:
-    """One neuron at some tokens: each step in place on a tile of tokens times vocabulary."""
-    return _eager_rows(block, write.U[neuron], tokens, _coefficients(write, tokens, neuron))
+def eager(block: Block, edit: Edits, tokens: Some, column: int) -> Float[Tensor, "found some"]:
+    """One edit at some tokens: each step in place on a tile of tokens times vocabulary."""
+    shrink, free, frozen, back = _coefficients(edit, tokens, column)[:, :, None]
+    U, log_p = edit.row(column, tokens), block.log_p[tokens]
+    x = torch.mul(block.z[tokens], shrink).addcmul_(free, U).add_(log_p)
+    return _read(block, tokens, x, lambda out: torch.addcmul(log_p, frozen, U, out=out), back)
 
 
-def set_of_neurons(block: Block, write: Writes) -> Float[Tensor, "quantity token"]:
-    """A set of neurons whose write has another direction at each token, at all tokens of a small block."""
-    everywhere = slice(0, block.n_tokens)
-    return _eager_rows(block, write.U, everywhere, _coefficients(write, everywhere, 0))
+def from_logits(block: Block, pair: Pair, still: Bool[Tensor, "token 1"]) -> tuple[Found, Shift]:
+    """What an ablation does, from the logits themselves: for roads that know no more than these."""
+    log_p, target = block.log_p, block.clean.target[:, None]
+    free, frozen = (logits - block.log_sum_exp[:, None] for logits in pair)
+    grown, back, of_frequency = free - log_p, torch.zeros_like(log_p[:, :1]), None
+    own, own_frozen = grown.gather(-1, target), (frozen - log_p).gather(-1, target)
+    if block.frequency:
+        direction = block.frequency.direction
+        back = -(grown @ direction)[:, None]
+        seen = (grown @ block.frequency.unigram)[:, None]
+        of_frequency = FrequencyShift(own + back * direction[target], seen)
+    found = _read(block, slice(None), free, lambda out: out.copy_(frozen), back)
+    return dict(zip(PER_PAIR, found[:, :, None], strict=True)), Shift(own, own_frozen, still, of_frequency)
 
 
-def _coefficients(write: Writes, tokens: slice | Int[Tensor, " token"], neuron: int) -> Float[Tensor, "4 token"]:
-    back = write.frequency.back if write.frequency else torch.zeros_like(write.free)
-    return torch.stack([c[tokens, neuron] for c in (write.shrink, write.free, write.frozen, back)])
+def _coefficients(edit: Edits, tokens: Some, column: int) -> Float[Tensor, "4 some"]:
+    back = edit.frequency.back if edit.frequency else torch.zeros_like(edit.free)
+    return torch.stack([c[tokens, column] for c in (edit.shrink, edit.free, edit.frozen, back)])
 
 
-def _eager_rows(
+def _read(
     block: Block,
-    U: Float[Tensor, "*#token d_vocab"],
-    tokens: slice | Int[Tensor, " token"],
-    coefficient: Float[Tensor, "4 token"],
-) -> Float[Tensor, "quantity token"]:
-    z, log_p, total = block.z[tokens], block.log_p[tokens], block.log_total[tokens]
-    shrink, free, frozen, back = coefficient[:, :, None]
-    x = torch.mul(z, shrink).addcmul_(free, U).add_(log_p)
+    tokens: Some,
+    x: Float[Tensor, "some d_vocab"],
+    frozen: Callable[[Tensor], Tensor],
+    back: Float[Tensor, "some 1"],
+) -> Float[Tensor, "found some"]:
+    """What `PER_PAIR` names, from the clean log probabilities plus the change of the logits: `x` with the norm free,
+    and with the norm frozen what `frozen` puts into a tile; overwrites `x`."""
+    total = of_frequency = block.log_total[tokens]
     e, at_best = torch.empty_like(x), x.gather(-1, block.best[tokens][:, None])[:, 0]
-    of_frequency = total
     if block.frequency:
         of_frequency = _log_sum_exp(torch.addcmul(x, back, block.frequency.direction, out=e))
     above = torch.gt(x, x.gather(-1, block.clean.target[tokens][:, None]), out=e).sum(-1)
@@ -94,18 +102,17 @@ def _eager_rows(
     shift = _shift(x, largest)
     mass = torch.exp(x, out=e).sum(-1)
     entropy = mass.log() - x.mul_(e).sum(-1) / mass
-    of_frozen = _log_sum_exp(torch.addcmul(log_p, frozen, U, out=x))
-    grown = torch.stack([mass.log() + shift, of_frozen, of_frequency]) - total
+    grown = torch.stack([mass.log() + shift, _log_sum_exp(frozen(x)), of_frequency]) - total
     return torch.stack([*grown, entropy, 1 / (1 + above), (largest > at_best).to(x.dtype)])
 
 
-def _log_sum_exp(x: Float[Tensor, "token d_vocab"]) -> Float[Tensor, " token"]:
+def _log_sum_exp(x: Float[Tensor, "some d_vocab"]) -> Float[Tensor, " some"]:
     """Of every row; overwrites `x`."""
     shift = _shift(x, x.amax(-1))
     return x.exp_().sum(-1).log() + shift
 
 
-def _shift(x: Float[Tensor, "token d_vocab"], largest: Float[Tensor, " token"]) -> Float[Tensor, " token"]:
+def _shift(x: Float[Tensor, "some d_vocab"], largest: Float[Tensor, " some"]) -> Float[Tensor, " some"]:
     """Subtracts a row's largest entry where the exponentials might otherwise leave the range of floats."""
     shift = torch.where(largest.abs() > FAR, largest, 0)
     if shift.any():
@@ -122,38 +129,38 @@ def one_pass(
     target: Int[Tensor, " token"],
     best: Int[Tensor, " token"],
 ) -> tuple[Tensor, ...]:
-    """The sums of the fused gear, written so that the compiler needs one pass over the tile."""
+    """The sums of the fused gear, written so that the compiler needs one pass over the tile. Single logits are gathered
+    from what comes in: gathered from `x`, they would have all of it, and `e`, written to memory first."""
     shrink, free, frozen, back = coefficient[:, :, None]
-    x = log_p + (shrink * z + free * U)
-    e, own = x.exp(), x.gather(-1, torch.stack([target, best], 1))
+    x, at = log_p + (shrink * z + free * U), torch.stack([target, best], 1)
+    e, own = x.exp(), log_p.gather(-1, at) + (shrink * z.gather(-1, at) + free * U[at])
     own = own + 4 * torch.finfo(x.dtype).eps * own.abs()  # computed twice, it must not exceed itself by a rounding
-    of_frequency = e if direction is None else (x + back * direction).exp()
+    mass = e.sum(-1)
+    again = x[None].exp()[0]  # an exponential asked for twice would be kept in memory, and so this is another
     return (
-        e.sum(-1),
+        mass,
         (log_p + frozen * U).exp().sum(-1),
-        of_frequency.sum(-1),
-        (e * x).sum(-1),
+        mass if direction is None else (x + back * direction).exp().sum(-1),
+        (again * x).sum(-1),
         (x > own[:, :1]).to(x.dtype).sum(-1),
         x.amax(-1) > own[:, 1],
     )
 
 
-def fused(
-    block: Block, write: Writes, tokens: slice | Int[Tensor, " token"], neuron: int
-) -> Float[Tensor, "quantity token"]:
-    """One neuron at some tokens, in one compiled pass; a row out of the range of floats is left to `eager`, and so
-    is a single token, for which the compiler would make another kernel."""
-    if isinstance(tokens, Tensor) and len(tokens) == 1:
-        return eager(block, write, tokens, neuron)
-    rows = block.z[tokens], block.log_p[tokens], write.U[neuron]
-    coefficient = _coefficients(write, tokens, neuron)
+def fused(block: Block, edit: Edits, tokens: Some, column: int) -> Float[Tensor, "found some"]:
+    """One edit at some tokens, in one compiled pass; a row out of the range of floats is left to `eager`, and so
+    is a single token, for which the compiler would make another kernel, and a row for each token."""
+    if edit.U.shape[1] > 1 or (isinstance(tokens, Tensor) and len(tokens) == 1):
+        return eager(block, edit, tokens, column)
+    rows = block.z[tokens], block.log_p[tokens], edit.U[column, 0]
+    coefficient = _coefficients(edit, tokens, column)
     direction = block.frequency.direction if block.frequency else None
     free, frozen, of_frequency, ex, above_target, changes = compiled()(
         *rows, direction, coefficient, block.clean.target[tokens], block.best[tokens]
     )
     sums = torch.stack([free, frozen, of_frequency])
     if not ((sums > 1e-30) & (sums < 1e30)).all():
-        return eager(block, write, tokens, neuron)
+        return eager(block, edit, tokens, column)
     grown = sums.log() - block.log_total[tokens]
     if not block.frequency:
         grown[2] = 0
@@ -167,7 +174,8 @@ def compiled() -> Callable[..., tuple[Tensor, ...]]:
     The compiler keeps its code on disk and looks it up by what it was asked, not by the processor's instructions: code
     for wider registers would be taken up by a narrower run, and sum wrongly. So the width is part of what is asked."""
     width = REGISTER_BITS.get(torch.backends.cpu.get_cpu_capability())
-    return torch.compile(inspect.unwrap(one_pass), dynamic=True, options={"cpp.simdlen": width})
+    options: dict[str, Any] = {"cpp.simdlen": width} | ONE_PASS
+    return torch.compile(inspect.unwrap(one_pass), dynamic=True, options=options)
 
 
 @cache

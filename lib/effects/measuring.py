@@ -1,22 +1,49 @@
 """Effects of every neuron, or of whole sets, averaged over the scored tokens of each sequence.
 
-Memory does not grow with the text: a batch of sequences is run, its tokens are taken in blocks, the neurons in
-chunks, and only sums by sequence are kept."""
+Single neurons go through one of three gears, which give the same quantities:
 
-from collections.abc import Callable
+- eager: exact, any device; a tile of tokens times vocabulary, neuron after neuron
+- fused: exact, one compiled pass; compiling takes seconds, so only for runs above `WORTH_COMPILING` exponentials
+- cumulant: matrix products in place of exponentials, exact where these would not do
+
+Memory does not grow with the text: a batch of sequences is run, its tokens are taken in blocks, the neurons in
+chunks, and only sums by sequence are kept. An architecture for which the closed form does not hold has no gear: its
+last layer is computed again for every ablation."""
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lib.effects import ablated, exact, gears
-from lib.effects.clean import Clean, check_finite, clean_run, difference
-from lib.effects.distributions import Distributions, stacked
+from lib.effects import changes, cumulant, edits, exact
+from lib.effects.changes import Change, Found
+from lib.effects.clean import Block, Clean, check_finite, clean_run
+from lib.effects.edits import Edits, Replacement
 from lib.effects.result import Effects, FrequencyEffects, Report
 from lib.model import Model
 
-Replacement = Float[Tensor, " d_mlp"] | Float[Tensor, "sequence position d_mlp"]
+GEARS = ("auto", "eager", "fused", "cumulant")
+WORTH_COMPILING = 1e9
+"""Logits of a run below which the eager gear is as good as any."""
+PAIRS = 2**21
+"""Pairs of a token and a neuron that may be in memory at once."""
+TOO_MANY = 0.2
+"""Share of routed pairs from which on the rest of a run goes straight through the exact gear."""
+ROUTED = 0.05
+"""The share of its pairs that the cumulant gear may be expected to send through an exact one."""
+WORTH_SAYING = 1e12
+"""Exponentials of a run above which its time is estimated first."""
+CELLS = 2**25
+"""Logits that a block of tokens, or the writes of a chunk of neurons, may hold: 128 MiB in float32."""
+RELATIVE_COST = {"eager": 1.7, "fused": 0.9, "cumulant": 0.2, "recomputed": 15.0}
+"""Time per exponential asked for, over that of torch.exp alone; for an estimate, not for a decision."""
 Sums = Float[Tensor, "quantity sequence column"]
+Part = tuple[Int[Tensor, " column"], Change]
+"""What some columns of the effects change, at every token of a block."""
 
 
 def measure(
@@ -33,21 +60,14 @@ def measure(
 
     `replacement` holds values of `ablation`; without it the mean over all positions is put in. With `log_unigram` the
     result is `FrequencyEffects`; without it nothing is measured that needs it, which saves a fifth to two fifths of the
-    time. `gear` is chosen by `gears.choose`; an error of `tolerance` nats is allowed to a token and neuron, and none at
+    time. `gear` is chosen by `choose`; an error of `tolerance` nats is allowed to a token and neuron, and none at
     all where it is 0. Raises ValueError as `clean_run` does, and when a sequence has no scored position."""
     text = Text(model, tokens, scored, replacement, log_unigram)
     n_neurons = model.W_out.shape[0]
     n_pairs, distributions = int(scored.sum()) * n_neurons, 2 if log_unigram is None else 3
-    report = gears.choose(model, n_pairs, gear=gear, tolerance=tolerance, exponentials=distributions)
-    single = torch.eye(n_neurons, dtype=torch.bool, device=model.W_out.device)
-
-    def add(sums: Sums, clean: Clean, delta: Float[Tensor, "token d_mlp"]) -> None:
-        if report.gear == "recomputed":
-            _add_recomputed(sums, model, clean, delta, single, log_unigram)
-        else:
-            gears.add(sums, model, clean, delta, log_unigram, report=report, tolerance=tolerance)
-
-    return text.effects(add, n_neurons, report)
+    report = choose(model, n_pairs, gear=gear, tolerance=tolerance, exponentials=distributions)
+    way = Sets(model, torch.eye(n_neurons).bool()) if model.not_exact else Neurons(model, report, tolerance)
+    return text.effects(way, n_neurons, report)
 
 
 def measure_sets(
@@ -61,12 +81,122 @@ def measure_sets(
 ) -> Effects:
     """Ablates all neurons of a set together, one set after another, exactly; errors as in `measure`."""
     text = Text(model, tokens, scored, replacement, log_unigram)
+    return text.effects(Sets(model, sets), len(sets), Report("recomputed" if model.not_exact else "eager"))
 
-    def add(sums: Sums, clean: Clean, delta: Float[Tensor, "token d_mlp"]) -> None:
-        road = _add_recomputed if model.not_exact else gears.add_sets
-        road(sums, model, clean, delta, sets, log_unigram)
 
-    return text.effects(add, len(sets), Report("recomputed" if model.not_exact else "eager"))
+def choose(model: Model, n_pairs: int, *, gear: str, tolerance: float, exponentials: int) -> Report:
+    """The gear of a run over `n_pairs` of a token and a neuron: the one that was asked for, or under "auto" the fastest
+    whose error stays under tolerance. `exponentials` is how many distributions each pair asks for.
+
+    Raises ValueError for an unknown gear and a negative tolerance."""
+    if gear not in GEARS:
+        raise ValueError(f"gear must be one of {', '.join(GEARS)}, got {gear!r}")
+    if not tolerance >= 0:
+        raise ValueError(f"tolerance must be 0 (exact) or more, in nats, got {tolerance}")
+    n_logits = n_pairs * model.final_layer.d_vocab
+    large, chosen = n_logits > WORTH_COMPILING, gear
+    if model.not_exact:
+        chosen = "recomputed"
+    elif gear == "auto":
+        chosen = "cumulant" if large else "eager"
+    if chosen == "cumulant" and tolerance == 0:
+        chosen = "fused" if large else "eager"
+    if chosen == "fused" and not exact.compiler_works(model.W_out.device.type):
+        chosen = "eager"
+    _say_how_long(exponentials * n_logits, chosen, model)
+    behind = chosen == "cumulant" and ROUTED * n_logits > WORTH_COMPILING
+    return Report(chosen, "fused" if behind and exact.compiler_works(model.W_out.device.type) else "eager")
+
+
+def _say_how_long(exponentials: int, gear: str, model: Model) -> None:
+    """Prints an estimate for a run above `WORTH_SAYING` exponentials, from a glance at this machine."""
+    if exponentials <= WORTH_SAYING:
+        return
+    tile = torch.zeros(exact.CELLS, device=model.W_out.device)
+    start = time.perf_counter()
+    float(tile.exp().sum())
+    seconds = (time.perf_counter() - start) / exact.CELLS * exponentials * RELATIVE_COST[gear]
+    print(f"{exponentials:.0e} exponentials in the {gear} gear: about {seconds / 60:.0f} minutes", file=sys.stderr)
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """A way through a block: every neuron by itself, chunk after chunk, by the gear of a report, which grows."""
+
+    model: Model
+    report: Report
+    tolerance: float
+
+    def block_size(self) -> int:
+        """Tokens of a block."""
+        return max(1, CELLS // self.model.final_layer.d_vocab)
+
+    def parts(self, block: Block, delta: Float[Tensor, "token d_mlp"]) -> Iterator[Part]:
+        """What adding `delta` to each neuron changes."""
+        n_neurons = max(1, min(self.block_size(), PAIRS // block.n_tokens))
+        for neurons in torch.arange(delta.shape[1], device=delta.device).split(n_neurons):
+            edit = edits.alone(self.model, block, delta, neurons, about=block.mean_p)
+            found = self._found(block, edit, delta[:, neurons])
+            yield neurons, changes.of(block, found, changes.shift(block, edit))
+
+    def _found(self, block: Block, edit: Edits, delta: Float[Tensor, "token edit"]) -> Found:
+        """By the exact gear once the cumulant gear has been sending it too many pairs."""
+        report = self.report
+        if report.gear != "cumulant":
+            return exact.every_pair(block, edit, fused=report.gear == "fused")
+        if report.routed_share <= TOO_MANY:
+            return cumulant.every_pair(block, edit, delta, tolerance=self.tolerance, report=report)
+        report.pairs, report.routed = report.pairs + delta.numel(), report.routed + delta.numel()
+        return exact.every_pair(block, edit, fused=report.exact == "fused")
+
+
+@dataclass(frozen=True)
+class Sets:
+    """A way through a block: the neurons of each set together, exactly."""
+
+    model: Model
+    sets: Bool[Tensor, "set d_mlp"]
+
+    def block_size(self) -> int:
+        """Tokens of a block: those of a tile."""
+        return max(1, exact.CELLS // self.model.final_layer.d_vocab)
+
+    def parts(self, block: Block, delta: Float[Tensor, "token d_mlp"]) -> Iterator[Part]:
+        """What adding `delta` to the members of each set changes."""
+        if self.model.not_exact:
+            yield from self._recomputed(block, delta)
+            return
+        for columns in torch.arange(len(self.sets)).split(max(1, CELLS // block.z.numel())):
+            edit = self._edit(block, delta, self.sets[columns])
+            found = exact.every_pair(block, edit, fused=False)
+            yield columns.to(delta.device), changes.of(block, found, changes.shift(block, edit))
+
+    def _edit(self, block: Block, delta: Float[Tensor, "token d_mlp"], sets: Bool[Tensor, "set d_mlp"]) -> Edits:
+        if (sets.sum(1) == 1).all():  # one row of the vocabulary for each, and none for each token
+            return edits.alone(self.model, block, delta, sets.nonzero()[:, 1].to(delta.device), about=block.mean_p)
+        return edits.together(self.model, block, delta, sets)
+
+    def _recomputed(self, block: Block, delta: Float[Tensor, "token d_mlp"]) -> Iterator[Part]:
+        for column, pair in enumerate(edits.recomputed(self.model, block.clean, delta, self.sets)):
+            still = (delta * self.sets[column].to(delta.device) == 0).all(-1, keepdim=True)
+            found, shift = exact.from_logits(block, pair, still)
+            yield torch.tensor([column], device=delta.device), changes.of(block, found, shift)
+
+
+def add(
+    sums: Sums,
+    clean: Clean,
+    delta: Float[Tensor, "token d_mlp"],
+    log_unigram: Float[Tensor, " d_vocab"] | None,
+    way: Neurons | Sets,
+) -> None:
+    """Adds what adding `delta` to activations changes, summed over the tokens of each sequence."""
+    for at in torch.arange(len(delta), device=delta.device).split(way.block_size()):
+        block = Block(way.model, clean.part(at), log_unigram)
+        for columns, change in way.parts(block, delta[at]):
+            value = changes.quantities(change).to(sums.dtype)
+            for quantity, total in zip(value, sums, strict=True):
+                total[:, columns] = total[:, columns].index_add(0, block.clean.sequence, quantity)
 
 
 class Text:
@@ -84,44 +214,23 @@ class Text:
             raise ValueError("no position is scored, so there is nothing to average over")
         if not scored.any(1).all():
             raise ValueError(f"sequence {int((~scored.any(1)).nonzero()[0])} has no scored position; drop it")
-        self.model, self.tokens, self.scored = model, tokens, scored
-        self.replacement = mean_activation(model, tokens) if replacement is None else replacement
+        self.model, self.tokens, self.scored, self.log_unigram = model, tokens, scored, log_unigram
+        self.replacement = edits.mean_activation(model, tokens) if replacement is None else replacement
         self.kind = Effects if log_unigram is None else FrequencyEffects
         check_finite({"replacement": self.replacement})
         if log_unigram is not None:
             check_finite({"log_unigram": log_unigram.exp()})  # minus infinity is allowed
 
-    def effects(self, add: Callable[..., None], n_columns: int, report: Report) -> Effects:
-        """What `add` adds up, batch after batch, as means by sequence."""
+    def effects(self, way: Neurons | Sets, n_columns: int, report: Report) -> Effects:
+        """Batch after batch, as means by sequence."""
         device, n = self.model.W_out.device, self.scored.sum(1)
         names = self.kind.quantities()
         sums = torch.zeros(len(names), len(n), n_columns, dtype=torch.float64, device=device)
-        for batch in torch.arange(len(n)).split(max(1, gears.block_size(self.model) // self.tokens.shape[1])):
+        per_batch = CELLS // self.model.final_layer.d_vocab // self.tokens.shape[1]
+        for batch in torch.arange(len(n)).split(max(1, per_batch)):
             some = slice(int(batch[0]), int(batch[-1]) + 1)
             clean = clean_run(self.model, self.tokens[some], self.scored[some])
             value = self.replacement if self.replacement.ndim == 1 else self.replacement[some]
-            add(sums[:, some], clean, difference(clean, value))
+            add(sums[:, some], clean, edits.difference(clean, value), self.log_unigram, way)
         check_finite({"the sum of effects": sums})
         return self.kind(**dict(zip(names, sums / n.to(device)[:, None], strict=True)), n=n, report=report)
-
-
-def mean_activation(model: Model, tokens: Int[Tensor, "sequence position"]) -> Float[Tensor, " d_mlp"]:
-    """Each neuron's mean over all positions, BOS included, batch after batch."""
-    parts = [model.run(some, "activation").activation.double().sum((0, 1)) for some in tokens.split(8)]
-    return (torch.stack(parts).sum(0) / tokens.numel()).to(model.W_out.dtype)
-
-
-def _add_recomputed(
-    sums: Sums,
-    model: Model,
-    clean: Clean,
-    delta: Float[Tensor, "token d_mlp"],
-    sets: Bool[Tensor, "set d_mlp"],
-    log_unigram: Float[Tensor, " d_vocab"] | None,
-) -> None:
-    """The slow exact road: a product with the unembedding for every set."""
-    for at in torch.arange(len(delta), device=delta.device).split(max(1, exact.CELLS // model.final_layer.d_vocab)):
-        part = clean.part(at)
-        before = Distributions(model.final_layer, part, log_unigram)
-        for column, (free, frozen) in enumerate(ablated.logits(model, part, delta[at], sets)):
-            sums[:, :, column].index_add_(1, part.sequence, stacked(before.changes(free, frozen)).to(sums.dtype))

@@ -15,7 +15,11 @@ ORDER = 4
 """Moments of this order are the highest that are used."""
 LEFT = [(0, 0), (0, 1), (1, 0), (0, 2), (1, 1), (0, 3), (1, 2)]
 """Powers (r, a) of the left factor, so ordered that b = 1, 2, 3, 4 need the first 7, 5, 3, 1 of them."""
+BEYOND = [(0, 4), (1, 3)]
+"""Powers that no product needs, each one Z more than the last two."""
 COUNT = {1: 7, 2: 5, 3: 3, 4: 1}
+FULL = {1: 3, 2: 1}
+"""How many of them are of order 2 at most, which are taken in full precision."""
 SLICE = 4096
 """Entries of the vocabulary in a slice, at most."""
 LEFT_CELLS = 2**25
@@ -42,10 +46,15 @@ def half_precision(device: torch.device) -> bool:
 
 def precision(like: Tensor) -> float:
     """The relative rounding of products of order 3 and above."""
-    return 2.0**-8 if _short(like) == torch.bfloat16 else 8 * torch.finfo(like.dtype).eps
+    return 2.0**-8 if short(like) == torch.bfloat16 else 8 * torch.finfo(like.dtype).eps
 
 
-def _short(like: Tensor) -> torch.dtype:
+def width(n_tokens: int) -> int:
+    """Entries of the vocabulary in a slice."""
+    return max(64, min(SLICE, LEFT_CELLS // (len(LEFT) * n_tokens)))
+
+
+def short(like: Tensor) -> torch.dtype:
     """The type in which products of order 3 and above are taken."""
     return torch.bfloat16 if like.dtype == torch.float32 and half_precision(like.device) else like.dtype
 
@@ -57,18 +66,17 @@ def raw(sources: Sources) -> tuple[Moments, Float[Tensor, " token"]]:
     their products where the hardware has it."""
     n_tokens, n_neurons = len(sources.z), len(sources.U)
     mean_z, mean_l = _means(sources)
-    short, width = _short(sources.z), max(64, min(SLICE, LEFT_CELLS // (len(LEFT) * n_tokens)))
+    type_above, n_entries = short(sources.z), width(n_tokens)
     product = {b: sources.z.new_zeros(count, n_tokens, n_neurons) for b, count in COUNT.items()}
-    alone = {(r, a): sources.z.new_zeros(n_tokens, 1) for r in (0, 1) for a in range(ORDER + 1 - r)}
-    for start in range(0, sources.z.shape[1], width):
-        at = slice(start, start + width)
-        p, Z = sources.log_p[:, at].exp(), sources.z[:, at] - mean_z[:, None]
-        L = sources.log_p[:, at] - mean_l[:, None]
-        left = _left(p, Z, L)
-        for (r, a), total in alone.items():
-            total += ((p if r == 0 else p * L) * Z**a).sum(-1, keepdim=True)
-        _add_products(product, left, sources.U[:, at], short)
-    moments = {(r, a, 0): value for (r, a), value in alone.items()}
+    alone, beyond = sources.z.new_zeros(len(LEFT), n_tokens), sources.z.new_zeros(2, n_tokens)
+    for start in range(0, sources.z.shape[1], n_entries):
+        at = slice(start, start + n_entries)
+        Z = sources.z[:, at] - mean_z[:, None]
+        left = _left(sources.log_p[:, at], Z, mean_l)
+        alone += left.sum(-1)
+        beyond += (left[-2:] * Z).sum(-1)
+        _add_products(product, left, sources.U[:, at], type_above)
+    moments = {(r, a, 0): value[:, None] for (r, a), value in zip([*LEFT, *BEYOND], [*alone, *beyond], strict=True)}
     for b, count in COUNT.items():
         moments |= {(*LEFT[i], b): product[b][i] for i in range(count)}
     return moments, mean_z
@@ -85,31 +93,34 @@ def _means(sources: Sources) -> tuple[Float[Tensor, " token"], Float[Tensor, " t
 
 
 def _left(
-    p: Float[Tensor, "token slice"], Z: Float[Tensor, "token slice"], L: Float[Tensor, "token slice"]
+    log_p: Float[Tensor, "token slice"], Z: Float[Tensor, "token slice"], mean_l: Float[Tensor, " token"]
 ) -> Float[Tensor, "power token slice"]:
-    pZ, pL = p * Z, p * L
-    pZZ, pLZ = pZ * Z, pL * Z
-    return torch.stack([p, pZ, pL, pZZ, pLZ, pZZ * Z, pLZ * Z])
+    """The left factors, each made of an earlier one, in place."""
+    left = Z.new_empty(len(LEFT), *Z.shape)
+    p, pZ, pL, pZZ, pLZ, pZZZ, pLZZ = left
+    torch.exp(log_p, out=p)
+    torch.mul(p, Z, out=pZ)
+    torch.sub(log_p, mean_l[:, None], out=pL).mul_(p)
+    for shorter, longer in ((pZ, pZZ), (pL, pLZ), (pZZ, pZZZ), (pLZ, pLZZ)):
+        torch.mul(shorter, Z, out=longer)
+    return left
 
 
 def _add_products(
     product: dict[int, Float[Tensor, "power token neuron"]],
     left: Float[Tensor, "power token slice"],
     U: Float[Tensor, "neuron slice"],
-    short: torch.dtype,
+    type_above: torch.dtype,
 ) -> None:
-    """Adds a slice's share: in full precision up to order 2, in `short` above."""
-    left_short, power = left.to(short), U
+    """Adds a slice's share: in full precision up to order 2, in `type_above` above."""
+    left_short, power = left.to(type_above), U
     for b, total in product.items():
-        n_full = {1: 3, 2: 1}.get(b, 0)
-        if n_full:
-            _accumulate(total[:n_full], left[:n_full], power)
-        _accumulate(total[n_full:], left_short[n_full : len(total)], power.to(short))
+        n_full = FULL.get(b, 0) if type_above != U.dtype else len(total)
+        total[:n_full].flatten(0, 1).addmm_(left[:n_full].flatten(0, 1), power.mT)
+        if n_full < len(total):
+            above = left_short[n_full : len(total)].flatten(0, 1) @ power.to(type_above).mT
+            total[n_full:] += above.view_as(total[n_full:])
         power = power * U
-
-
-def _accumulate(total: Float[Tensor, "power token neuron"], left: Tensor, right: Tensor) -> None:
-    total += (left.flatten(0, 1) @ right.mT).view_as(total)
 
 
 def central(moments: Moments) -> Moments:
