@@ -27,13 +27,15 @@ def test_a_difference_of_maps_has_two_sides(ax):
     assert ax.images[0].get_clim() == (-0.5, 0.5) and "difference" in ax.figure.axes[-1].get_ylabel()
 
 
-def test_true_statements_are_dots_and_false_ones_rings(ax):
+def test_true_statements_are_filled_and_false_ones_open_and_each_model_has_its_marker(ax):
     table = pd.DataFrame({"model": ["base", "base", "post", "post"], "dataset": ["city", "animal"] * 2})
     for side, value in (("true", 2.0), ("false", -1.0)):
         table[[side, f"{side}_low", f"{side}_high"]] = value, value - 1, value + 1
     assert plots.logit_difference_by_topic(table, ax=ax) is ax
-    dots = [line for line in ax.lines if len(line.get_xdata()) == 2 and line.get_marker() == "o"]
-    assert len(dots) == 4 and [line.get_markerfacecolor() for line in dots[1::2]] == ["white", "white"]
+    dots = [line for line in ax.lines if line.get_marker() in "os"]
+    assert [line.get_marker() for line in dots] == [*"ooss"] and [
+        line.get_markerfacecolor() for line in dots[1::2]
+    ] == ["white", "white"]
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["city", "animal"]
     assert ax.get_xlabel() == "logit of TRUE minus FALSE (nats)"
 

@@ -13,7 +13,7 @@ from tests.test_knowledge import COLUMNS, grid, stairs
 
 
 def measured(low, high):
-    return Estimate((low + high) / 2, low, high, 100, 100)
+    return Estimate((low + high) / 2, float(low), float(high), 100, 100)
 
 
 UP, NONE, DOWN = measured(0.2, 0.4), measured(-0.1, 0.1), measured(-0.4, -0.2)

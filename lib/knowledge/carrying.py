@@ -8,7 +8,7 @@ it; a relay has the depths in that order, and the object's token carries much of
 are those which carry the fact within the reader: chosen on one half of the pairs and measured on the other, since cells
 that were chosen for being large are too large on the pairs that chose them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -92,10 +92,12 @@ def crossing(own: Sequence[Grid], other: Sequence[Grid], *, generator: torch.Gen
     has to be a cell that carries the fact (see `no_crossing`)."""
     n_cells = sum(int((grid.recovery >= CARRIES).sum()) for grid in own)
 
-    def measured(choose, measure, mine: Grid, theirs: Grid, *, parts) -> Float[Tensor, " draw"]:
+    def measured(
+        choose: Weights, measure: Weights, mine: Grid, theirs: Grid, *, part: Callable[[Tensor, Tensor], Tensor]
+    ) -> Float[Tensor, " draw"]:
         cells = (recovery_map(choose, mine) >= CARRIES).double()
         found = [(recovery_map(measure, grid) * cells).sum((1, 2)) / cells.sum((1, 2)) for grid in (mine, theirs)]
-        return parts(*found)
+        return part(*found)
 
     parts = {
         "own": lambda mine, theirs: mine,
@@ -103,7 +105,7 @@ def crossing(own: Sequence[Grid], other: Sequence[Grid], *, generator: torch.Gen
         "difference": lambda mine, theirs: theirs - mine,
     }
     found = {
-        name: over_halves(lambda v, w, a, b, of=of: measured(v, w, a, b, parts=of), own, other, generator=generator)
+        name: over_halves(lambda v, w, a, b, of=of: measured(v, w, a, b, part=of), own, other, generator=generator)
         for name, of in parts.items()
     }
     return Crossing(**found, n_cells=n_cells)

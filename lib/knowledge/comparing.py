@@ -4,11 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from lib.knowledge import maps
 from lib.knowledge.measuring import Grid
-from lib.knowledge.resampled import mean_map, over_halves, over_pairs
+from lib.knowledge.resampled import Statistic, Weights, mean_map, over_halves, over_pairs
 from lib.resampling import Estimate
+
+Maps = Float[Tensor, "draw layer column"]
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,10 @@ class Alike:
 def compare(one: Sequence[Grid], other: Sequence[Grid], *, generator: torch.Generator) -> Alike:
     """Two models' maps of the same data sets. Raises ValueError as `over_pairs` and `over_halves` do."""
 
-    def pairs(statistic) -> Estimate:
+    def pairs(statistic: Statistic) -> Estimate:
         return over_pairs(statistic, one, other, generator=generator)
 
-    def halves(statistic) -> Estimate:
+    def halves(statistic: Statistic) -> Estimate:
         return over_halves(statistic, one, other, generator=generator)
 
     return Alike(
@@ -60,37 +64,38 @@ def compare(one: Sequence[Grid], other: Sequence[Grid], *, generator: torch.Gene
     )
 
 
-def _both(weights, one: Grid, other: Grid):
-    return tuple(maps.normalised(mean_map(weights, grid)) for grid in (one, other))
+def _both(weights: Weights, one: Grid, other: Grid) -> tuple[Maps, Maps]:
+    first, second = (maps.normalised(mean_map(weights, grid)) for grid in (one, other))
+    return first, second
 
 
-def _correlation(weights, one: Grid, other: Grid):
+def _correlation(weights: Weights, one: Grid, other: Grid) -> Float[Tensor, " draw"]:
     return maps.correlation(*_both(weights, one, other))
 
 
-def _rank_correlation(weights, one: Grid, other: Grid):
+def _rank_correlation(weights: Weights, one: Grid, other: Grid) -> Float[Tensor, " draw"]:
     return maps.correlation(*(maps.ranks(mean_map(weights, grid)) for grid in (one, other)))
 
 
-def _cartoon(weights, one: Grid, other: Grid):
+def _cartoon(weights: Weights, one: Grid, other: Grid) -> Float[Tensor, " draw"]:
     first, second = _both(weights, one, other)
     drawn = maps.cartoon(first, one.columns), maps.cartoon(second, other.columns)
     return (maps.correlation(drawn[0], second) + maps.correlation(drawn[1], first)) / 2
 
 
-def _halves(first, second, one: Grid, other: Grid):
+def _halves(first: Weights, second: Weights, one: Grid, other: Grid) -> tuple[Maps, Maps]:
     return maps.normalised(mean_map(first, one)), maps.normalised(mean_map(second, other))
 
 
-def _within(first, second, one: Grid, other: Grid):
+def _within(first: Weights, second: Weights, one: Grid, other: Grid) -> Float[Tensor, " draw"]:
     return sum(maps.correlation(*_halves(first, second, grid, grid)) for grid in (one, other)) / 2
 
 
-def _between(first, second, one: Grid, other: Grid):
+def _between(first: Weights, second: Weights, one: Grid, other: Grid) -> Float[Tensor, " draw"]:
     crossed = (one, other), (other, one)
     return sum(maps.correlation(*_halves(first, second, *grids)) for grids in crossed) / 2
 
 
-def _of_halves(first, second, one: Grid, other: Grid):
+def _of_halves(first: Weights, second: Weights, one: Grid, other: Grid) -> Float[Tensor, " draw"]:
     found = [maps.largest_difference(*_halves(first, second, grid, grid), grid.columns) for grid in (one, other)]
     return sum(found) / 2

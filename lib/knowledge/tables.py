@@ -104,31 +104,30 @@ def of_patches(grids: Sequence[Grid], *, generator: torch.Generator) -> Any:
     for fewer pairs than `FEWEST`)."""
     import pandas
 
-    parts = []
-    for grid in grids:
-        flat = grid.gain.flatten(1)
-        low = high = torch.full(flat.shape[1:], torch.nan)
-        if len(flat) >= FEWEST:
-            low, high = resampling.intervals(flat, grid.gap[:, None], generator=generator)
-        n_layers, n_columns = grid.gain.shape[1:]
-        parts.append(
-            pandas.DataFrame(
-                {
-                    "model": grid.name,
-                    "dataset": grid.data,
-                    "reading": grid.reading,
-                    "layer": torch.arange(n_layers).repeat_interleave(n_columns),
-                    "position": torch.arange(n_columns).repeat(n_layers),
-                    "token": grid.columns * n_layers,
-                    "logit_difference": grid.patched.difference.mean(0).flatten(),
-                    "recovery": grid.recovery.flatten(),
-                    "recovery_low": low,
-                    "recovery_high": high,
-                    "n": len(grid.gap),
-                }
-            )
-        )
+    parts = [pandas.DataFrame(_cells(grid, generator)) for grid in grids]
     return pandas.concat(parts, ignore_index=True)
+
+
+def _cells(grid: Grid, generator: torch.Generator) -> dict[str, Any]:
+    """The columns of a grid's part of that table."""
+    flat = grid.gain.flatten(1)
+    low = high = torch.full(flat.shape[1:], torch.nan)
+    if len(flat) >= FEWEST:
+        low, high = resampling.intervals(flat, grid.gap[:, None], generator=generator)
+    n_layers, n_columns = grid.gain.shape[1:]
+    return {
+        "model": grid.name,
+        "dataset": grid.data,
+        "reading": grid.reading,
+        "layer": torch.arange(n_layers).repeat_interleave(n_columns),
+        "position": torch.arange(n_columns).repeat(n_layers),
+        "token": grid.columns * n_layers,
+        "logit_difference": grid.patched.difference.mean(0).flatten(),
+        "recovery": grid.recovery.flatten(),
+        "recovery_low": low,
+        "recovery_high": high,
+        "n": len(grid.gap),
+    }
 
 
 def across(patches: Any, writer: str, reader: str, datasets: Sequence[str]) -> Any:

@@ -4,7 +4,7 @@ import numpy
 from matplotlib.axes import Axes
 from pandas import DataFrame
 
-from lib.plots.style import FREQUENCY, OTHER, lying, upright
+from lib.plots.style import OTHER, lying, upright
 
 ABOVE = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "borderaxespad": 0.2, "fontsize": 10}
 
@@ -32,16 +32,16 @@ def recovery_by_layer_and_token(
 
 
 def logit_difference_by_topic(table: DataFrame, *, ax: Axes) -> Axes:
-    """Mean logit difference of true (dot) and false prompts (ring) by topic, with intervals; a row for each topic, the
-    models of `table` (model, dataset, true, false with _low, _high) above one another in it."""
+    """Mean logit difference of true (filled) and false prompts (open) by topic, with intervals; a row for each topic,
+    the models of `table` (model, dataset, true, false with _low, _high) above one another in it, each with its
+    marker."""
     topics, models = [*dict.fromkeys(table.dataset)], [*dict.fromkeys(table.model)]
     for row, model in enumerate(models):
         rows = table[table.model == model]
         at = rows.dataset.map(topics.index).to_numpy() + 0.2 * (row - (len(models) - 1) / 2)
-        colour = [FREQUENCY, OTHER, "black"][row % 3]
-        for side, face in (("true", colour), ("false", "white")):
+        for side, face in (("true", "black"), ("false", "white")):
             ends = (rows[f"{side}_low"], rows[f"{side}_high"])
-            style = {"color": colour, "markerfacecolor": face, "label": f"{model}, {side}"}
+            style = {"color": "black", "marker": "osD"[row % 3], "markerfacecolor": face, "label": f"{model}, {side}"}
             lying(rows[side], at, ends, ax=ax, **style)
     ax.axvline(0, color="black", linewidth=0.8)
     ax.set(yticks=range(len(topics)), yticklabels=topics, ylim=(len(topics) - 0.5, -0.5))
@@ -54,7 +54,7 @@ def correlation_by_topic(table: DataFrame, *, ax: Axes) -> Axes:
     """Correlations of two maps by topic with intervals (comparison, quantity, value, low, high): of the models (dots),
     the ceiling of two halves (ring) and the cartoon (grey)."""
     looks = {
-        "correlation": {"color": FREQUENCY, "label": "the two models"},
+        "correlation": {"color": "black", "label": "the two models"},
         "ceiling": {"color": "black", "markerfacecolor": "white", "label": "two halves of one model's pairs"},
         "cartoon": {"color": OTHER, "label": "three blocks of one model's map"},
     }
@@ -72,10 +72,10 @@ def correlation_by_topic(table: DataFrame, *, ax: Axes) -> Axes:
 def recovery_across_against_own(table: DataFrame, *, title: str, ax: Axes) -> Axes:
     """What the other model's streams recover (other) against what the reader's own do (own), a dot for each cell; those
     of the last token (site) as rings; the line is where both are equal."""
-    for site, face in (("last", "white"), ("earlier", FREQUENCY)):
+    for site, face in (("last", "white"), ("earlier", "black")):
         rows = table[table.site == site]
         label = "last token" if site == "last" else "earlier tokens"
-        style = {"color": FREQUENCY, "markerfacecolor": face, "markersize": 4, "alpha": 0.8}
+        style = {"color": "black", "markerfacecolor": face, "markersize": 4, "alpha": 0.8}
         ax.plot(rows.own, rows.other, "o", label=label, rasterized=len(rows) > 1000, **style)
     ends = numpy.array([min(0.0, table.own.min()), max(1.0, table.own.max())])
     ax.plot(ends, ends, color="black", linewidth=1, linestyle=":", label="equal")
