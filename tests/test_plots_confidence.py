@@ -22,7 +22,7 @@ def test_every_model_is_a_dot_with_its_interval_at_every_text(ax):
 
 def test_overlaps_are_lines_by_rule_with_chance_in_grey(ax):
     table = pd.DataFrame({"rule": ["du", "du", "stolfo", "stolfo"], "k": [6, 10, 6, 10]})
-    table = table.assign(jaccard=[0.5, 0.8, float("nan"), 1.0], chance=0.1)
+    table = table.assign(jaccard=[0.5, 0.8, float("nan"), 1.0], jaccard_by_chance=0.1)
     hidden = table.assign(rule="du, longer half")
     plots.overlap_against_k(pd.concat([table, hidden]), ax=ax)
     names = ax.get_legend_handles_labels()[1]

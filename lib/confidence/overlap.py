@@ -45,7 +45,8 @@ def chosen(weights: NeuronWeights, rule: str, *, count: int) -> Choice:
 
 def table(weights: Mapping[str, NeuronWeights], *, counts: Sequence[int]) -> Any:
     """What every two models share by every rule, for several numbers k of neurons: a pandas table with the columns
-    rule, k, one, other, shared, jaccard, by_chance (mean number shared by random sets) and probability (of as many)."""
+    rule, k, one, other, shared, jaccard, by_chance (mean number shared by random sets), jaccard_by_chance (the index at
+    that number) and probability (of as many)."""
     import pandas
 
     rows = []
@@ -55,10 +56,11 @@ def table(weights: Mapping[str, NeuronWeights], *, counts: Sequence[int]) -> Any
             for one, other in combinations(sets, 2):
                 (a, among_a), (b, among_b) = sets[one], sets[other]
                 by_chance, probability = selection.shared_by_chance(a, b, among=(among_a, among_b))
-                shared, union = int((a & b).sum()), int((a | b).sum())
-                jaccard = selection.overlap(a, b) if union else float("nan")
-                rows.append((rule, k, one, other, shared, jaccard, by_chance, probability))
-    columns = ["rule", "k", "one", "other", "shared", "jaccard", "by_chance", "probability"]
+                shared, either = int((a & b).sum()), int(a.sum() + b.sum())
+                jaccard = selection.overlap(a, b) if either else float("nan")
+                chance = by_chance / (either - by_chance) if either else float("nan")
+                rows.append((rule, k, one, other, shared, jaccard, by_chance, chance, probability))
+    columns = ["rule", "k", "one", "other", "shared", "jaccard", "by_chance", "jaccard_by_chance", "probability"]
     return pandas.DataFrame(rows, columns=columns)
 
 

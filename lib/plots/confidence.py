@@ -20,7 +20,7 @@ RULES = {"stolfo": "o", "rho_top": "s", "tighidet": "^", "du": "D"}
 
 def overlap_against_k(table: DataFrame, *, ax: Axes) -> Axes:
     """Jaccard index of what each rule chooses in two models against k (columns rule, k, jaccard), and in grey that of
-    random sets (chance)."""
+    random sets (jaccard_by_chance)."""
     kept = table[table.rule.isin(RULES)]
     for offset, (rule, rows) in zip((-0.15, -0.05, 0.05, 0.15), kept.groupby("rule", sort=False), strict=False):
         at = numpy.arange(len(rows)) + offset
@@ -28,7 +28,7 @@ def overlap_against_k(table: DataFrame, *, ax: Axes) -> Axes:
         ax.plot(
             at, rows.jaccard, RULES[rule], color=ENTROPY, markerfacecolor=fill, linestyle="-", linewidth=1, label=rule
         )
-        ax.plot(at, rows.chance, "_", color=OTHER, markersize=10, markeredgewidth=2)
+        ax.plot(at, rows.jaccard_by_chance, "_", color=OTHER, markersize=10, markeredgewidth=2)
     ax.plot([], [], "_", color=OTHER, markersize=10, markeredgewidth=2, label="random sets")
     counts = list(dict.fromkeys(kept.k))
     ax.set_xticks(range(len(counts)), [str(k) for k in counts])

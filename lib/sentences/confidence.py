@@ -121,10 +121,12 @@ def accounted(found: Account, *, text: str) -> str:
         neither="Whether the chosen neurons account for half of it cannot be told",
         bound=0.5,
     )
+    if found.share.high < 0:
+        told = "The chosen neurons do not account for it, they work against it"
     return (
-        f"On {text} the difference is {measured(found.difference)} nats. {told}: when they change places, the share "
-        f"that moves along is {measured(found.share)}, {_beside(found.moved.against)}. All neurons of the last layer "
-        f"together move {measured(found.whole_share)} of it."
+        f"On {text} the difference is {measured(found.difference)} nats. {told}: when they change places, "
+        f"{_percent(found.share)} of it moves along, {_beside(found.moved.against)}. Of all neurons of the last layer "
+        f"together it is {_percent(found.whole_share)}."
     )
 
 
@@ -133,7 +135,7 @@ def cause(found: Mapping[str, Account]) -> str:
     told = []
     for text, one in found.items():
         if exists(one.difference) and not isinstance(one.share, str):
-            told.append(f"{measured(one.share)} of the difference on {text}")
+            told.append(f"{_percent(one.share)} of the difference on {text}")
         else:
             told.append(f"nothing on {text}, where there is no difference")
-    return f"Neurons that change places between the two models take along {listed(told)}."
+    return f"The chosen neurons, changing places between the two models, take along {listed(told)}."
