@@ -42,12 +42,8 @@ def test_every_pair_has_a_dot_for_each_origin(ax):
     columns = ["direction_from", "read_in", "topic", "centring", "accuracy", "accuracy_low", "accuracy_high"]
     plots.probe_transfer(pd.DataFrame(rows, columns=columns), ax=ax)
     assert sum(len(line.get_xdata()) for line in ax.lines[:3]) == 12
-    assert [tick.get_text() for tick in ax.get_yticklabels()] == [
-        "base → base",
-        "base → post",
-        "post → base",
-        "post → post",
-    ]
+    pairs = ["base → base", "post → base", "base → post", "post → post"]
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == pairs
 
 
 def test_cosines_are_drawn_for_the_models_named_with_labels_by_lot_in_grey(ax):

@@ -45,8 +45,9 @@ def _layers(last: int) -> list[int]:
 
 def probe_transfer(table: DataFrame, *, ax: Axes) -> Axes:
     """The accuracy over all topics of each model's direction in each model (direction_from, read_in, topic, centring,
-    accuracy with its interval), a row for each pair, from three origins."""
-    rows = table[table.topic == "all"]
+    accuracy with its interval), a row for each pair, what is read in one model together, from three origins."""
+    names = [*dict.fromkeys(table.read_in)]
+    rows = table[table.topic == "all"].sort_values("read_in", key=lambda some: some.map(names.index), kind="stable")
     pairs = [*dict.fromkeys(zip(rows.direction_from, rows.read_in, strict=True))]
     marks = {"none": ("o", "as it is"), "others": ("s", "model's mean"), "topic": ("D", "topic's mean")}
     for shift, (by, (mark, label)) in zip((-0.2, 0, 0.2), marks.items(), strict=True):
