@@ -17,7 +17,8 @@ from torch import Tensor
 from lib import resampling
 from lib.resampling import Estimate
 
-Draw, Thing = TypeVar("Draw"), TypeVar("Thing")
+Draw = TypeVar("Draw")
+Thing = TypeVar("Thing")
 NEAREST = 20
 """Neurons among which each control is drawn. Fewer match better and say less about what other neurons do."""
 

@@ -69,7 +69,7 @@ FIGURE = {"cell_type": "code", "source": "plt.show()", "execution_count": 3, "ou
 )
 def test_a_chapter_without_its_figures_or_about_something_else_is_not_kept(cells, made_of, said, tmp_path, monkeypatch):
     def execute_notebook(source, log, parameters, **_):
-        log.write_text(json.dumps({"cells": cells, "metadata": {}}))
+        log.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
         (tmp_path / "results").mkdir()
         (tmp_path / "results/card.json").write_text(json.dumps(CARD))
 
@@ -90,21 +90,6 @@ def test_a_kernel_that_dies_is_one_sentence(tmp_path, monkeypatch):
     places = book.Places(**{name: tmp_path / name for name in ("log", "output", "results")})
     with pytest.raises(book.BookError, match="chapter 01_final_layer: Kernel died; there may be too little memory"):
         book.execute("01_final_layer", {"parameters": {}}, places=places)
-
-
-def test_a_failing_chapter_by_make_is_one_sentence_and_keeps_its_partial_notebook(tmp_path):
-    """In the folder of a run that no other test reads: they go on side by side."""
-    (tmp_path / "empty.txt").write_text("")
-    asked = ("chapter", "CHAPTER=01", "MODEL=pocket-sft")
-    done = make(*asked, f"PARAMETERS=text={tmp_path / 'empty.txt'} n_sequences=4")
-    assert done.returncode != 0 and "Traceback" not in done.stderr
-    said = [line for line in done.stderr.splitlines() if line.startswith("error: chapter 01_final_layer, cell ")]
-    assert len(said) == 1 and "empty.txt is empty; the partial notebook is" in said[0]
-    run = book.REPOSITORY / "runs" / "pocket-sft"
-    assert (run / "logs/01_final_layer.ipynb").exists() and not (run / "notebooks/01_final_layer.ipynb").exists()
-    again = make(*asked, "PARAMETERS=n_sequences=8")  # never takes the crashed chapter for done: runs it anew
-    assert again.returncode == 0 and "01_final_layer: cell" in again.stderr
-    assert (run / "notebooks/01_final_layer.ipynb").exists()
 
 
 @pytest.mark.parametrize("threads", [None, "2"])

@@ -58,7 +58,8 @@ def hooks(case: Case) -> Means:
 
 def _hooked(case: Case, neuron: int, delta: Float[Tensor, " token"]) -> tuple[Tensor, Tensor]:
     model, at = case.whole, (case.clean.sequence, case.clean.position)
-    last, kept = f"blocks.{model.n_layers - 1}", {}
+    last = f"blocks.{model.n_layers - 1}"
+    kept: dict[str, Tensor] = {}
 
     def put(activation: Tensor, hook: object) -> Tensor:
         activation = activation.clone()

@@ -9,6 +9,7 @@ import inspect
 import logging
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -166,7 +167,7 @@ def compiled() -> Callable[..., tuple[Tensor, ...]]:
 
     The compiler keeps its code on disk and looks it up by what it was asked, not by the processor's instructions: code
     for wider registers would be taken up by a narrower run, and sum wrongly. So the width is part of what is asked."""
-    width = REGISTER_BITS.get(torch.backends.cpu.get_cpu_capability())
+    width: Any = REGISTER_BITS.get(torch.backends.cpu.get_cpu_capability())
     return torch.compile(inspect.unwrap(one_pass), dynamic=True, options={"cpp.simdlen": width})
 
 

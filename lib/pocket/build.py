@@ -14,6 +14,7 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -92,9 +93,7 @@ def random_verdicts(plan: Plan, tokenizer: Tokenizer) -> torch.nn.Module:
     return model
 
 
-def _stage(
-    plan: Plan, tokenizer: Tokenizer, name: str, number: int, recipe: Recipe, **given: torch.nn.Module | Kept | None
-) -> torch.nn.Module:
+def _stage(plan: Plan, tokenizer: Tokenizer, name: str, number: int, recipe: Recipe, **given: Any) -> torch.nn.Module:
     return train(recipe, tokenizer, name=f"{name}, stage {number}", state=plan.work / f"{name}-{number}.pt", **given)
 
 
