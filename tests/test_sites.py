@@ -268,6 +268,12 @@ def test_a_mixture_of_experts_ends_in_one_sentence(tmp_path, kind):
         door.load(str(folder))
 
 
+def test_a_state_space_model_ends_in_one_sentence(tmp_path):
+    folder = build(tmp_path, "mamba", hidden_size=32, num_hidden_layers=2, state_size=8)
+    with pytest.raises(door.ModelError, match="has no single MLP .* or a recurrent layer, so there are no neurons"):
+        door.load(str(folder))
+
+
 def test_a_norm_that_does_not_say_its_epsilon_ends_in_one_sentence(tmp_path):
     with pytest.raises(door.ModelError, match="does not say what epsilon it adds"):
         door.load(str(build(tmp_path, "olmo", **ARCHITECTURES["llama"])))

@@ -16,7 +16,10 @@ from lib.claims.verdict import Finding, Measured, Region
 Text = Annotated[str, Field(min_length=1)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 ID, NEURON = r"^[A-Z]+\d+(\.\w+)?$", r"^\d+\.\d+$"
-Chapter = str if TYPE_CHECKING else Literal[CHAPTERS]  # which a type checker cannot read off a tuple
+if TYPE_CHECKING:
+    Chapter = str  # what a type checker can make of them
+else:
+    Chapter = Literal[CHAPTERS]
 LOOKS_LIKE = {ID: "C3 or C3.dim", NEURON: "11.584, layer and unit"}
 
 

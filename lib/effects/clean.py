@@ -66,7 +66,7 @@ def check_finite(tensors: dict[str, Tensor]) -> None:
 
 
 def difference(
-    clean: Clean, replacement: Float[Tensor, " d_mlp"] | Float[Tensor, "sequence position d_mlp"]
+    clean: Clean, replacement: Float[Tensor, " d_mlp"] | Float[Tensor, "sequence place d_mlp"]
 ) -> Float[Tensor, "token d_mlp"]:
     """Replacement less clean activation, at the tokens of a clean run."""
     value = replacement.to(clean.activation)

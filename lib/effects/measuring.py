@@ -15,7 +15,8 @@ from lib.effects.distributions import Distributions, stacked
 from lib.effects.result import Effects, FrequencyEffects, Report
 from lib.model import Model
 
-Replacement = Float[Tensor, " d_mlp"] | Float[Tensor, "sequence position d_mlp"]
+Replacement = Float[Tensor, " d_mlp"] | Float[Tensor, "sequence place d_mlp"]
+"""One value for each neuron, or one for each position too, up to the last that is scored at least."""
 Sums = Float[Tensor, "quantity sequence column"]
 
 

@@ -13,6 +13,7 @@ SMALLEST = 1e-4
 
 def small(value: Number) -> str:
     """Two significant digits without an exponent, down to a ten-thousandth; as `wording.number` from a tenth on."""
+    value = float(value)
     if abs(value) >= 0.1 or abs(value) < SMALLEST:
         return number(value)
     text = f"{value:.{1 - floor(log10(abs(value)))}f}".rstrip("0").rstrip(".")
