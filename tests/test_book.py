@@ -11,6 +11,8 @@ from lib import book
 from tests import rerun
 from tests.conftest import HANGING
 
+pytestmark = pytest.mark.long
+
 
 def make(*arguments):
     return subprocess.run(["make", *arguments], cwd=book.REPOSITORY, capture_output=True, text=True, timeout=HANGING)

@@ -16,6 +16,8 @@ from lib.effects import block as blocks
 from lib.effects import cumulant, exact, gears, moments
 from tests.conftest import ARCHITECTURES, HANGING, build, tolerance
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory):

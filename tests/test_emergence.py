@@ -12,6 +12,8 @@ from lib.emergence import statistics
 from lib.resampling import Estimate
 from lib.source import Source
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def family(gpt2_folder, tmp_path):
@@ -72,7 +74,7 @@ def test_weight_statistics_are_those_of_the_null_space_module(gpt2_folder, gener
     spectrum = null_space.spectrum(layer.weight_coordinates(), centres=layer.centres)
     rho = null_space.rho(model.W_out.double(), null_space.basis(spectrum, dim=5))
     assert found["rho"].value == pytest.approx(rho[:2].mean().item(), rel=1e-4)
-    assert found["rho, matched on norm"].value == pytest.approx(rho[2:4].mean().item(), rel=1e-4)
+    assert found["rho", "matched on norm"].value == pytest.approx(rho[2:4].mean().item(), rel=1e-4)
     sizes = spectrum.singular_value.square()
     depth = (sizes[:-5].mean() / sizes[-5:-1].mean()).log10() / 2
     assert found["null space"].value == pytest.approx(depth.item(), rel=1e-4)

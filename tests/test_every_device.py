@@ -9,6 +9,8 @@ from lib.claims import names
 from tests import in_process, matrix, mini, pretend
 from tests.conftest import tolerance
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

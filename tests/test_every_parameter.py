@@ -8,6 +8,8 @@ from lib import book, drawing
 from lib.source import SourceError
 from tests import in_process, matrix, mini
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

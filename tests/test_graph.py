@@ -14,6 +14,8 @@ from lib import book
 from lib.book import run
 from tests.conftest import HANGING
 
+pytestmark = pytest.mark.long
+
 CHAPTER = "01_tiny"
 CELLS = [
     'model: str = "pocket"  # x\nrevision: str = ""  # x\ndtype: str = "float32"  # x\ndevice: str = "cpu"  # x\n'

@@ -12,6 +12,8 @@ from bs4 import BeautifulSoup
 from lib import book
 from lib.book import paths
 
+pytestmark = pytest.mark.long
+
 SITE = book.REPOSITORY / "site" / "pocket"
 PAGES = sorted(path for path in SITE.rglob("*.html") if "_static" not in path.parts)
 LOADS = {

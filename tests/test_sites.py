@@ -8,6 +8,8 @@ from lib.model import Site, editing, edits, sites
 from lib.model.hooks import Kept
 from tests.conftest import ARCHITECTURES, D_VOCAB, build, tolerance
 
+pytestmark = pytest.mark.long
+
 N = 7
 PLAIN = ("resid_pre", "resid_post", "attn_out", "mlp_out", "neurons", "heads")
 """Places at which a value passes in one piece."""
@@ -270,7 +272,7 @@ def test_a_mixture_of_experts_ends_in_one_sentence(tmp_path, kind):
 
 def test_a_state_space_model_ends_in_one_sentence(tmp_path):
     folder = build(tmp_path, "mamba", hidden_size=32, num_hidden_layers=2, state_size=8)
-    with pytest.raises(door.ModelError, match="has no single MLP .* or a recurrent layer, so there are no neurons"):
+    with pytest.raises(door.ModelError, match=r"has no single MLP .* or a recurrent layer, so there are no neurons"):
         door.load(str(folder))
 
 

@@ -63,7 +63,7 @@ def by_token(
     replacement: Replacement | None = None,
 ) -> TokenEffects:
     """Ablates all neurons of a set together, by the mean over all positions unless `replacement` is given; without
-    `log_unigram` nothing is measured that needs it.
+    `log_unigram` nothing is measured that needs it. What is found lies on the CPU.
 
     Raises ValueError as `clean_run` does."""
     clean = clean_run(model, tokens, scored)
@@ -80,5 +80,5 @@ def by_token(
         own = {"loss", "entropy", "kl", "reciprocal_rank"}
         parts[-1] |= {name: getattr(before, name) for name in own & {field.name for field in fields(kind)}}
     joined = {name: torch.cat([part[name] for part in parts], -1) for name in parts[0]}
-    kept = {field.name: getattr(clean, field.name) for field in fields(kind) if hasattr(clean, field.name)}
-    return kind(**kept, **joined)
+    joined |= {field.name: getattr(clean, field.name) for field in fields(kind) if hasattr(clean, field.name)}
+    return kind(**{name: value.cpu() for name, value in joined.items()})

@@ -10,7 +10,10 @@ from lib import drawing, effects, measures, null_space, resampling
 from lib.model import Model
 from lib.resampling import Estimate
 
-Statistics = dict[str, Estimate]
+MATCHED = "matched on norm"
+"""What the controls of neurons that are followed are called in a trace."""
+Statistics = dict[str | tuple[str, str], Estimate]
+"""By name; of controls by name and `MATCHED`."""
 LAYERS = "layers that write"
 """How many layers have neurons that write anything, in a trace."""
 
@@ -40,7 +43,7 @@ def weight_statistics(model: Model, followed: Followed, *, n_resamples: int, gen
         rho = null_space.rho(model.W_out.to(gram), direction[:, : followed.dim])
         depth = decades(eigenvalue, dim=followed.dim, n_zero=int(layer.centres))
         found.append(torch.stack([depth, *(rho[mask].mean() for mask in masks)]))
-    names = ("null space", "rho", "rho, matched on norm") if model.W_out.any() else ("null space",)
+    names = ("null space", "rho", ("rho", MATCHED)) if model.W_out.any() else ("null space",)
     n_writing = float(sum(bool(model.output_weights(at).any()) for at in range(model.n_layers)))
     result = {LAYERS: Estimate(n_writing, n_writing, n_writing, model.n_layers, 1)}
     for name, (whole, *rest) in zip(names, torch.stack(found).mT, strict=False):
@@ -75,9 +78,9 @@ def effect_statistics(
         return result
     groups = {
         "norm-mediated": ("norm_mediated", followed.entropy),
-        "norm-mediated, matched on norm": ("norm_mediated", followed.entropy_control),
+        ("norm-mediated", MATCHED): ("norm_mediated", followed.entropy_control),
         "frequency-mediated": ("frequency_mediated", followed.frequency),
-        "frequency-mediated, matched on norm": ("frequency_mediated", followed.frequency_control),
+        ("frequency-mediated", MATCHED): ("frequency_mediated", followed.frequency_control),
     }
     union = torch.stack([mask for _, mask in groups.values()]).any(0)
     single = torch.eye(len(union), dtype=torch.bool)[union]

@@ -90,7 +90,7 @@ class Model:
         """What the last MLP writes into the residual stream when its neurons have these activations, centred as
         the final norm centres; a norm after the MLP, where there is one, is applied."""
         block, dtype = self.bridge.blocks[self.n_layers - 1], self.W_out.dtype
-        raw = activation @ block.mlp.W_out.detach().to(dtype)
+        raw = activation.to(dtype) @ block.mlp.W_out.detach().to(dtype)
         if getattr(block.mlp, "b_out", None) is not None:
             raw = raw + block.mlp.b_out.detach().to(dtype)
         with torch.inference_mode():
