@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lib import measures
 from lib import text as text_module
 from lib.final_layer import FinalLayer
 from lib.model import continuing, first_token, generating, running, sites
@@ -58,11 +57,6 @@ class Model:
     def n_positions(self) -> int:
         """The longest sequence that the model was built for, BOS included."""
         return self.bridge.cfg.n_ctx
-
-    @property
-    def rounding(self) -> float:
-        """How far two roads to the same logits may part by the rounding of its dtype, as a share of the largest."""
-        return measures.rounding(self.bridge.W_U.dtype)
 
     def encoded(self, text: str) -> Iterator[list[int]]:
         """The documents of a text, of what suits this model where none is named (`documents.suiting`), as token ids.
