@@ -19,6 +19,18 @@ SMALL = {
     "length": 12,
     "n_repeated": 16,
     "n_queries": 2,
+    "post_trained": "{folder}/mini-chat",
+    "n_facts": 16,
+    "n_scored": 4,
+    "n_pairs": 8,
+    "n_steered": 1,
+    "n_random": 2,
+    "n_draws": 40,
+    "n_facts_training": 4,
+    "n_tokens": 2,
+    "n_each": 4,
+    "n_questions": 20,
+    "n_halves": 10,
 }
 """What makes a chapter quick: few draws, short texts."""
 AWAY = {
@@ -46,13 +58,37 @@ AWAY = {
     "plain": "{folder}/other",
     "dropout": "{folder}/other-dropout",
     "text": "{folder}/own.txt",
+    "post_trained": "{folder}/other-chat",
+    "frame": "one_shot",
+    "lower": True,
+    "n_facts": 17,
+    "value": "median",
+    "positions": "answer",
+    "n_scored": 5,
+    "topics": "city continent",
+    "question": "Is it so?",
+    "n_pairs": 9,
+    "n_lines": 0,
+    "shown": "city",
+    "n_steered": 2,
+    "n_random": 3,
+    "n_draws": 41,
+    "n_facts_training": 5,
+    "control": "{folder}/other",
+    "n_tokens": 3,
+    "n_each": 5,
+    "n_questions": 21,
+    "n_halves": 11,
 }
 """Another value of each parameter; `{folder}` is where the small models and a text lie."""
-ALONE = {"layer": 0, "neuron": 3}
+ALONE = {"layer": 0, "neuron": 3, "units": "3, 7"}
 """Other values that leave a part of their chapter out, and so are not given along with all the rest."""
 ELSEWHERE = {"dtype": "bfloat16", "device": str(pretend.ELSEWHERE)}
-REFUSED = {"revision": ("main", "is on this machine and has no revisions")}
-"""Values that a model on this machine refuses, which shows that they reach the door."""
+REFUSED = {
+    "revision": ("main", "is on this machine and has no revisions"),
+    "facts_csv": ("{folder}/none.csv", r"none\.csv"),
+}
+"""Values that are refused, with a part of what is said: which shows that they reach whom they are for."""
 ALWAYS = {"model", "results", "dtype", "device"}
 """Parameters that these runs set to something else than the default in any case."""
 

@@ -1,8 +1,9 @@
 """What a number that a chapter is given may be, by the parameter's name: the same in every chapter that has it.
 
 A count of nothing divides by zero somewhere, a NaN compares as false with everything: both come out far from where
-they went in. So they are refused at the door, on the command line and in a chapter's first cell alike. What a model or
-a text has to offer (layers, neurons, tokens) is left to those who know it."""
+they went in. So they are refused at the door, on the command line and in a chapter's first cell alike. A chapter's own
+default is always allowed: 0 or -1 may stand for all, or for what a rule finds. What a model or a text has to offer
+(layers, neurons, tokens) is left to those who know it."""
 
 import math
 from typing import Any
@@ -32,9 +33,9 @@ def least(name: str) -> float:
     return LEAST.get(name, 1.0 if name.startswith("n_") else -math.inf)
 
 
-def fault(name: str, value: Any) -> str:
+def fault(name: str, value: Any, *, default: Any) -> str:
     """What is wrong with a number, in words that follow "parameter NAME of chapter NN"; empty where nothing is."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or value == default:
         return ""
     low, high = least(name), MOST.get(name, math.inf)
     if isinstance(value, float) and not math.isfinite(value):
