@@ -161,6 +161,21 @@ def test_what_was_measured_once_has_no_row(traced):
     assert emergence.onsets(trace[trace.checkpoint == emergence.FINAL], at_half("rho")).empty
 
 
+def test_controls_stand_in_a_column_of_their_own_and_have_no_date(gpt2_folder):
+    model, rises = door.load(str(gpt2_folder)), iter([0.0, 1.0, 1.0])
+    points = [emergence.Checkpoint(f"step{step}", "", "", step, None) for step in (1, 2)]
+
+    def measure(model):
+        value = next(rises)
+        of_controls = {("rho", emergence.MATCHED): Estimate(0.2, 0.1, 0.3, 10, 2)}
+        return {"rho": Estimate(value, value - 0.1, value + 0.1, 10, 2)} | of_controls
+
+    trace = emergence.trace(points, model, load=lambda point: model, measure=measure)
+    assert trace.statistic.eq("rho").all() and trace.control.tolist() == 3 * ["", "matched on norm"]
+    assert emergence.onsets(trace, at_half("rho")).loc["rho", ["first", "final", "step"]].tolist() == [0, 1, 2]
+    assert emergence.drift(trace).index.tolist() == ["rho", "rho (matched on norm)"]
+
+
 def test_what_comes_first_is_open_where_ranges_overlap(traced):
     trace = traced(a=[0.0, 1, 1, 1], b=[0.0, 0, 0, 1], c=[0.0, 0, 0.52, 1], d=[1.0, 1, 1, 1])
     order = emergence.order(emergence.onsets(trace, at_half(*"abcd")))

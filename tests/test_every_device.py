@@ -6,6 +6,7 @@ import torch
 from lib import book, claims
 from lib import model as door
 from lib.claims import names
+from lib.emergence import points
 from tests import in_process, matrix, mini, pretend
 from tests.conftest import tolerance
 
@@ -30,8 +31,8 @@ def elsewhere(monkeypatch):
             pretend.put(loaded.bridge.original_model, loaded.final_layer.W_U, loaded.final_layer.b_U, loaded.W_out)
         return loaded
 
-    for place in ("lib.model.load", "lib.emergence.points.load"):
-        monkeypatch.setattr(place, there)
+    for module in (door, points):
+        monkeypatch.setattr(module, "load", there)
 
 
 @pytest.mark.parametrize("chapter", book.chapters())
