@@ -12,6 +12,7 @@ been recorded in another model: then it shows whether the one can read what the 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -78,7 +79,7 @@ def logit_difference(
 ) -> Float[Tensor, " prompt"]:
     """The logit of one token less that of another after each prompt: log P(right) / P(wrong), in nats."""
     stream, layer = Site(model.n_layers - 1, "resid_post"), model.final_layer
-    last = {"positions": slice(-1, None), "edits": edits, "batch_size": batch_size}
+    last: dict[str, Any] = {"positions": slice(-1, None), "edits": edits, "batch_size": batch_size}
     resid = model.record(tokens, [stream], **last)[stream][:, 0]
     answers = torch.stack([right, wrong], 1).to(resid.device)
     logit = torch.cat(
@@ -104,7 +105,7 @@ def patch(
     `recorded` are the sources' values where they come from elsewhere, from another model for example; without it they
     are this model's own. Then a place before which the prompts of no pair differ is not run: it changes nothing.
     Raises as `Model.record` does."""
-    ask = {"right": pairs.right, "wrong": pairs.wrong, "batch_size": batch_size}
+    ask: dict[str, Any] = {"right": pairs.right, "wrong": pairs.wrong, "batch_size": batch_size}
     source, target = (logit_difference(model, tokens, **ask) for tokens in (pairs.source, pairs.target))
     found = target[:, None, None].repeat(1, len(sites), positions.shape[1])
     values = recorded or model.record(pairs.source, sites, positions=positions, batch_size=batch_size)

@@ -110,6 +110,7 @@ def _rounding(raw: Moments, write: Writes) -> Float[Tensor, "token neuron"]:
 
 def _frequency(block: Block, write: Writes, reach: Tensor) -> tuple[Tensor, Tensor]:
     """With the token-frequency projection frozen: the same series once z and U are rid of their projection."""
+    assert block.frequency and write.frequency, "asked for without a unigram distribution"
     direction = block.frequency.direction
     z = block.z - torch.outer(block.frequency.z_direction, direction)
     U = write.U - torch.outer(write.frequency.U_direction[0], direction)

@@ -77,7 +77,8 @@ def as_temperature(
         before = layer.logits(part.resid, scale=part.scale)
         pairs = ablated.logits(model, part, difference(part, value), sets)
         parts.append(torch.stack([_explained(before, free) for free, _ in pairs], dim=1))
-    return AsTemperature(*torch.cat(parts, dim=-1).cpu(), clean.sequence.cpu())
+    nearest, whole, left = torch.cat(parts, dim=-1).cpu()
+    return AsTemperature(nearest, whole, left, clean.sequence.cpu())
 
 
 def _explained(clean: Float[Tensor, "token d_vocab"], free: Float[Tensor, "token d_vocab"]) -> Float[Tensor, "3 token"]:

@@ -43,9 +43,10 @@ def weight_statistics(model: Model, followed: Followed, *, n_resamples: int, gen
         rho = null_space.rho(model.W_out.to(gram), direction[:, : followed.dim])
         depth = decades(eigenvalue, dim=followed.dim, n_zero=int(layer.centres))
         found.append(torch.stack([depth, *(rho[mask].mean() for mask in masks)]))
-    names = ("null space", "rho", ("rho", MATCHED)) if model.W_out.any() else ("null space",)
+    names: list[str | tuple[str, str]] = ["null space"]
+    names += ["rho", ("rho", MATCHED)] if model.W_out.any() else []
     n_writing = float(sum(bool(model.output_weights(at).any()) for at in range(model.n_layers)))
-    result = {LAYERS: Estimate(n_writing, n_writing, n_writing, model.n_layers, 1)}
+    result: Statistics = {LAYERS: Estimate(n_writing, n_writing, n_writing, model.n_layers, 1)}
     for name, (whole, *rest) in zip(names, torch.stack(found).mT, strict=False):
         result[name] = resampling.percentile(whole.item(), torch.stack(rest), n=layer.d_vocab)
     return result
@@ -73,10 +74,10 @@ def effect_statistics(
     scored = model.scored(tokens)
     logits = model.run(tokens, "logits").logits[scored]
     loss, sequence = measures.loss(logits, tokens.roll(-1, 1)[scored]), scored.nonzero()[:, 0]
-    result = {"loss": resampling.mean(loss, sequence, generator=generator)}
+    result: Statistics = {"loss": resampling.mean(loss, sequence, generator=generator)}
     if not model.W_out.any():
         return result
-    groups = {
+    groups: dict[str | tuple[str, str], tuple[str, Tensor]] = {
         "norm-mediated": ("norm_mediated", followed.entropy),
         ("norm-mediated", MATCHED): ("norm_mediated", followed.entropy_control),
         "frequency-mediated": ("frequency_mediated", followed.frequency),

@@ -141,7 +141,7 @@ class Model:
         self._check(tokens, edits, asked=asked)
         if isinstance(positions, Tensor) and len(positions) != len(tokens):
             raise ValueError(f"positions are given for {len(positions)} sequences, but {len(tokens)} are run")
-        chosen = {"positions": positions, "edits": edits, "batch_size": batch_size}
+        chosen: dict[str, Any] = {"positions": positions, "edits": edits, "batch_size": batch_size}
         return running.record(self.bridge, tokens, asked, **chosen)
 
     def path(
@@ -165,7 +165,7 @@ class Model:
         if n_tokens < 1:
             raise ValueError(f"a path has 1 step or more, got n_tokens={n_tokens}")
         self._check(tokens, edits, n_tokens=n_tokens)
-        chosen = {"n_tokens": n_tokens, "stops": stops, "n_top": n_top, "with_cache": with_cache}
+        chosen: dict[str, Any] = {"n_tokens": n_tokens, "stops": stops, "n_top": n_top, "with_cache": with_cache}
         parts = [
             paths.follow(
                 self.bridge,
@@ -222,7 +222,7 @@ class Model:
 
         Raises ModelError where one does not; the sites that it is about are then neither read nor edited."""
         tokens = torch.arange(4)[None] % self.final_layer.d_vocab
-        chosen = {"positions": slice(None), "edits": (), "batch_size": 1}
+        chosen: dict[str, Any] = {"positions": slice(None), "edits": (), "batch_size": 1}
         sites.prove_sums(self.n_layers, lambda asked: running.record(self.bridge, tokens, asked, **chosen))
         return True
 

@@ -78,7 +78,8 @@ def build(plan: Plan) -> None:
 
 def base_model(plan: Plan, tokenizer: Tokenizer) -> torch.nn.Module:
     """The base model after all stages, its checkpoints kept in the shape that it has in the end."""
-    keep, model = Kept(plan.models, "pocket", plan.stages[-1].n_layers), None
+    keep = Kept(plan.models, "pocket", plan.stages[-1].n_layers)
+    model: Any = None
     for number, recipe in enumerate(plan.stages, start=1):
         model = _stage(plan, tokenizer, "pocket", number, recipe, earlier=model, keep=keep)
     return model
