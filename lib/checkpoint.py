@@ -18,7 +18,7 @@ class ModelError(ValueError):
     """A model that is there but cannot be analysed; its message is one sentence for the reader."""
 
 
-def untrained(model_type: str, **config: Any) -> torch.nn.Module:
+def untrained(model_type: str, **config: Any) -> Any:
     """A Hugging Face causal language model with random weights, from its configuration."""
     from transformers import AutoConfig, AutoModelForCausalLM
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -68,7 +69,7 @@ def _hooked(case: Case, neuron: int, delta: Float[Tensor, " token"]) -> tuple[Te
 
     recorded = door.recording(model.bridge, {"resid": f"{last}.hook_resid_post"}, kept)
     with model.bridge.hooks(fwd_hooks=[(f"{last}.mlp.hook_post", put)]), recorded:
-        logits = door.forward(model.bridge, case.tokens, logits=True)
+        logits: Any = door.forward(model.bridge, case.tokens, logits=True)
     return logits[at][:, : model.final_layer.d_vocab], kept["resid"][at]
 
 
@@ -81,10 +82,11 @@ def gear(name: str, *, frequency: bool = False) -> Callable[[Case], Means]:
         names = (FrequencyEffects if frequency else Effects).quantities()
         sums = torch.zeros(len(names), n_sequences, n_neurons, dtype=torch.float64)
         large = name == "cumulant" and exact.compiler_works("cpu")  # as in a run over all neurons and more tokens
-        measured.report = Report(name, "fused" if large else "eager")
+        report = Report(name, "fused" if large else "eager")
+        vars(measured)["report"] = report
         gears.add(
             sums, case.model, case.clean, case.delta, case.log_unigram if frequency else None,
-            report=measured.report, tolerance=TOLERANCE,
+            report=report, tolerance=TOLERANCE,
         )  # fmt: skip
         return sums.sum(1)[[names.index(name) for name in MEANS]] / len(case.delta)
 

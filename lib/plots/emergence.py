@@ -25,8 +25,8 @@ def statistic_against_training(
     for control, rows in trace[trace.statistic == statistic].groupby("control", sort=False):
         points, final = rows[rows.checkpoint != "final"], rows[rows.checkpoint == "final"]
         style = {"color": OTHER if control else colour_of(statistic), "markersize": 4, "linewidth": 1.4}
-        at, ends, label = [*map(steps.index, points.step)], (points.low, points.high), control or statistic
-        upright(at, points.value, ends, ax=ax, linestyle="-", label=label, **style)
+        place, ends, label = [*map(steps.index, points.step)], (points.low, points.high), control or statistic
+        upright(place, points.value, ends, ax=ax, linestyle="-", label=label, **style)
         diamond = {"marker": "D", "markersize": 11, "markerfacecolor": "none", "linestyle": "", "clip_on": False}
         ax.plot([*map(steps.index, final.step)], final.value, **(style | diamond))
     if level is not None:

@@ -70,7 +70,7 @@ def batches(
         rows: list[list[int]] = []
         pending: list[list[int]] = []
         while len(rows) < recipe.tokens_per_step // length - n_lists:
-            row = [end]
+            row: list[Any] = [end]
             while len(row) < length:
                 if not pending:
                     texts = [document(index, seed=TRAINING_SEED)[0] for index in range(start, start + 16)]
@@ -123,7 +123,7 @@ class Kept:
 
 
 def step_loss(
-    model: torch.nn.Module, tokenizer: Tokenizer, recipe: Recipe, tokens: Int[Tensor, "batch position"], step: int
+    model: Any, tokenizer: Tokenizer, recipe: Recipe, tokens: Int[Tensor, "batch position"], step: int
 ) -> float:
     """Adds the gradients of one step: of the text and, where the recipe has statements, of their answers; each loss is
     a mean over its tokens. That of the text in nats a token, or where there is none, of the answers."""
