@@ -37,11 +37,13 @@ ELSEWHERE := $(shell ($(BELONGS)) >/dev/null 2>&1 || echo elsewhere)
 endif
 
 BOOK = .venv/bin/python -m lib.book
-.PHONY: help book chapter pocket bench test nulls clean elsewhere
+TESTS = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $(JOBS) --dist loadfile --jaxtyping-packages=lib,beartype.beartype
+.PHONY: help book chapter pocket bench style check test nulls clean elsewhere
 
 help:
 	@echo "make book [MODEL=… [POST_TRAINED=…]]   run every chapter, build site/<model>/index.html"
 	@echo "make test                       the same set-up, then every test but the slow ones"
+	@echo "make check                      for daily work: style and the quick tests, in a minute or so"
 	@echo "make nulls                      what chapters say of models without training and of neurons drawn at random"
 	@echo "make chapter CHAPTER=02 [MODEL=… PARAMETERS='n_sequences=8']   run one chapter"
 	@echo "make pocket [TWINS=1] [SMOKE=1] retrain the embedded models; their controls too; or a two-minute trial"
@@ -70,11 +72,17 @@ bench: .venv/ready
 	$(if $(filter-out 1,$(SAVE)),$(error SAVE is a switch; set it to 1 or leave it out))
 	@.venv/bin/python -m lib.bench $(if $(filter 1,$(SAVE)),--save)
 
-test: .venv/ready
+style: .venv/ready
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
+
+check: style
+	@$(TESTS) -m "not slow and not long" tests
+
+test: style
+	@.venv/bin/mypy
 	@$(BOOK) make book
-	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $(JOBS) --dist loadfile -m "not slow" --jaxtyping-packages=lib,beartype.beartype tests
+	@$(TESTS) -m "not slow" --durations=10 tests
 	@.venv/bin/python -m tests.rerun
 
 nulls: .venv/ready

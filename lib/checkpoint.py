@@ -18,7 +18,7 @@ class ModelError(ValueError):
     """A model that is there but cannot be analysed; its message is one sentence for the reader."""
 
 
-def untrained(model_type: str, **config: Any) -> torch.nn.Module:
+def untrained(model_type: str, **config: Any) -> Any:
     """A Hugging Face causal language model with random weights, from its configuration."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -37,7 +37,8 @@ def read(source: Source, dtype: torch.dtype, device: str) -> tuple[Any, Any]:
         folder = _downloaded(source) if source.kind == "hub" else source.location
         admission.files(Path(folder), source.name)
         pickles = {} if admission.trusts_pickles() else {"use_safetensors": True}
-        loaded, report = AutoModelForCausalLM.from_pretrained(
+        read: Any = AutoModelForCausalLM.from_pretrained  # which returns a pair when it is asked to report
+        loaded, report = read(
             folder, dtype=dtype, attn_implementation="eager", output_loading_info=True, **NO_CODE, **pickles
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, **NO_CODE)
@@ -90,7 +91,8 @@ def _downloaded(source: Source) -> str:
 
 def _explained(error: Exception, source: Source) -> SourceError:
     """The same error in one sentence for the reader."""
-    chain, at = [], error
+    chain: list[BaseException] = []
+    at: BaseException | None = error
     while at is not None and at not in chain:
         chain.append(at)
         at = at.__cause__ or at.__context__

@@ -8,7 +8,7 @@ both: other text, and other neurons of the same kind."""
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite, sqrt
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 from jaxtyping import Bool, Float
@@ -17,7 +17,8 @@ from torch import Tensor
 from lib import resampling
 from lib.resampling import Estimate
 
-Draw, Thing = TypeVar("Draw"), TypeVar("Thing")
+Draw = TypeVar("Draw")
+Thing = TypeVar("Thing")
 NEAREST = 20
 """Neurons among which each control is drawn. Fewer match better and say less about what other neurons do."""
 
@@ -138,11 +139,12 @@ def beside(
     Raises ValueError without others or draws, or when a value is not finite."""
     if not len(others) or not len(drawn):
         raise ValueError(f"controls need others and draws, got {len(others)} others and {len(drawn)} draws")
-    pairs = [(i % len(drawn), i % len(others)) for i in range(max(len(others), len(drawn)))]
-    one = torch.stack([_number(statistic(draw, own)) for draw in drawn])
-    other = torch.stack([_number(statistic(drawn[i], others[j])) for i, j in pairs])
+    draws, things = cast(Sequence[Draw], drawn), cast(Sequence[Thing], others)  # as the rows of a tensor are
+    pairs = [(i % len(draws), i % len(things)) for i in range(max(len(things), len(draws)))]
+    one = torch.stack([_number(statistic(draw, own)) for draw in draws])
+    other = torch.stack([_number(statistic(draws[i], things[j])) for i, j in pairs])
     value = _number(statistic(whole, own)).item()
-    usual = torch.stack([_number(statistic(whole, thing)) for thing in others]).nanmean().item()
+    usual = torch.stack([_number(statistic(whole, thing)) for thing in things]).nanmean().item()
     if not (isfinite(value) and isfinite(usual)):
         raise ValueError(f"a comparison needs finite numbers, got {value} and {usual} for the controls")
     differences = one[[i for i, _ in pairs]] - other

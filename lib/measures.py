@@ -7,6 +7,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
+def rounding(dtype: torch.dtype) -> float:
+    """How far two roads to one logit may part in a dtype, as a share of the largest logit: a thousandth, or four units
+    in the last place where those are coarser, as in bfloat16."""
+    return max(1e-3, 4 * torch.finfo(dtype).eps)
+
+
 def entropy(logits: Float[Tensor, "*token d_vocab"]) -> Float[Tensor, "*token"]:
     r"""Entropy of the next-token distribution, in nats: \(H = -\sum_v p_v \log p_v\), in [0, log d_vocab]."""
     return torch.special.entr(logits.softmax(-1)).sum(-1)

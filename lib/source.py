@@ -206,7 +206,7 @@ def _commit(repository: str, revision: str) -> str:
     try:
         commit = HfApi().model_info(repository, revision=revision).sha
         hf_hub_download(repository, "config.json", revision=revision)  # so that the cache knows the revision later
-        return commit
+        return str(commit)
     except hub.EntryNotFoundError:
         raise SourceError(f"the hub repository {repository} has no config.json, so it is not a model") from None
     except hub.RevisionNotFoundError:

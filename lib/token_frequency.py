@@ -152,7 +152,7 @@ def among(log_unigram: Float[Tensor, " d_vocab"], keep: Bool[Tensor, " d_vocab"]
     Raises ValueError when fewer than two tokens are kept, which leaves no direction."""
     if int(keep.sum()) < 2:
         raise ValueError(f"a token-frequency direction needs at least 2 tokens, got {int(keep.sum())} to keep")
-    return log_unigram.masked_fill(~keep, -torch.inf).log_softmax(-1)
+    return log_unigram.masked_fill(~keep.to(log_unigram.device), -torch.inf).log_softmax(-1)
 
 
 def direction(log_unigram: Float[Tensor, " d_vocab"]) -> Float[Tensor, " d_vocab"]:

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from lib import checkpoint
 from lib import model as door
+from lib.book import REPOSITORY
 from lib.source import POCKET_MODELS
 
 # a first call imports torch's lazy parts, and on a busy machine everything is slow: neither is a fault
@@ -81,6 +82,19 @@ def tolerance(dtype, *, scale=1.0, n_ops=1):
     units of half an eps; eight times that is passed with a probability below 1e-13 (Higham and Mary 2019, A new
     approach to probabilistic rounding error analysis)."""
     return 4 * torch.finfo(dtype).eps * scale * n_ops**0.5
+
+
+def _runs():
+    """Every file of the reader's own runs, and when it was written."""
+    return {path: path.stat().st_mtime_ns for path in (REPOSITORY / "runs").rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def runs_are_left_alone():
+    """Fails when a test wrote into `runs/`, which holds what the reader made."""
+    before = _runs()
+    yield
+    assert _runs() == before, "a test wrote into runs/ (or a run went on beside the tests)"
 
 
 @pytest.fixture(scope="session", params=list(ARCHITECTURES))

@@ -1,11 +1,13 @@
 """Runs the code of a chapter in this process, without figures: the page's own cells, on any model, in seconds."""
 
-import json
+import functools
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
 import matplotlib
+
+from lib.book import notebook
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
@@ -19,16 +21,14 @@ def run(chapter: str, *, replace: dict[str, str] | None = None, **given: Any) ->
     import matplotlib.pyplot as plt
 
     (path,) = NOTEBOOKS.glob(f"{chapter}_*.ipynb")
-    cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
     namespace: dict[str, Any] = {"__name__": "__main__"}
     left = set(replace or {})
-    for number, cell in enumerate(cells):
-        source = "".join(cell["source"])
+    for number, (source, holds_parameters) in enumerate(code(path)):
         for text, other in (replace or {}).items():
             left -= {text} if text in source else set()
             source = source.replace(text, other)
         exec(compile(source, f"{path.name}[{number}]", "exec"), namespace)
-        if "parameters" in cell["metadata"].get("tags", ()):
+        if holds_parameters:
             namespace |= given
         if "plots" in namespace:
             namespace["plots"] = MagicMock()
@@ -36,3 +36,10 @@ def run(chapter: str, *, replace: dict[str, str] | None = None, **given: Any) ->
     if left:
         raise ValueError(f"no cell of {path.name} holds {', '.join(sorted(left))}")
     return namespace
+
+
+@functools.cache
+def code(path: Path) -> tuple[tuple[str, bool], ...]:
+    """The source of every cell of code, and whether that cell is the one of the parameters."""
+    cells = [cell for cell in notebook.read(path).cells if cell.cell_type == "code"]
+    return tuple((cell.source, notebook.is_tagged(cell, "parameters")) for cell in cells)

@@ -11,18 +11,19 @@ from collections import defaultdict
 from pathlib import Path
 
 from lib import book
+from lib.book import notebook
 
 
 def copies(folder: Path) -> dict[int, list[Path]]:
     """Copies of the executed pocket chapters by their number of threads, their results redirected into `folder`."""
     run, found = book.REPOSITORY / "runs/pocket", defaultdict(list)
     for chapter in book.chapters():
-        notebook = json.loads((run / f"notebooks/{chapter}.ipynb").read_text(encoding="utf-8"))
-        for cell in notebook["cells"]:
-            if "injected-parameters" in cell["metadata"].get("tags", ()):
-                cell["source"] = ["".join(cell["source"]), f"\nresults = {str(folder / chapter)!r}"]
+        executed = notebook.read(run / f"notebooks/{chapter}.ipynb")
+        for cell in executed.cells:
+            if notebook.is_tagged(cell, "injected-parameters"):
+                cell.source += f"\nresults = {str(folder / chapter)!r}"
         copy = folder / f"{chapter}.ipynb"
-        copy.write_text(json.dumps(notebook), encoding="utf-8")
+        notebook.write(executed, copy)
         card = json.loads((run / f"results/{chapter}/card.json").read_text(encoding="utf-8"))
         found[card["threads"]].append(copy)
     return found

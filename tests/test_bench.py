@@ -13,6 +13,8 @@ from lib.bench import run as bench
 from lib.bench.worker import Worker, grown
 from lib.effects import exact, moments
 
+pytestmark = pytest.mark.long
+
 SMALL = {"n_embd": 64, "n_layer": 2, "n_head": 2, "n_inner": 96, "n_positions": 64, "vocab_size": 700}
 
 

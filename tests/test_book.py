@@ -8,8 +8,11 @@ import papermill
 import pytest
 
 from lib import book
+from lib.book import __main__ as command_line
 from tests import rerun
 from tests.conftest import HANGING
+
+pytestmark = pytest.mark.long
 
 
 def make(*arguments):
@@ -22,16 +25,9 @@ def make(*arguments):
         (["book", "MODL=gpt2"], "there is no variable MODL"),
         (["book", "CHAPTER=02"], "make book has no use for CHAPTER; see make help"),
         (["bench", "MODEL=gpt2"], "make bench has no use for MODEL"),
-        (["chapter"], "say which chapter, as in: make chapter CHAPTER=01"),
-        (["chapter", "CHAPTER=77"], "there is no chapter '77'; the chapters are 01_final_layer"),
-        (["chapter", "CHAPTER=01", "PARAMETERS=n_sequence=3"], "has no parameter 'n_sequence'; its parameters are"),
         (["pocket", "TWINS=yes"], "TWINS and SMOKE are switches; set them to 1"),
-        (["book", "PARAMETERS=seed"], "PARAMETERS takes name=value pairs"),
-        (["book", "PARAMETERS=model=pocket-chat"], "the model is named by MODEL=…, not among the parameters"),
-        (["chapter", "CHAPTER=01", "PARAMETERS=results=X"], "tables go to runs/<model>/results"),
-        (["book", "PARAMETERS=seed=1 seed=2"], "PARAMETERS gives seed twice"),
+        (["chapter", "CHAPTER=01", "PARAMETERS=n_sequence=3"], "has no parameter 'n_sequence'; its parameters are"),
         (["book", "MODEL=it's not/a/model"], "neither an embedded model"),
-        (["book", "MODEL=a/b/c"], "neither an embedded model (pocket, pocket-chat, "),
     ],
 )
 def test_a_wrong_request_is_one_sentence_and_leaves_nothing(arguments, said):
@@ -39,6 +35,30 @@ def test_a_wrong_request_is_one_sentence_and_leaves_nothing(arguments, said):
     done = make(*arguments)
     assert done.returncode != 0 and said in done.stderr and "Traceback" not in done.stderr
     assert sorted((book.REPOSITORY / "runs").glob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["chapter"], "say which chapter, as in: make chapter CHAPTER=01"),
+        (["chapter", "--chapter", "77"], "there is no chapter '77'; the chapters are 01_final_layer"),
+        (["book", "--parameters", "seed"], "PARAMETERS takes name=value pairs"),
+        (["book", "--parameters", "model=pocket-chat"], "the model is named by MODEL=…, not among the parameters"),
+        (["chapter", "--chapter", "01", "--parameters", "results=X"], "tables go to runs/<model>/results"),
+        (["book", "--parameters", "seed=1 seed=2"], "PARAMETERS gives seed twice"),
+        (
+            ["book", "--parameters", "n_resamples=0"],
+            "n_resamples of chapter 02_null_space has to be 2 or more",
+        ),
+        (["book", "--model", "a/b/c"], "neither an embedded model (pocket, pocket-chat, "),
+    ],
+)
+def test_what_make_hands_on_is_refused_in_one_sentence(arguments, said, monkeypatch):
+    """What `make` calls, without the seconds that a Python of its own takes to start."""
+    monkeypatch.setattr(sys, "argv", ["book", "make", *arguments])
+    with pytest.raises(SystemExit, match=r"^error: ") as refused:
+        command_line.main()
+    assert said in str(refused.value)
 
 
 def test_a_chapter_that_fails_is_one_sentence_and_is_not_published(tmp_path):
@@ -69,7 +89,7 @@ FIGURE = {"cell_type": "code", "source": "plt.show()", "execution_count": 3, "ou
 )
 def test_a_chapter_without_its_figures_or_about_something_else_is_not_kept(cells, made_of, said, tmp_path, monkeypatch):
     def execute_notebook(source, log, parameters, **_):
-        log.write_text(json.dumps({"cells": cells, "metadata": {}}))
+        log.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
         (tmp_path / "results").mkdir()
         (tmp_path / "results/card.json").write_text(json.dumps(CARD))
 
@@ -90,21 +110,6 @@ def test_a_kernel_that_dies_is_one_sentence(tmp_path, monkeypatch):
     places = book.Places(**{name: tmp_path / name for name in ("log", "output", "results")})
     with pytest.raises(book.BookError, match="chapter 01_final_layer: Kernel died; there may be too little memory"):
         book.execute("01_final_layer", {"parameters": {}}, places=places)
-
-
-def test_a_failing_chapter_by_make_is_one_sentence_and_keeps_its_partial_notebook(tmp_path):
-    """In the folder of a run that no other test reads: they go on side by side."""
-    (tmp_path / "empty.txt").write_text("")
-    asked = ("chapter", "CHAPTER=01", "MODEL=pocket-sft")
-    done = make(*asked, f"PARAMETERS=text={tmp_path / 'empty.txt'} n_sequences=4")
-    assert done.returncode != 0 and "Traceback" not in done.stderr
-    said = [line for line in done.stderr.splitlines() if line.startswith("error: chapter 01_final_layer, cell ")]
-    assert len(said) == 1 and "empty.txt is empty; the partial notebook is" in said[0]
-    run = book.REPOSITORY / "runs" / "pocket-sft"
-    assert (run / "logs/01_final_layer.ipynb").exists() and not (run / "notebooks/01_final_layer.ipynb").exists()
-    again = make(*asked, "PARAMETERS=n_sequences=8")  # never takes the crashed chapter for done: runs it anew
-    assert again.returncode == 0 and "01_final_layer: cell" in again.stderr
-    assert (run / "notebooks/01_final_layer.ipynb").exists()
 
 
 @pytest.mark.parametrize("threads", [None, "2"])

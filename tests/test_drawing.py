@@ -1,4 +1,3 @@
-import json
 import re
 from pathlib import Path
 
@@ -6,6 +5,7 @@ import pytest
 import torch
 
 from lib import drawing
+from tests import in_process
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 
@@ -45,8 +45,7 @@ def test_weights_are_the_same_draws_as_sequences():
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_draw_of_a_chapter_has_a_generator_of_its_own(path):
-    cells = [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
-    source = "\n".join("".join(cell["source"]) for cell in cells)
+    source = "\n".join(cell for cell, _ in in_process.code(path))
     names = re.findall(r'draw\(f?"([^"]+)"\)', source)
     assert names and len(names) == len(set(names)), (
         f"names given twice: {sorted(n for n in names if names.count(n) > 1)}"

@@ -8,6 +8,8 @@ from lib import ablation, drawing, effects, measures, null_space, resampling, te
 from lib import model as door
 from tests.conftest import tolerance
 
+pytestmark = pytest.mark.long
+
 N = 12
 
 

@@ -16,6 +16,8 @@ from lib.effects import changes, cumulant, edits, exact, measuring, moments
 from lib.effects.clean import Block
 from tests.conftest import ARCHITECTURES, HANGING, build, tolerance
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory):

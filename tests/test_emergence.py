@@ -12,6 +12,8 @@ from lib.emergence import statistics
 from lib.resampling import Estimate
 from lib.source import Source
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def family(gpt2_folder, tmp_path):
@@ -72,7 +74,7 @@ def test_weight_statistics_are_those_of_the_null_space_module(gpt2_folder, gener
     spectrum = null_space.spectrum(layer.weight_coordinates(), centres=layer.centres)
     rho = null_space.rho(model.W_out.double(), null_space.basis(spectrum, dim=5))
     assert found["rho"].value == pytest.approx(rho[:2].mean().item(), rel=1e-4)
-    assert found["rho, matched on norm"].value == pytest.approx(rho[2:4].mean().item(), rel=1e-4)
+    assert found["rho", "matched on norm"].value == pytest.approx(rho[2:4].mean().item(), rel=1e-4)
     sizes = spectrum.singular_value.square()
     depth = (sizes[:-5].mean() / sizes[-5:-1].mean()).log10() / 2
     assert found["null space"].value == pytest.approx(depth.item(), rel=1e-4)
@@ -157,6 +159,21 @@ def test_a_falling_statistic_emerges_as_well(traced):
 def test_what_was_measured_once_has_no_row(traced):
     trace = traced(rho=[0.0, 1.0])
     assert emergence.onsets(trace[trace.checkpoint == emergence.FINAL], at_half("rho")).empty
+
+
+def test_controls_stand_in_a_column_of_their_own_and_have_no_date(gpt2_folder):
+    model, rises = door.load(str(gpt2_folder)), iter([0.0, 1.0, 1.0])
+    points = [emergence.Checkpoint(f"step{step}", "", "", step, None) for step in (1, 2)]
+
+    def measure(model):
+        value = next(rises)
+        of_controls = {("rho", emergence.MATCHED): Estimate(0.2, 0.1, 0.3, 10, 2)}
+        return {"rho": Estimate(value, value - 0.1, value + 0.1, 10, 2)} | of_controls
+
+    trace = emergence.trace(points, model, load=lambda point: model, measure=measure)
+    assert trace.statistic.eq("rho").all() and trace.control.tolist() == 3 * ["", "matched on norm"]
+    assert emergence.onsets(trace, at_half("rho")).loc["rho", ["first", "final", "step"]].tolist() == [0, 1, 2]
+    assert emergence.drift(trace).index.tolist() == ["rho", "rho (matched on norm)"]
 
 
 def test_what_comes_first_is_open_where_ranges_overlap(traced):

@@ -12,6 +12,8 @@ from lib import ablation, controls, drawing, effects, evidence, neuron_weights, 
 from lib import model as door
 from lib.resampling import Estimate
 
+pytestmark = pytest.mark.long
+
 N, N_NEURONS, N_TRIALS = 16, 48, 30
 
 

@@ -13,6 +13,8 @@ from lib import model as door
 from lib.evidence import spread
 from tests.test_evidence import N_NEURONS, N_TOKENS, N_TRIALS, N, alone, made_up, mask, seldom, stands_out, units_of
 
+pytestmark = pytest.mark.long
+
 
 def test_quantiles_of_weighted_things_are_those_of_things_repeated(generator):
     value = torch.randn(200, generator=generator).double()

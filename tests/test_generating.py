@@ -11,6 +11,8 @@ from lib import model as door
 from lib.model import editing, generating
 from tests.conftest import D_VOCAB, tolerance
 
+pytestmark = pytest.mark.long
+
 N_NEW = 8
 HOSTILE = {
     "sampling": {"do_sample": True, "temperature": 5.0, "top_k": 50},

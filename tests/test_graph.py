@@ -14,12 +14,14 @@ from lib import book
 from lib.book import run
 from tests.conftest import HANGING
 
+pytestmark = pytest.mark.long
+
 CHAPTER, OF_A_PAIR = "01_tiny", "08_two"
 CELLS = [
     'model: str = "pocket"  # x\nrevision: str = ""  # x\ndtype: str = "float32"  # x\ndevice: str = "cpu"  # x\n'
     'text: str = "pocket"  # x\nresults: str = ""  # x',
-    "import json\nimport pathlib\nfrom lib import book, identity, source\n"
-    'parameters = book.parameters(globals(), chapter="CHAPTER")',
+    "import json\nimport pathlib\nfrom lib import book, documents, identity, source\n"
+    'parameters = book.parameters(globals(), chapter="CHAPTER")\nnext(iter(documents.documents(text)))[:0]',
     "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()",
     "others = [one.name for name, one in identity.others(parameters).items() if name in PAIR]\n"
     'names = " + ".join([source.resolve(model).name, *others])\n'
@@ -224,6 +226,18 @@ def test_plain_snakemake_knows_how_much_memory_there_is_and_refuses_what_make_re
     assert 0 < needed <= limit and re.search(r"Provided .*cards=\D*1", said)
     done = snakemake(repository, "-n", "--config", "parameters={model: x}")
     assert done.returncode and "the model is named by MODEL=…, not among the parameters" in done.stderr
+
+
+def test_a_chapter_that_fails_is_one_sentence_keeps_its_partial_notebook_and_is_run_anew(repository):
+    (repository / "empty.txt").write_text("")
+    given = ["--chapter", "01", "--parameters", "text=empty.txt", "--jobs", "1"]
+    done = command(repository, "lib.book", "make", "chapter", *given)
+    assert done.returncode and "Traceback" not in done.stderr
+    said = [line for line in done.stderr.splitlines() if line.startswith(f"error: chapter {CHAPTER}, cell ")]
+    assert len(said) == 1 and "empty.txt is empty; the partial notebook is" in said[0]
+    run = repository / "runs/pocket"
+    assert (run / f"logs/{CHAPTER}.ipynb").exists() and not (run / f"notebooks/{CHAPTER}.ipynb").exists()
+    assert make(repository) == (run / f"notebooks/{CHAPTER}.ipynb", True)
 
 
 def test_an_environment_that_came_with_a_copy_is_made_anew(repository):

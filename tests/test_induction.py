@@ -11,6 +11,8 @@ from lib.induction import Head, natural, repeats
 from lib.text import TextError
 from tests import planted as planting
 
+pytestmark = pytest.mark.long
+
 
 def test_a_head_that_looks_one_past_the_first_occurrence_scores_one_and_one_that_does_not_zero():
     """BOS, a b c, a b c: the second a looks at the first b, and so on."""

@@ -6,6 +6,8 @@ import pytest
 
 from lib.book import figures, home, kernel
 
+pytestmark = pytest.mark.long
+
 SHELL = {
     "PATH": "/bin", "HOME": "/h", "MPLBACKEND": "Agg", "MATPLOTLIBRC": "/x", "JUPYTER_PATH": "/k", "IPYTHONDIR": "/i",
     "PYTHONSTARTUP": "/s", "PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "9", "LC_ALL": "tr_TR", "HF_HOME": "/hub",

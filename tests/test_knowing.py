@@ -8,6 +8,8 @@ from lib.model.running import Run
 from lib.pocket import knowing
 from lib.pocket.statements import is_held_out
 
+pytestmark = pytest.mark.long
+
 
 def planted(generator, *, shared):
     """Statements of five relations whose truth is written along one direction, or along one for each relation."""

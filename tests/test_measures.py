@@ -8,6 +8,12 @@ from torch.testing import assert_close
 
 from lib import measures
 
+
+def test_rounding_is_a_thousandth_or_what_the_dtype_itself_rounds_by():
+    assert measures.rounding(torch.float32) == measures.rounding(torch.float64) == 1e-3
+    assert measures.rounding(torch.bfloat16) == 4 * 2**-7
+
+
 logits = st.lists(st.floats(-20, 20), min_size=2, max_size=12).map(lambda x: torch.tensor(x, dtype=torch.float64))
 
 

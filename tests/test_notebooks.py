@@ -1,7 +1,6 @@
 """The rules of a chapter, as tests."""
 
 import ast
-import json
 import re
 import statistics
 import subprocess
@@ -11,17 +10,18 @@ import pytest
 import yaml
 
 from lib import book
+from lib.book import notebook
 
 CHAPTERS = book.chapters()
 
 
 def cells(chapter, kind=None):
-    found = json.loads((book.NOTEBOOKS / f"{chapter}.ipynb").read_text())["cells"]
-    return [cell for cell in found if kind in (None, cell["cell_type"])]
+    found = notebook.read(book.NOTEBOOKS / f"{chapter}.ipynb").cells
+    return [cell for cell in found if kind in (None, cell.cell_type)]
 
 
 def source(cell):
-    return "".join(cell["source"])
+    return cell.source
 
 
 def test_there_are_chapters_and_each_is_in_the_table_of_contents():
@@ -31,10 +31,12 @@ def test_there_are_chapters_and_each_is_in_the_table_of_contents():
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
-def test_no_outputs_are_committed(chapter):
+def test_no_outputs_are_committed_and_the_file_is_as_nbformat_writes_it(chapter, tmp_path):
     for cell in cells(chapter, "code"):
         assert cell["outputs"] == [] and cell["execution_count"] is None
     path = book.NOTEBOOKS / f"{chapter}.ipynb"
+    notebook.write(notebook.read(path), tmp_path / "again.ipynb")
+    assert (tmp_path / "again.ipynb").read_text() == path.read_text(), "nbformat would write it otherwise"
     stripped = subprocess.run([sys.executable, "-m", "nbstripout", "--keep-id", "--verify", path])
     assert stripped.returncode == 0
 

@@ -6,7 +6,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from lib import book
-from lib.book import icons, library, links, listing, mend, pages, terms
+from lib.book import icons, library, links, listing, mend, notebook, pages, terms
 
 
 def parsed(text):
@@ -134,7 +134,7 @@ def test_calls_in_a_cell_lead_to_the_source_and_attributes_of_the_same_name_do_n
 
 def test_every_chapter_calls_the_library_by_names_that_are_known():
     for chapter in book.chapters():
-        aliases = links.aliases(json.loads((book.NOTEBOOKS / f"{chapter}.ipynb").read_text()))
+        aliases = links.aliases(notebook.read(book.NOTEBOOKS / f"{chapter}.ipynb"))
         assert "book" in aliases and all(module in library.addresses() for module in aliases.values()), chapter
 
 

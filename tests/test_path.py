@@ -8,6 +8,8 @@ from lib.model import Site, editing, edits, generating, without
 from tests.conftest import D_VOCAB, tolerance
 from tests.test_sites import N_OPS, places
 
+pytestmark = pytest.mark.long
+
 N, N_NEW = 7, 6
 
 

@@ -19,6 +19,8 @@ from lib import (
 )
 from tests import planted as ground_truth
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory):

@@ -7,11 +7,11 @@ from lib import plots
 @pytest.fixture
 def trace():
     rows = [
-        (point, seen, name, value, value - 0.1, value + 0.1, step)
-        for name, values in {"rho": [0.1, 0.5, 0.6], "rho, matched on norm": [0.1, 0.1, 0.1]}.items()
+        (point, seen, "rho", value, value - 0.1, value + 0.1, step, control)
+        for control, values in {"": [0.1, 0.5, 0.6], "matched on norm": [0.1, 0.1, 0.1]}.items()
         for (point, seen, step), value in zip((("a", 0, 0), ("b", 80, 8), ("final", 80, 8)), values, strict=True)
     ]
-    columns = ["checkpoint", "tokens_seen", "statistic", "value", "low", "high", "step"]
+    columns = ["checkpoint", "tokens_seen", "statistic", "value", "low", "high", "step", "control"]
     return pd.DataFrame(rows, columns=columns).astype({"tokens_seen": "Int64"})
 
 

@@ -10,6 +10,8 @@ from lib.pocket import corpus, lists, requests, statements, stories
 from lib.pocket.draw import Draw
 from lib.pocket.world import FIELDS, TOPICS, TRADES
 
+pytestmark = pytest.mark.long
+
 DRAWS = 3000
 
 

@@ -12,6 +12,8 @@ from lib import checkpoint, source
 from lib import model as door
 from lib.pocket import report
 
+pytestmark = pytest.mark.long
+
 CARD = json.loads((Path(report.__file__).parent / "report.json").read_text())
 UNMET: dict[str, str] = {
     "facts": ".895 of the 1,441 facts are recalled, capitals and cities least (lib/pocket/trials.md, the eighth round)",

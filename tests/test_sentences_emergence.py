@@ -25,9 +25,9 @@ def traced(tokens, layers, *, spread=0.05, **statistics):
             last = place == len(values)
             at = min(place, len(values) - 1)
             names = emergence.FINAL if last else f"step{10 * at}"
-            rows.append((names, tokens[at], name.replace("__", ", ").replace("_", " "), value, value - width))
-            rows[-1] += (value + width, 100, 10 * at)
-    columns = ["checkpoint", "tokens_seen", "statistic", "value", "low", "high", "n", "step"]
+            statistic, _, control = name.replace("__", ", ").replace("_", " ").partition(", ")
+            rows.append((names, tokens[at], statistic, value, value - width, value + width, 100, 10 * at, control))
+    columns = ["checkpoint", "tokens_seen", "statistic", "value", "low", "high", "n", "step", "control"]
     return pd.DataFrame(rows, columns=columns).astype({"tokens_seen": "Int64"})
 
 

@@ -10,7 +10,9 @@ import pytest
 from bs4 import BeautifulSoup
 
 from lib import book
-from lib.book import paths
+from lib.book import notebook, paths
+
+pytestmark = pytest.mark.long
 
 SITE = book.REPOSITORY / "site" / "pocket"
 PAGES = sorted(path for path in SITE.rglob("*.html") if "_static" not in path.parts)
@@ -124,10 +126,10 @@ def test_no_file_of_the_book_names_a_folder_of_any_machine():
 
 @pytest.mark.parametrize("chapter", book.chapters())
 def test_a_downloaded_chapter_has_one_cell_of_parameters_and_writes_nowhere(chapter):
-    notebook = json.loads((SITE / "_sources/notebooks" / f"{chapter}.ipynb").read_text(encoding="utf-8"))
-    given = [cell for cell in notebook["cells"] if "parameters" in "".join(cell["metadata"].get("tags", ()))]
+    page = notebook.read(SITE / "_sources/notebooks" / f"{chapter}.ipynb")
+    given = [cell for cell in page["cells"] if "parameters" in "".join(cell["metadata"].get("tags", ()))]
     assert len(given) == 1 and 'results: str = ""' in "".join(given[0]["source"])
-    assert 'model: str = "pocket"' in "".join(given[0]["source"]) and "papermill" not in notebook["metadata"]
+    assert 'model: str = "pocket"' in "".join(given[0]["source"]) and "papermill" not in page["metadata"]
 
 
 @pytest.mark.parametrize("chapter", book.chapters())

@@ -8,6 +8,8 @@ from lib.model import Site, editing, edits, sites
 from lib.model.hooks import Kept
 from tests.conftest import ARCHITECTURES, D_VOCAB, build, tolerance
 
+pytestmark = pytest.mark.long
+
 N = 7
 PLAIN = ("resid_pre", "resid_post", "attn_out", "mlp_out", "neurons", "heads")
 """Places at which a value passes in one piece."""
@@ -275,6 +277,12 @@ def test_a_mixture_of_experts_ends_in_one_sentence(tmp_path, kind):
     experts = {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
     folder = build(tmp_path, kind, **ARCHITECTURES["llama"], **experts)
     with pytest.raises(door.ModelError, match="has no single MLP with output weights, as in a mixture of experts"):
+        door.load(str(folder))
+
+
+def test_a_state_space_model_ends_in_one_sentence(tmp_path):
+    folder = build(tmp_path, "mamba", hidden_size=32, num_hidden_layers=2, state_size=8)
+    with pytest.raises(door.ModelError, match=r"has no single MLP .* or a recurrent layer, so there are no neurons"):
         door.load(str(folder))
 
 

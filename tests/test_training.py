@@ -17,6 +17,8 @@ from lib.pocket.recipe import Recipe, stages
 from lib.pocket.requests import prompt
 from tests.conftest import HANGING, TOKENIZER
 
+pytestmark = pytest.mark.long
+
 TINY = Recipe(steps=6, tokens_per_step=512, short=64, warmup_steps=2, d_model=32, d_mlp=16, n_layers=2, dropout=0.1)
 
 

@@ -5,6 +5,7 @@ unembedding gets a spectrum with a drop before its end, the activations are spar
 write where the unembedding does not read, and the next-token entropy is that of a trained model, about 3 nats."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -61,7 +62,7 @@ def random_model(**shape: int) -> Model:
     """A GPT-2 of this shape with random weights; always the same one."""
     generator = torch.Generator().manual_seed(0)
     shape = GPT2_SMALL | shape
-    loaded = checkpoint.untrained("gpt2", **shape).eval().requires_grad_(False)
+    loaded: Any = checkpoint.untrained("gpt2", **shape).eval().requires_grad_(False)
     for name, weight in loaded.named_parameters():
         if "ln" not in name:
             width = 1 if name.endswith("bias") else weight.shape[0] ** -0.5
@@ -73,7 +74,7 @@ def random_model(**shape: int) -> Model:
     return door.wrap(loaded, NoTokenizer(shape["vocab_size"]), source)
 
 
-def _shape_unembedding(loaded: torch.nn.Module, rotation: Tensor, generator: torch.Generator) -> None:
+def _shape_unembedding(loaded: Any, rotation: Tensor, generator: torch.Generator) -> None:
     """Singular values that fall as a power, and the last 1.5 % of them twenty times lower."""
     embedding, norm = loaded.transformer.wte.weight, loaded.transformer.ln_f
     d_model = embedding.shape[1]
@@ -85,7 +86,7 @@ def _shape_unembedding(loaded: torch.nn.Module, rotation: Tensor, generator: tor
     norm.bias.copy_(BIAS * GAIN * torch.randn(d_model, generator=generator))
 
 
-def _shape_neurons(mlp: torch.nn.Module, rotation: Tensor, generator: torch.Generator) -> None:
+def _shape_neurons(mlp: Any, rotation: Tensor, generator: torch.Generator) -> None:
     """Sparse activations; output weights of log-normal length, a few of them long and in the null space."""
     (d_model, d_mlp), dim = mlp.c_fc.weight.shape, rotation.shape[0] // 64
     mlp.c_fc.weight.copy_(1.2 * d_model**-0.5 * torch.randn(d_model, d_mlp, generator=generator))

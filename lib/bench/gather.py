@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from lib.bench.case import random_model
+from lib.model import Recorded
 
 
 def overhead(*, n_sequences: int = 4, sequence_length: int = 256, rounds: int = 5, **shape: int) -> dict[str, Any]:
@@ -21,7 +22,8 @@ def overhead(*, n_sequences: int = 4, sequence_length: int = 256, rounds: int = 
     model = random_model(**shape)
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(model.final_layer.d_vocab, (n_sequences, sequence_length), generator=generator)
-    plain, names = model.bridge.original_model, ("resid", "scale", "activation")
+    plain: Any = model.bridge.original_model
+    names: tuple[Recorded, ...] = ("resid", "scale", "activation")
     ways: dict[str, Callable[[], Any]] = {
         "plain": lambda: plain.base_model(input_ids=tokens, use_cache=False),
         "gather": lambda: model.run(tokens, *names),

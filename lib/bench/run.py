@@ -30,23 +30,24 @@ class Process:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
+        assert self.process.stdin and self.process.stdout
+        self._in, self._out = self.process.stdin, self.process.stdout
         self.way, self.size = way, json.loads(self._line())
 
     def ask(self, **order: Any) -> dict[str, Any]:
         """The worker's answer to an order."""
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
+        print(json.dumps(order), file=self._in, flush=True)
         return json.loads(self._line())
 
     def finish(self) -> dict[str, Any]:
         """Its last answer; the process ends."""
         answer = self.ask(finish=True)
-        self.process.stdin.close()
+        self._in.close()
         self.process.wait()
         return answer
 
     def _line(self) -> str:
-        line = self.process.stdout.readline()
+        line = self._out.readline()
         if not line:
             raise RuntimeError(f"the worker for {self.way} ended early; its own message is above")
         return line

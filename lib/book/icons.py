@@ -7,6 +7,7 @@ site is made, and stands in the page; the script is left out."""
 import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from bs4 import BeautifulSoup, Tag
 
@@ -39,7 +40,7 @@ def draw(page: BeautifulSoup, *, script: Path) -> None:
         icon.replace_with(_svg(page, [*classes, "drawn"], (width, height, path), icon.get("data-mode")))
 
 
-def _svg(page: BeautifulSoup, classes: list[str], outline: tuple[int, int, str], mode: str | None) -> Tag:
+def _svg(page: BeautifulSoup, classes: list[str], outline: tuple[int, int, str], mode: Any) -> Tag:
     width, height, path = outline
     shown = {"class": " ".join(classes), "viewBox": f"0 0 {width} {height}", "aria-hidden": "true"}
     drawn = page.new_tag("svg", attrs=shown | ({"data-mode": mode} if mode else {}))

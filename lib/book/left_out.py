@@ -3,11 +3,11 @@
 A model without a post-trained partner has no chapters about a pair. One short page says how to name a partner; the
 table of contents lists it once instead of them, and prose that speaks of such a chapter leads there."""
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from lib.book import notebook
 from lib.book.request import NOTEBOOKS
 
 PAGE = "book/no_partner"
@@ -54,6 +54,6 @@ def prose(text: str, left: list[str]) -> str:
 
 def title(chapter: str) -> str:
     """A chapter's number and title, as the book shows them."""
-    cells = json.loads((NOTEBOOKS / f"{chapter}.ipynb").read_text(encoding="utf-8"))["cells"]
-    first = next("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    cells = notebook.read(NOTEBOOKS / f"{chapter}.ipynb").cells
+    first = next(cell.source for cell in cells if cell.cell_type == "markdown")
     return f"{chapter.split('_')[0]} · {first.partition(chr(10))[0].removeprefix('# ')}"

@@ -22,7 +22,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
 def _pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     for module, path in library.modules().items():
         code = path.read_text(encoding="utf-8")
-        highlighted = app.builder.highlighter.highlight_block(code, "python", linenos=False)
+        builder: Any = app.builder  # of HTML, which has a highlighter
+        highlighted = builder.highlighter.highlight_block(code, "python", linenos=False)
         yield library.page(module), {"title": module, "body": body(module, code, highlighted)}, "page.html"
 
 

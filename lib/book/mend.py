@@ -69,7 +69,7 @@ def numbers(table: Tag) -> None:
         texts = [cell.get_text(strip=True) for cell in cells if cell.name == "td"]
         if any(texts) and all(NUMBER.fullmatch(text) for text in texts):
             for cell in [*cells, *(row[column] for row in heads if len(row) == width)]:
-                cell["class"] = [*cell.get("class", []), "number"]
+                cell["class"] = " ".join([*cell.get_attribute_list("class"), "number"])
 
 
 def caption(page: Page, table: Tag) -> None:
@@ -85,9 +85,13 @@ def caption(page: Page, table: Tag) -> None:
 
 def names(page: Page) -> None:
     """A control is called what stands on it: a label that leaves its text out goes."""
-    for control in page.find_all(attrs={"aria-label": True}):
+    for control in page.select("[aria-label]"):
         text = " ".join(control.get_text(" ").split())
-        if control.name in ("button", "a", "summary") and text and text.lower() not in control["aria-label"].lower():
+        if (
+            control.name in ("button", "a", "summary")
+            and text
+            and text.lower() not in str(control["aria-label"]).lower()
+        ):
             del control["aria-label"]
 
 

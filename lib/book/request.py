@@ -3,7 +3,6 @@
 A wrong request is refused here, before a kernel starts, with one sentence that says what would do."""
 
 import ast
-import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from lib import identity, source
-from lib.book import home
+from lib.book import bounds, home, notebook
 from lib.documents import EMBEDDED, PYTHON
 
 REPOSITORY = Path(__file__).parents[2]
@@ -49,16 +48,17 @@ def chapter_named(number: str) -> str:
 
 def defaults(chapter: str) -> dict[str, Any]:
     """A chapter's parameters and their defaults, read from its cell tagged `parameters`."""
-    cells = json.loads((NOTEBOOKS / f"{chapter}.ipynb").read_text(encoding="utf-8"))["cells"]
-    tagged = next(cell for cell in cells if "parameters" in cell["metadata"].get("tags", ()))
-    tree = ast.parse("".join(tagged["source"]))
-    return {node.target.id: ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.AnnAssign)}
+    cells = notebook.read(NOTEBOOKS / f"{chapter}.ipynb").cells
+    tagged = next(cell for cell in cells if notebook.is_tagged(cell, "parameters"))
+    tree = ast.parse(tagged.source)
+    nodes = [node for node in tree.body if isinstance(node, ast.AnnAssign)]
+    return {ast.unparse(node.target): ast.literal_eval(node.value) for node in nodes if node.value}
 
 
 def checked(chapter: str, given: dict[str, Any]) -> dict[str, Any]:
     """All of a chapter's parameters, the given ones in place of defaults.
 
-    Raises BookError for a name that the chapter does not have, or a value of another type."""
+    Raises BookError for a name that the chapter does not have, a value of another type, or a number out of bounds."""
     known = defaults(chapter)
     for name, value in given.items():
         if name not in known:
@@ -67,6 +67,9 @@ def checked(chapter: str, given: dict[str, Any]) -> dict[str, Any]:
             kind = type(known[name]).__name__
             hint = f"; papermill keeps a value as text with -r {name} {value}" if kind == "str" else ""
             raise BookError(f"parameter {name} of chapter {chapter} is of type {kind}, got {value!r}{hint}")
+        fault = bounds.fault(name, value, default=known[name])
+        if fault:
+            raise BookError(f"parameter {name} of chapter {chapter} {fault}")
     return known | given
 
 

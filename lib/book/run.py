@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lib.book import figures
+from lib.book import notebook as files
 from lib.book.kernel import kernel_environment, manager
 from lib.book.orders import order
 from lib.book.request import (
@@ -58,7 +59,7 @@ def execute(chapter: str, asked: dict[str, Any], *, places: Places, threads: int
     places.log.parent.mkdir(parents=True, exist_ok=True)
     try:
         _papermill(chapter, places.log, asked["parameters"] | {"results": str(places.results)}, threads)
-        notebook = json.loads(places.log.read_text(encoding="utf-8"))
+        notebook = files.read(places.log)
         _refuse_bare(notebook, chapter=chapter, log=places.log)
         _refuse_other(asked.get("made_of", {}), places.results, chapter=chapter)
     except BookError:
@@ -67,7 +68,7 @@ def execute(chapter: str, asked: dict[str, Any], *, places: Places, threads: int
     notebook["metadata"]["asked"] = asked.get("fingerprint", "")
     places.results.mkdir(parents=True, exist_ok=True)
     places.output.parent.mkdir(parents=True, exist_ok=True)
-    places.log.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    files.write(notebook, places.log)
     shutil.move(places.log, places.output)
 
 

@@ -48,7 +48,7 @@ def _assigned(defaults: str, given: dict[str, Any]) -> str:
     """Lines such as `seed: int = 0  # of every draw` with the given values, `; default: 0` where it differs."""
     lines = []
     for node, line in zip(ast.parse(defaults).body, defaults.splitlines(), strict=True):
-        assert isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name), line
+        assert isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value, line
         default, comment = ast.literal_eval(node.value), line[node.end_col_offset :]
         value = given.get(node.target.id, default)
         if value != default:

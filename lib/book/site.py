@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+from lib.book import notebook
 from lib.book.kernel import kernel_environment
 from lib.book.request import BookError
 
@@ -49,7 +50,7 @@ def finish(built: Path, run: Path) -> None:
 
     report = json.loads((run / "run.json").read_text(encoding="utf-8"))
     names = sorted(report["chapters"])
-    notebooks = {name: json.loads((run / "book/notebooks" / f"{name}.ipynb").read_text("utf-8")) for name in names}
+    notebooks = {name: notebook.read(run / "book/notebooks" / f"{name}.ipynb") for name in names}
     if (run / "book" / "tables").exists():
         shutil.copytree(run / "book" / "tables", built / "tables")
     title = html.unescape(yaml.safe_load((run / "_config.yml").read_text(encoding="utf-8"))["title"])

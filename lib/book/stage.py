@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from lib.book import landing, left_out
+from lib.book import notebook as files
 from lib.book.orders import refuse_mixture, refuse_other
 from lib.book.paths import without_paths
 from lib.book.request import REPOSITORY
@@ -24,7 +25,7 @@ def stage(run: Path, *, names: list[str]) -> None:
     shutil.rmtree(staged, ignore_errors=True)
     shutil.copytree(REPOSITORY / "book", staged / "book")
     (staged / "notebooks").mkdir()
-    executed = {name: _read(run / "notebooks" / f"{name}.ipynb") for name in names}
+    executed = {name: files.read(run / "notebooks" / f"{name}.ipynb") for name in names}
     first = staged / "book" / "intro.md"
     filled = landing.filled(first.read_text(encoding="utf-8"), executed, folder=staged / "book" / "figures")
     first.write_text(filled, encoding="utf-8")
@@ -39,7 +40,7 @@ def stage(run: Path, *, names: list[str]) -> None:
         cards[name] = without_paths(card, given=given) | {"seconds": seconds}
         _tables(results, staged / "tables" / name, given=given)
         page = shown(notebook, chapter=name, results=results)
-        (staged / "notebooks" / f"{name}.ipynb").write_text(json.dumps(page), encoding="utf-8")
+        files.write(page, staged / "notebooks" / f"{name}.ipynb")
     refuse_mixture(cards)
     report = _report(cards)
     (run / "run.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -32,7 +32,7 @@ class Sheet(Strict):
     claims: tuple[Entry, ...]
 
 
-SCHEMA_AT_DEPTH = {1: Sheet, 3: Entry, 4: SecondHalf, 5: Published}
+SCHEMA_AT_DEPTH: dict[int, type[Strict]] = {1: Sheet, 3: Entry, 4: SecondHalf, 5: Published}
 
 
 @cache
@@ -104,7 +104,7 @@ class File:
 
     def _about(self, at: Place) -> str:
         """Whose fault it is: the claim that `at` leads into."""
-        entry = self.content["claims"][at[1]] if len(at) > 1 else None
+        entry = self.content["claims"][at[1]] if self.content and len(at) > 1 else None
         return f"claim {entry['id']}: " if isinstance(entry, dict) and "id" in entry else ""
 
     def _plain(self, node: yaml.Node, at: Place) -> Any:

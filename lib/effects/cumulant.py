@@ -114,6 +114,7 @@ def _rounding(raw: Moments, edit: Edits) -> Float[Tensor, "token edit"]:
 
 def _frequency(block: Block, edit: Edits, reach: Tensor) -> tuple[Tensor, Tensor]:
     """With the token-frequency projection frozen: the same series once z and U are rid of their projection."""
+    assert block.frequency and edit.frequency, "asked for without a unigram distribution"
     direction = block.frequency.direction
     z = block.z - torch.outer(block.frequency.z_direction, direction)
     U = edit.rows - torch.outer(edit.frequency.U_direction[0], direction)

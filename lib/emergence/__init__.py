@@ -22,7 +22,14 @@ from lib.emergence.onsets import (
 )
 from lib.emergence.points import Checkpoint, checkpoints, loader, step_of
 from lib.emergence.rises import first_that_writes, halves, rho_risen, share_risen
-from lib.emergence.statistics import LAYERS, Followed, effect_statistics, layers_that_write, weight_statistics
+from lib.emergence.statistics import (
+    LAYERS,
+    MATCHED,
+    Followed,
+    effect_statistics,
+    layers_that_write,
+    weight_statistics,
+)
 from lib.emergence.twins import named_twins, tail_ratio, tail_size, twin_spectra
 
 __all__ = [
@@ -31,6 +38,7 @@ __all__ = [
     "FROM_THE_START",
     "LAYERS",
     "LEVELS",
+    "MATCHED",
     "NOT_REACHED",
     "Checkpoint",
     "Followed",

@@ -18,7 +18,7 @@ from lib.resampling import Estimate
 
 FINAL = "final"
 """What the row of the final weights is called in a trace."""
-COLUMNS = ("checkpoint", "tokens_seen", "statistic", "value", "low", "high", "n", "step")
+COLUMNS = ("checkpoint", "tokens_seen", "statistic", "value", "low", "high", "n", "step", "control")
 EMERGES, FROM_THE_START, NOT_REACHED = "emerges", "from the start", "not reached"
 
 
@@ -55,6 +55,7 @@ def trace(
 ) -> Any:
     """A pandas table with a row for every checkpoint and statistic, and the `final` weights at its end.
 
+    A row whose `control` is not empty is about the neurons that the followed ones are held against.
     The final weights stand at the last checkpoint's step. One checkpoint is in memory at a time. Without checkpoints
     nothing is measured and the table is empty."""
     import pandas
@@ -67,8 +68,9 @@ def trace(
     return pandas.DataFrame(rows, columns=list(COLUMNS)).astype({"tokens_seen": "Int64"})
 
 
-def _row(name: str, at: Checkpoint, statistic: str, found: Estimate) -> tuple[Any, ...]:
-    return (name, at.tokens_seen, statistic, found.value, found.low, found.high, found.n, at.step)
+def _row(name: str, at: Checkpoint, about: str | tuple[str, str], found: Estimate) -> tuple[Any, ...]:
+    statistic, control = about if isinstance(about, tuple) else (about, "")
+    return (name, at.tokens_seen, statistic, found.value, found.low, found.high, found.n, at.step, control)
 
 
 def growth(trace: Any) -> list[int]:
@@ -93,6 +95,7 @@ def thrown_back(trace: Any, onsets: Any, levels: Mapping[str, Level] = LEVELS) -
     value."""
     there = onsets.index[onsets.status != NOT_REACHED]
     rows = trace[trace.step.isin(growth(trace)) & trace.statistic.isin(there) & (trace.checkpoint != FINAL)]
+    rows = rows[rows.control == ""]
     return [(r.statistic, r.step, r.value) for r in rows.itertuples() if not levels[r.statistic].is_passed(r.value)]
 
 
@@ -157,13 +160,14 @@ def drift(trace: Any) -> Any:
     import pandas
 
     rows = []
-    for name in trace.statistic.unique():
-        *_, last, final = _rows(trace, name)
+    for (name, control), found in trace.groupby(["statistic", "control"], sort=False):
+        *_, last, final = found.itertuples()
+        name = f"{name} ({control})" if control else name
         rows.append((name, last.value, final.value, final.value - last.value, final.high - final.low))
     columns = ["statistic", "last checkpoint", "final weights", "difference", "width of the interval"]
     return pandas.DataFrame(rows, columns=columns).set_index("statistic")
 
 
 def _rows(trace: Any, statistic: str) -> list[Any]:
-    """A statistic's rows in the order of training."""
-    return list(trace[trace.statistic == statistic].itertuples())
+    """A statistic's rows in the order of training, those of its controls left out."""
+    return list(trace[(trace.statistic == statistic) & (trace.control == "")].itertuples())

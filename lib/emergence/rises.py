@@ -4,6 +4,7 @@ Neurons that were chosen at the end tend to have risen, as anything chosen for i
 neuron of the layer is measured, and the chosen are held against sets drawn anew with each resample."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -39,7 +40,13 @@ def rho_risen(
     for model in (first, final):
         generator.set_state(state)  # the same tokens are drawn for both
         layer, w_out = model.final_layer, model.W_out.cpu()
-        given = {"centres": layer.centres, "dim": dim, "tail": 0.05, "n_halves": n_halves, "generator": generator}
+        given: dict[str, Any] = {
+            "centres": layer.centres,
+            "dim": dim,
+            "tail": 0.05,
+            "n_halves": n_halves,
+            "generator": generator,
+        }
         pairs.append(neuron_weights.halves(w_out, layer.weight_coordinates().cpu(), **given))
     parts = [
         (rule(choosing), choosing.norm, measured.rho - before.rho)

@@ -10,7 +10,10 @@ from lib import drawing, effects, measures, null_space, resampling
 from lib.model import Model
 from lib.resampling import Estimate
 
-Statistics = dict[str, Estimate]
+MATCHED = "matched on norm"
+"""What the controls of neurons that are followed are called in a trace."""
+Statistics = dict[str | tuple[str, str], Estimate]
+"""By name; of controls by name and `MATCHED`."""
 LAYERS = "layers that write"
 """How many layers have neurons that write anything, in a trace."""
 
@@ -40,8 +43,9 @@ def weight_statistics(model: Model, followed: Followed, *, n_resamples: int, gen
         rho = null_space.rho(model.W_out.to(gram), direction[:, : followed.dim])
         depth = decades(eigenvalue, dim=followed.dim, n_zero=int(layer.centres))
         found.append(torch.stack([depth, *(rho[mask].mean() for mask in masks)]))
-    names = ("null space", "rho", "rho, matched on norm") if model.W_out.any() else ("null space",)
-    result = {LAYERS: layers_that_write(model)}
+    names: list[str | tuple[str, str]] = ["null space"]
+    names += ["rho", ("rho", MATCHED)] if model.W_out.any() else []
+    result: Statistics = {LAYERS: layers_that_write(model)}
     for name, (whole, *rest) in zip(names, torch.stack(found).mT, strict=False):
         result[name] = resampling.percentile(whole.item(), torch.stack(rest), n=layer.d_vocab)
     return result
@@ -75,14 +79,14 @@ def effect_statistics(
     scored = model.scored(tokens)
     logits = model.run(tokens, "logits").logits[scored]
     loss, sequence = measures.loss(logits, tokens.roll(-1, 1)[scored]), scored.nonzero()[:, 0]
-    result = {"loss": resampling.mean(loss, sequence, generator=generator)}
+    result: Statistics = {"loss": resampling.mean(loss, sequence, generator=generator)}
     if not model.W_out.any():
         return result
-    groups = {
+    groups: dict[str | tuple[str, str], tuple[str, Tensor]] = {
         "norm-mediated": ("norm_mediated", followed.entropy),
-        "norm-mediated, matched on norm": ("norm_mediated", followed.entropy_control),
+        ("norm-mediated", MATCHED): ("norm_mediated", followed.entropy_control),
         "frequency-mediated": ("frequency_mediated", followed.frequency),
-        "frequency-mediated, matched on norm": ("frequency_mediated", followed.frequency_control),
+        ("frequency-mediated", MATCHED): ("frequency_mediated", followed.frequency_control),
     }
     union = torch.stack([mask for _, mask in groups.values()]).any(0)
     single = torch.eye(len(union), dtype=torch.bool)[union]

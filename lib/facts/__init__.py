@@ -79,7 +79,8 @@ def relation(name: str) -> Relation:
     if name not in RELATIONS:
         raise ValueError(f"there is no relation {name!r}; there are {', '.join(RELATIONS)}")
     with (FOLDER / f"{name}.csv").open(encoding="utf-8", newline="") as lines:
-        header, rows = [], []
+        header: list[str] = []
+        rows: list[str] = []
         for line in lines:
             (header if line.startswith("#") else rows).append(line)
     frames = [line.removeprefix("#").strip().split(": ", 1) for line in header]

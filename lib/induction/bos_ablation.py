@@ -92,7 +92,7 @@ class Rest:
         whole = resampling.mean_of_sequences(reaction, n=self.repeat.numel(), generator=generator)
         if whole.low <= 0:
             return "the neuron is not seen to react to the repeat, so there is nothing that heads could drive"
-        given = {
+        given: dict[str, Any] = {
             "whole": torch.arange(len(reaction)),
             "drawn": drawing.draws(len(reaction), generator=generator),
             "n": self.repeat.numel(),

@@ -82,12 +82,13 @@ class UnderWay:
 
     def _here(self, n_rows: int, n_new: int) -> tuple[Tensor, Tensor, Tensor]:
         """Row, position within this pass and place of everything that the edit means in it."""
-        positions, end = self.edit.positions, self.start + n_new
+        start, positions = self.start or 0, self.edit.positions
+        end = start + n_new
         if isinstance(positions, Tensor):
             positions = positions.expand(n_rows, -1)
-            row, place = ((positions >= self.start) & (positions < end)).nonzero(as_tuple=True)
-            return row, positions[row, place] - self.start, place
-        here = [(at - self.start, place) for place, at in enumerate(range(end)[positions]) if at >= self.start]
+            row, place = ((positions >= start) & (positions < end)).nonzero(as_tuple=True)
+            return row, positions[row, place] - start, place
+        here = [(at - start, place) for place, at in enumerate(range(end)[positions]) if at >= start]
         at, place = torch.tensor(here, dtype=torch.long).view(-1, 2).unbind(1)
         row = torch.arange(n_rows).repeat_interleave(len(here))
         return row, at.repeat(n_rows), place.repeat(n_rows)
@@ -104,8 +105,8 @@ def under_way(bridge: Any, edits: Sequence[Edit]) -> Iterator[None]:
     with ExitStack() as inside:
         for edit in edits:
             *first, last = edit.site.parts
-            before = Kept() if first else None
-            going = UnderWay(edit, before)
+            before = Kept()
+            going = UnderWay(edit, before if first else None)
             hooks.append((last, going.through))
             befores += [(part, before.keep) for part in first]  # behind the edits of that part, which it is to see
             block = bridge.blocks[edit.site.layer]

@@ -43,15 +43,12 @@ class Edit:
     def rows(self, index: slice | Int[Tensor, " row"]) -> "Edit":
         """The same edit for some of its prompts."""
         value = self.value if len(self.value) == 1 else self.value[index]
-        ours = isinstance(self.positions, slice) or len(self.positions) == 1
-        marked = self.units is not None and self.units.ndim == 2 and len(self.units) > 1
-        return Edit(
-            self.site,
-            self.change,
-            value,
-            self.positions if ours else self.positions[index],
-            self.units[index] if marked else self.units,
-        )
+        positions, units = self.positions, self.units
+        if isinstance(positions, Tensor) and len(positions) > 1:
+            positions = positions[index]
+        if units is not None and units.ndim == 2 and len(units) > 1:
+            units = units[index]
+        return Edit(self.site, self.change, value, positions, units)
 
     def check(self, n_prompts: int, n_positions: int) -> None:
         """Raises ValueError unless the edit is one of this many prompts, and its positions are among theirs."""

@@ -23,7 +23,9 @@ class FirstTokenOnly:
 
     def __init__(self, layer: int, head: Int[Tensor, " head"], queries: slice) -> None:
         self.layer, self.head, self.queries = layer, head, queries
-        self.start, self.cache, self.value = 0, None, None
+        self.start = 0
+        self.cache: Any = None
+        self.value: Tensor | None = None
         self.remembered: WeakKeyDictionary[Any, Tensor] = WeakKeyDictionary()
 
     @property
@@ -70,7 +72,7 @@ def first_token_only(bridge: Any, heads: Bool[Tensor, "layer head"], queries: sl
             attention = bridge.blocks[edit.layer].attn
             inside.callback(attention.register_forward_pre_hook(edit.begin, with_kwargs=True).remove)
         blocks = [(f"blocks.{edit.layer}.attn", edit) for edit in edits]
-        hooks = [(f"{block}.hook_v", edit.keep) for block, edit in blocks]
+        hooks: list[tuple[str, Any]] = [(f"{block}.hook_v", edit.keep) for block, edit in blocks]
         hooks += [(f"{block}.hook_z", edit.replace) for block, edit in blocks]
         inside.enter_context(bridge.hooks(fwd_hooks=hooks))
         yield

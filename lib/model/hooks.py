@@ -38,7 +38,8 @@ class Kept:
     """It changes nothing, so nothing can depend on whether there is a cache (see `editing.fits_cache`)."""
 
     def __init__(self, at: slice | Int[Tensor, "batch place"] = slice(None)) -> None:
-        self.at, self.value = at, None
+        self.at = at
+        self.value: Any = None  # until the hook has fired; a tensor from then on
 
     def keep(self, value: Tensor, hook: Any) -> None:
         """Takes the copy, so that no later edit in place reaches it."""

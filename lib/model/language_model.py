@@ -86,7 +86,7 @@ class Model:
         """What the last MLP writes into the residual stream when its neurons have these activations, and something is
         written `beside` them, centred as the final norm centres; a norm after the MLP, if there is one, is applied."""
         block, dtype = self.bridge.blocks[self.n_layers - 1], self.W_out.dtype
-        raw = activation @ block.mlp.W_out.detach().to(dtype) + beside
+        raw = activation.to(dtype) @ block.mlp.W_out.detach().to(dtype) + beside
         if getattr(block.mlp, "b_out", None) is not None:
             raw = raw + block.mlp.b_out.detach().to(dtype)
         with torch.inference_mode():
@@ -143,7 +143,7 @@ class Model:
         self._check(tokens, edits, asked=asked)
         if isinstance(positions, Tensor) and len(positions) != len(tokens):
             raise ValueError(f"positions are given for {len(positions)} sequences, but {len(tokens)} are run")
-        chosen = {"positions": positions, "edits": edits, "batch_size": batch_size}
+        chosen: dict[str, Any] = {"positions": positions, "edits": edits, "batch_size": batch_size}
         return running.record(self.bridge, tokens, asked, **chosen)
 
     def path(
@@ -167,7 +167,7 @@ class Model:
         if n_tokens < 1:
             raise ValueError(f"a path has 1 step or more, got n_tokens={n_tokens}")
         self._check(tokens, edits, n_tokens=n_tokens)
-        chosen = {"n_tokens": n_tokens, "stops": stops, "n_top": n_top, "with_cache": with_cache}
+        chosen: dict[str, Any] = {"n_tokens": n_tokens, "stops": stops, "n_top": n_top, "with_cache": with_cache}
         parts = [
             paths.follow(
                 self.bridge,
@@ -224,7 +224,7 @@ class Model:
 
         Raises ModelError where one does not; the sites that it is about are then neither read nor edited."""
         tokens = torch.arange(4)[None] % self.final_layer.d_vocab
-        chosen = {"positions": slice(None), "edits": (), "batch_size": 1}
+        chosen: dict[str, Any] = {"positions": slice(None), "edits": (), "batch_size": 1}
         sites.prove_sums(self.n_layers, lambda asked: running.record(self.bridge, tokens, asked, **chosen))
         return True
 

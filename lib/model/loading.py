@@ -28,13 +28,26 @@ def load(model: str, *, revision: str = "", dtype: str = "float32", device: str 
     is no such model, ModelError when it cannot be analysed, ValueError for an unknown dtype or device."""
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(f"device={device!r} was asked for, but this machine has no usable GPU; use device='cpu'")
+    check_device(device)
     source = resolve(model, revision=revision)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         loaded, tokenizer = checkpoint.read(source, DTYPES[dtype], device)
         return wrap(loaded, tokenizer, source)
+
+
+def check_device(device: str) -> None:
+    """Raises ValueError for a device that PyTorch does not know, and for one that this machine does not have."""
+    try:
+        place = torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"device must be cpu, or cuda for a GPU, got {device!r}") from None
+    if place.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device={device!r} was asked for, but this machine has no usable GPU; use device='cpu'")
+    try:
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise ValueError(f"device={device!r} was asked for, but this machine has no such device") from None
 
 
 def wrap(loaded: Any, tokenizer: Any, source: Source) -> Model:

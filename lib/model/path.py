@@ -58,7 +58,7 @@ def follow(
     resid, activation = Site(last, "resid_post"), Site(last, "neurons")
     recording, ids, top, states = Recording([resid, activation], slice(-1, None)), [], [], []
     with editing.under_way(bridge, edits), keeping(bridge, recording.keepers):
-        asked = {"n_tokens": n_tokens, "stops": stops, "d_vocab": d_vocab, "with_cache": with_cache}
+        asked: dict[str, Any] = {"n_tokens": n_tokens, "stops": stops, "d_vocab": d_vocab, "with_cache": with_cache}
         for logits in generating.passes(bridge, tokens, **asked):
             ids.append(logits.argmax(-1))
             top.append(logits.topk(n_top))

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from lib import measures
 from lib.checkpoint import ModelError
 from lib.model.hooks import forward, recording
 from lib.model.language_model import Model
@@ -17,7 +18,7 @@ def prove(model: Model) -> None:
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(layer.d_vocab, (1, 8), generator=generator)
     run = model.run(tokens, "resid", "activation", "logits")
-    resid, tolerance = run.resid.to(layer.W_U.dtype), 1e-3 if run.resid.dtype != torch.bfloat16 else 3e-2
+    resid, tolerance = run.resid.to(layer.W_U.dtype), measures.rounding(run.resid.dtype)
     own, size = layer.logits(resid), run.logits.abs().max()
     error = (own - run.logits).abs().max() / size
     if not error < tolerance:

@@ -4,7 +4,6 @@
 positions of each sequence. Both go through the sequences in batches, and do the edits that they are handed."""
 
 from collections.abc import Collection, Sequence
-from functools import reduce
 from typing import Any, Literal
 
 import torch
@@ -39,7 +38,7 @@ class Recording:
     def found(self) -> dict[Site, Float[Tensor, "batch place width"]]:
         """What passed each site last."""
         parts = {site: [self.keepers[part].value for part in site.parts] for site in self.sites}
-        return {site: reduce(torch.add, values).flatten(2) for site, values in parts.items()}
+        return {site: sum(values[1:], start=values[0]).flatten(2) for site, values in parts.items()}
 
 
 def record(
@@ -79,11 +78,11 @@ def run(
     with editing.under_way(bridge, edits), keeping(bridge, keepers):
         logits = forward(bridge, tokens, logits="logits" in names)
     kept = {hook: keeper.value for hook, keeper in keepers.items()}
-    found = {"resid": kept.get(resid), "activation": kept.get(activation)}
+    found: dict[str, Any] = {"resid": kept.get(resid), "activation": kept.get(activation)}
     if "pattern" in names:
         found["pattern"] = torch.stack([kept[pattern] for pattern in patterns], dim=1)
     if "scale" in names:
         found["scale"] = final_layer.scale(kept[resid].to(final_layer.W_U.dtype))
-    if "logits" in names:
+    if logits is not None:
         found["logits"] = logits[..., : final_layer.d_vocab].float()
     return {name: found[name] for name in names}

@@ -11,6 +11,7 @@ memory). Where the most likely token changes, the path ends, and only from there
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -70,7 +71,8 @@ def _largest(
         write = write * (delta != 0).any(-1, keepdim=True)
     else:
         write = delta @ model.W_out
-    return tuple(model.final_layer.logits(model.final_layer.centre(resid) + write).max(-1))
+    best = model.final_layer.logits(model.final_layer.centre(resid) + write).max(-1)
+    return best.values, best.indices
 
 
 def rewritten(
@@ -95,7 +97,7 @@ def rewritten(
         if len(row):
             kept = ids[row, :step]
             edit = edits.replace(last, value, units=members[which])
-            rest = {"n_tokens": n_tokens - step, "stops": stops, "edits": [edit]}
+            rest: dict[str, Any] = {"n_tokens": n_tokens - step, "stops": stops, "edits": [edit]}
             again = model.path(torch.cat([prompts[row], kept], 1), **rest)
             written = torch.cat([kept, again.ids.cpu()], 1).tolist()
             for one, at, whole in zip(which.tolist(), row.tolist(), written, strict=True):

@@ -15,22 +15,20 @@ from lib.plots.style import ENTROPY, FREQUENCY, OTHER, upright
 def statistic_against_training(
     trace: DataFrame, *, statistic: str, ylabel: str, level: float | None = None, grown: Sequence[int] = (), ax: Axes
 ) -> Axes:
-    """A statistic of a trace (checkpoint, step, statistic, value, low, high) at every checkpoint, with its intervals,
-    and in grey that of its matched control where there is one; an open diamond about the last is the final weights.
+    """A statistic of a trace (checkpoint, step, statistic, control, value, low, high) at every checkpoint, with its
+    intervals, and in grey that of its matched control where there is one; an open diamond about the last is the final
+    weights.
 
     Dotted: the `level` at which it is dated; nought is on the axis. The checkpoints of the steps `grown` stand on a
     grey ground."""
     steps = sorted({*trace.step})
-    for name in (statistic, f"{statistic}, matched on norm"):
-        rows = trace[trace.statistic == name]
+    for control, rows in trace[trace.statistic == statistic].groupby("control", sort=False):
         points, final = rows[rows.checkpoint != "final"], rows[rows.checkpoint == "final"]
-        if len(rows):
-            style = {"color": colour_of(name), "markersize": 4, "linewidth": 1.4}
-            ends = (points.low, points.high)
-            label = name.rpartition(", ")[2]
-            upright([*map(steps.index, points.step)], points.value, ends, ax=ax, linestyle="-", label=label, **style)
-            diamond = {"marker": "D", "markersize": 11, "markerfacecolor": "none", "linestyle": "", "clip_on": False}
-            ax.plot([*map(steps.index, final.step)], final.value, **(style | diamond))
+        style = {"color": OTHER if control else colour_of(statistic), "markersize": 4, "linewidth": 1.4}
+        place, ends, label = [*map(steps.index, points.step)], (points.low, points.high), control or statistic
+        upright(place, points.value, ends, ax=ax, linestyle="-", label=label, **style)
+        diamond = {"marker": "D", "markersize": 11, "markerfacecolor": "none", "linestyle": "", "clip_on": False}
+        ax.plot([*map(steps.index, final.step)], final.value, **(style | diamond))
     if level is not None:
         ax.axhline(level, color="black", linewidth=1, linestyle=":", label=f"level {level:.3g}")
     ax.axhline(0, color="black", linewidth=0.8)
@@ -66,9 +64,7 @@ def onset_of_statistics(onsets: DataFrame, *, steps: Sequence[int], grown: Seque
 
 
 def colour_of(name: str) -> str:
-    """Grey for a control, blue for what is about token frequency, black for the loss and the heads."""
-    if "," in name:
-        return OTHER
+    """Blue for what is about token frequency, black for the loss and the heads."""
     return FREQUENCY if "frequency" in name else "black" if name in ("loss", "induction") else ENTROPY
 
 

@@ -65,7 +65,7 @@ def conflicts(model: Model) -> dict[str, Any]:
         "CK" if now == object_ else "PK" if now == own else "ND"
         for now, object_, own in zip(said, told, known, strict=True)
     )
-    found = {"n": len(said)}
+    found: dict[str, float | int] = {"n": len(said)}
     for label in ("CK", "PK", "ND"):
         found |= share(label, labels[label], len(said))
     return found

@@ -14,6 +14,7 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -77,7 +78,8 @@ def build(plan: Plan) -> None:
 
 def base_model(plan: Plan, tokenizer: Tokenizer) -> torch.nn.Module:
     """The base model after all stages, its checkpoints kept in the shape that it has in the end."""
-    keep, model = Kept(plan.models, "pocket", plan.stages[-1].n_layers), None
+    keep = Kept(plan.models, "pocket", plan.stages[-1].n_layers)
+    model: Any = None
     for number, recipe in enumerate(plan.stages, start=1):
         model = _stage(plan, tokenizer, "pocket", number, recipe, earlier=model, keep=keep)
     return model
@@ -92,9 +94,7 @@ def random_verdicts(plan: Plan, tokenizer: Tokenizer) -> torch.nn.Module:
     return model
 
 
-def _stage(
-    plan: Plan, tokenizer: Tokenizer, name: str, number: int, recipe: Recipe, **given: torch.nn.Module | Kept | None
-) -> torch.nn.Module:
+def _stage(plan: Plan, tokenizer: Tokenizer, name: str, number: int, recipe: Recipe, **given: Any) -> torch.nn.Module:
     return train(recipe, tokenizer, name=f"{name}, stage {number}", state=plan.work / f"{name}-{number}.pt", **given)
 
 

@@ -6,11 +6,12 @@ last block: its attention stays where it is, its neurons move to the new end, an
 So the neurons of the last layer remain the neurons of the last layer, and can be followed from the first step on."""
 
 import copy
+from typing import Any
 
 import torch
 
 
-def graft(old: torch.nn.Module, new: torch.nn.Module) -> torch.nn.Module:
+def graft(old: Any, new: Any) -> Any:
     """`new`, a model of the same width and more layers, with every part of `old` in its place.
 
     The new parts keep their weights: the MLP behind the last old attention, whole blocks, and the attention of the last
@@ -29,7 +30,7 @@ def graft(old: torch.nn.Module, new: torch.nn.Module) -> torch.nn.Module:
     return new
 
 
-def freeze_old(model: torch.nn.Module, *, n_old: int) -> None:
+def freeze_old(model: Any, *, n_old: int) -> None:
     """Leaves only what `graft` did not fill from a model of `n_old` layers to be trained, and the final norm."""
     blocks = model.transformer.h
     new = [blocks[n_old - 1].ln_2, blocks[n_old - 1].mlp, *blocks[n_old:-1], blocks[-1].ln_1, blocks[-1].attn]
@@ -38,7 +39,7 @@ def freeze_old(model: torch.nn.Module, *, n_old: int) -> None:
         part.requires_grad_(True)
 
 
-def silent(old: torch.nn.Module, *, n_layers: int) -> torch.nn.Module:
+def silent(old: Any, *, n_layers: int) -> Any:
     """The same function in `n_layers` layers: the new parts write nothing. With as many as there are, `old` itself.
 
     Checkpoints from before growth are kept so, that all have one shape. Raises ValueError for fewer layers."""

@@ -98,7 +98,7 @@ def answers(model: Model) -> dict[str, float | int]:
     generator = torch.Generator().manual_seed(0)
 
     error = calibration.error(sure, correct, question, n_bins=N_BINS, generator=generator)
-    found = {"n": len(pairs)}
+    found: dict[str, float | int] = {"n": len(pairs)}
     for name, estimate in (
         ("entropy", resampling.mean(entropy, question, generator=generator)),
         ("calibration_error", error),

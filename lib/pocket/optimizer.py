@@ -37,7 +37,7 @@ class Optimizer:
             if weight.dim() == 1:
                 decay = 0.0
             (matrices if by_muon else rest).setdefault(decay, []).append(weight)
-        self.parts = [
+        self.parts: list[torch.optim.Optimizer] = [
             torch.optim.AdamW(_groups(rest), lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True),
         ]
         if matrices:

@@ -67,7 +67,7 @@ def neurons(model: Model) -> dict[str, Any]:
     tokens = model.sequences("pocket", n_sequences=N_SEQUENCES, sequence_length=SEQUENCE_LENGTH)
     unigram = token_frequency.unigram(model, "pocket", n_tokens=TOKENS_PER_ENTRY * model.final_layer.d_vocab)
     log_unigram = unigram.log_probability.to(W_U)
-    effect = effects.measure(model, tokens, scored=model.scored(tokens), log_unigram=log_unigram)
+    effect: Any = effects.measure(model, tokens, scored=model.scored(tokens), log_unigram=log_unigram)
     entropy, frequency = kinds.entropy(model), kinds.frequency(effect)
     candidates = weights.rho >= min(3 * chance, 0.9)
     strong = above_matched(effect.mean("abs_entropy_change"), weights.norm, candidates=candidates)

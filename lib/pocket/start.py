@@ -1,5 +1,7 @@
 """The base model before its first step: an untrained GPT-2 whose start is chosen with care."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from tokenizers import Tokenizer
@@ -56,7 +58,7 @@ def log_frequency(tokenizer: Tokenizer, *, n_documents: int = 2000) -> Float[Ten
     return (logarithm - logarithm.mean()) / logarithm.std()
 
 
-def mimetic(attention: torch.nn.Module, recipe: Recipe) -> None:
+def mimetic(attention: Any, recipe: Recipe) -> None:
     """Lets an attention layer begin as `Recipe.mimetic` tells, its writes about as long as an embedding."""
     query, key, value = attention.c_attn.weight.split(recipe.d_model, dim=1)
     key.copy_(query)
@@ -72,7 +74,7 @@ def sinusoids(n_positions: int, d_model: int) -> Float[Tensor, "position d_model
     return torch.stack([angle.sin(), angle.cos()], -1).flatten(1)
 
 
-def reserve(model: torch.nn.Module, count: int) -> None:
+def reserve(model: Any, count: int) -> None:
     """Keeps gradients away from the first `count` coordinates of the embedding."""
     embedding = model.get_input_embeddings().weight
     trained = torch.arange(embedding.shape[1]) >= count

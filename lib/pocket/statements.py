@@ -182,8 +182,9 @@ def contrary(answer: str) -> str:
     """A verdict or a correction with the opposite first word, and what follows it as it was.
 
     Raises KeyError for another answer."""
-    word = re.match(r" \w+", answer)[0]
-    return OPPOSITE[word] + answer[len(word) :]
+    word = re.match(r" \w+", answer)
+    first = word[0] if word else ""
+    return OPPOSITE[first] + answer[len(first) :]
 
 
 def judgements(draw: Draw) -> str:

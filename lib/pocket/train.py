@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -65,10 +66,11 @@ def batches(
         if not recipe.tokens_per_step:
             yield torch.empty(0, 0, dtype=torch.long), start
             continue
-        length, n_lists, rows = recipe.sequence_length(at), recipe.n_token_lists(at), []
+        length, n_lists = recipe.sequence_length(at), recipe.n_token_lists(at)
+        rows: list[list[int]] = []
         pending: list[list[int]] = []
         while len(rows) < recipe.tokens_per_step // length - n_lists:
-            row = [end]
+            row: list[Any] = [end]
             while len(row) < length:
                 if not pending:
                     texts = [document(index, seed=TRAINING_SEED)[0] for index in range(start, start + 16)]
@@ -121,7 +123,7 @@ class Kept:
 
 
 def step_loss(
-    model: torch.nn.Module, tokenizer: Tokenizer, recipe: Recipe, tokens: Int[Tensor, "batch position"], step: int
+    model: Any, tokenizer: Tokenizer, recipe: Recipe, tokens: Int[Tensor, "batch position"], step: int
 ) -> float:
     """Adds the gradients of one step: of the text and, where the recipe has statements, of their answers; each loss is
     a mean over its tokens. That of the text in nats a token, or where there is none, of the answers."""
@@ -170,7 +172,7 @@ def train(
     kept = set(recipe.checkpoints()) if keep is not None else set()
     if state.exists():
         done, start = _resume(state, recipe, model, optimizer)
-    elif 0 in kept:
+    elif keep and 0 in kept:
         keep.weights(model, tokenizer, recipe, 0)
     progress = Progress(name, done=done, steps=recipe.steps)
     model.train()
@@ -181,14 +183,14 @@ def train(
         optimizer.step(schedule(done, recipe))
         done += 1
         progress.step(done, loss)
-        if done in kept:
+        if keep and done in kept:
             keep.weights(model, tokenizer, recipe, done)
         if done % save_every == 0 or done == recipe.steps:
             _suspend(state, recipe, model, optimizer, done, following)
     return model.eval()
 
 
-def _take_over(earlier: torch.nn.Module, model: torch.nn.Module, recipe: Recipe) -> None:
+def _take_over(earlier: Any, model: torch.nn.Module, recipe: Recipe) -> None:
     """Begins a stage with the weights of the one before, in the same layers or, after growth, in more."""
     n_old = len(earlier.transformer.h)
     if n_old == recipe.n_layers:
@@ -221,7 +223,8 @@ def _resume(state: Path, recipe: Recipe, model: torch.nn.Module, optimizer: Opti
 def save(model: torch.nn.Module, tokenizer: Tokenizer, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
     """Writes model and tokenizer as a Hugging Face directory, the weights in `dtype`."""
     folder.mkdir(parents=True, exist_ok=True)
-    copy.deepcopy(model).to(dtype).save_pretrained(folder)  # as a model, so that tied weights are stored once
+    own: Any = copy.deepcopy(model).to(dtype)
+    own.save_pretrained(folder)  # as a model, so that tied weights are stored once
     tokenizer.save(str(folder / "tokenizer.json"))
     special = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT}
     (folder / "tokenizer_config.json").write_text(
@@ -231,7 +234,8 @@ def save(model: torch.nn.Module, tokenizer: Tokenizer, folder: Path, *, dtype: t
 
 def held_out_sample(tokenizer: Tokenizer, *, n_tokens: int = 200_000) -> list[str]:
     """Held-out documents, `n_tokens` in all and one document more."""
-    texts, seen = [], 0
+    texts: list[str] = []
+    seen = 0
     for text in documents(seed=HELD_OUT_SEED):
         if seen >= n_tokens:
             return texts

@@ -5,14 +5,15 @@ from math import floor, log10
 from lib import controls
 from lib.controls import Against
 from lib.resampling import Estimate
-from lib.sentences.wording import listed, measured, number, side
+from lib.sentences.wording import Number, listed, measured, number, side
 
 SMALLEST = 1e-4
 """What is smaller is told as nought."""
 
 
-def small(value: float) -> str:
+def small(value: Number) -> str:
     """Two significant digits without an exponent, down to a ten-thousandth; as `wording.number` from a tenth on."""
+    value = float(value)
     if abs(value) >= 0.1 or abs(value) < SMALLEST:
         return number(value)
     text = f"{value:.{1 - floor(log10(abs(value)))}f}".rstrip("0").rstrip(".")

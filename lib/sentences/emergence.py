@@ -48,18 +48,24 @@ def grown(trace: DataFrame) -> str:
 def course(trace: DataFrame, *statistics: str) -> str:
     """How statistics go from the first checkpoint that has them to the final weights, each beside its control where
     there is one."""
-    told = [_course(trace, name) for name in statistics if len(trace[trace.statistic == name]) > 1]
+    told = [_course(trace[trace.statistic == name]) for name in statistics if len(_own(trace, name)) > 1]
     return " ".join(told) or NOTHING
 
 
-def _course(trace: DataFrame, name: str) -> str:
-    first, final = _ends(trace, name)
+def _own(trace: DataFrame, name: str) -> DataFrame:
+    """A statistic's rows without those of its controls."""
+    return trace[(trace.statistic == name) & (trace.control == "")]
+
+
+def _course(rows: DataFrame) -> str:
+    """Of one statistic, with the rows of its control."""
+    name, control = rows.statistic.iloc[0], rows[rows.control != ""]
+    first, final = _ends(_own(rows, name))
     way = {1: "rises", -1: "falls", 0: "does not clearly change"}[apart(final, first)]
     told = f"{SUBJECT.get(name, name)} {way}, from {_shown(first)} to {_shown(final)}"
-    control = f"{name}, matched on norm"
-    if control not in {*trace.statistic}:
+    if control.empty:
         return f"{told}."
-    start, end = _ends(trace, control)
+    start, end = _ends(control)
     beside = {1: "higher", -1: "lower", 0: "not clearly another"}[apart(final, end)]
     matched = f"that of the matched neurons drawn here goes from {number(start.value)} to {_shown(end)}"
     return f"{told}; {matched}, so that of the followed ones is {beside} in the end."
@@ -70,9 +76,8 @@ def _shown(found: Estimate) -> str:
     return measured(found) if found.low <= found.value <= found.high else number(found.value)
 
 
-def _ends(trace: DataFrame, name: str) -> tuple[Estimate, Estimate]:
+def _ends(rows: DataFrame) -> tuple[Estimate, Estimate]:
     """The first and the last row of a statistic."""
-    rows = trace[trace.statistic == name]
     first, final = (Estimate(row.value, row.low, row.high, int(row.n), 1) for row in rows.iloc[[0, -1]].itertuples())
     return first, final
 

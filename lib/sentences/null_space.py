@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pandas import DataFrame
 
 from lib.null_space import Sharpness
-from lib.sentences.wording import counted, listed, measured, number, share, side
+from lib.sentences.wording import Number, counted, listed, measured, number, share, side
 
 LEAST = 0.001
 """Numbers below it are said to be, since three decimals show nothing of them."""
@@ -134,7 +134,7 @@ def quiet(growth: DataFrame, *, dim: int) -> str:
     return f"{told}. One direction more multiplies that by {number(by)} only: the space is not set apart."
 
 
-def small(value: float) -> str:
+def small(value: Number) -> str:
     """A number that is not negative, `less than 0.001` where three decimals would show nothing of it."""
     return f"less than {number(LEAST)}" if 0 < value < LEAST else number(value)
 
@@ -146,7 +146,7 @@ def _interval(told: tuple[float, float, float]) -> str:
     return f"{number(value)} [{number(low)}, {number(high)}]"
 
 
-def times(more: float, less: float) -> str:
+def times(more: Number, less: Number) -> str:
     """How many times one number is another, `more than 1,000` beyond that."""
     factor = more / max(less, 1e-300)
     return "more than 1,000" if factor > 1000 else number(factor)

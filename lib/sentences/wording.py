@@ -2,11 +2,17 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from lib.resampling import Estimate
 
+Number = float | np.floating
+"""A table's numbers are of the model's dtype."""
 
-def number(value: float) -> str:
+
+def number(value: Number) -> str:
     """Three significant digits without an exponent, at most three decimals; whole from a hundred on."""
+    value = float(value)
     if abs(value) >= 100:
         return _signed(f"{value:,.0f}")
     text = f"{value:.{3 if abs(value) < 1 else 2 if abs(value) < 10 else 1}f}"
@@ -24,8 +30,9 @@ def measured(found: Estimate) -> str:
     return f"{number(found.value)} [{number(found.low)}, {number(found.high)}]"
 
 
-def share(value: float) -> str:
+def share(value: Number) -> str:
     """A share in percent, with a decimal below ten: `42 %`, `3.1 %`."""
+    value = float(value)
     return f"{_signed(f'{100 * value:.{0 if abs(value) >= 0.1 or value == 0 else 1}f}')} %"
 
 

@@ -1,0 +1,51 @@
+"""What a number that a chapter is given may be, by the parameter's name: the same in every chapter that has it.
+
+A count of nothing divides by zero somewhere, a NaN compares as false with everything: both come out far from where
+they went in. So they are refused at the door, on the command line and in a chapter's first cell alike. A chapter's own
+default is always allowed: 0 or -1 may stand for all, or for what a rule finds. What a model or a text has to offer
+(layers, neurons, tokens) is left to those who know it."""
+
+import math
+from typing import Any
+
+LEAST = {
+    "sequence_length": 6.0,
+    "n_resamples": 2.0,
+    "n_gram": 2.0,
+    "length": 4.0,
+    "count": 1.0,
+    "tokens_per_entry": 1.0,
+    "tokens_per_step": 0.0,
+    "dim": 0.0,
+    "neuron": -1.0,
+    "tail": 0.0,
+    "rho_floor": 0.0,
+    "threshold": 0.0,
+    "top": 0.0,
+}
+"""The smallest value of a parameter, itself allowed."""
+MOST = dict.fromkeys(("tail", "rho_floor", "threshold", "top", "min_share"), 1.0)
+"""The largest value of a parameter, itself allowed."""
+
+
+def least(name: str) -> float:
+    """The smallest value of a parameter: what `LEAST` says, else 1 of whatever is counted (`n_controls`), else any."""
+    return LEAST.get(name, 1.0 if name.startswith("n_") else -math.inf)
+
+
+def fault(name: str, value: Any, *, default: Any) -> str:
+    """What is wrong with a number, in words that follow "parameter NAME of chapter NN"; empty where nothing is."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value == default:
+        return ""
+    low, high = least(name), MOST.get(name, math.inf)
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"has to be a finite number, got {value}"
+    if low <= value <= high:
+        return ""
+    if high == math.inf:
+        return f"has to be {low:g} or more, got {value}"
+    return f"has to lie between {low:g} and {high:g}, got {value}" if low > -math.inf else _at_most(high, value)
+
+
+def _at_most(high: float, value: float) -> str:
+    return f"has to be {high:g} or less, got {value}"
