@@ -180,10 +180,17 @@ def confidence(
     replacement: Replacement,
 ) -> Confidence:
     """Entropy and loss under the ablation of sets; as `readings`."""
-    both = {"entropy": read_entropy, "loss": read_loss}
+    both: dict[str, Read] = {"entropy": read_entropy, "loss": read_loss}
     found = readings(model, tokens, sets=sets, scored=scored, replacement=replacement, read=both)
-    values = [part[name] for part in (found.clean, found.ablated) for name in both]
-    return Confidence(*values, found.sequence, found.position)
+    clean, changed = found.clean, found.ablated
+    return Confidence(
+        entropy=clean["entropy"],
+        loss=clean["loss"],
+        ablated_entropy=changed["entropy"],
+        ablated_loss=changed["loss"],
+        sequence=found.sequence,
+        position=found.position,
+    )
 
 
 @dataclass(frozen=True)
