@@ -180,10 +180,16 @@ def confidence(
     replacement: Replacement,
 ) -> Confidence:
     """Entropy and loss under the ablation of sets; as `readings`."""
-    both = {"entropy": read_entropy, "loss": read_loss}
+    both: dict[str, Read] = {"entropy": read_entropy, "loss": read_loss}
     found = readings(model, tokens, sets=sets, scored=scored, replacement=replacement, read=both)
-    values = [part[name] for part in (found.clean, found.ablated) for name in both]
-    return Confidence(*values, found.sequence, found.position)
+    return Confidence(
+        entropy=found.clean["entropy"],
+        loss=found.clean["loss"],
+        ablated_entropy=found.ablated["entropy"],
+        ablated_loss=found.ablated["loss"],
+        sequence=found.sequence,
+        position=found.position,
+    )
 
 
 @dataclass(frozen=True)
@@ -214,7 +220,8 @@ def as_temperature(
     value = edits.mean_activation(model, tokens) if replacement is None else replacement
     for _, before, ablated in _logits(model, clean, sets, value):
         parts.append(torch.stack([_explained(before, free) for free in ablated], dim=1))
-    return AsTemperature(*torch.cat(parts, dim=-1).cpu(), clean.sequence.cpu())
+    nearest, whole, left = torch.cat(parts, dim=-1).cpu()
+    return AsTemperature(nearest, whole, left, clean.sequence.cpu())
 
 
 def _explained(clean: Float[Tensor, "token d_vocab"], free: Float[Tensor, "token d_vocab"]) -> Float[Tensor, "3 token"]:
