@@ -15,8 +15,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lib.effects import Clean, Read, Readings, ablated, clean_run
-from lib.effects.confidence import CELLS
+from lib.effects import Clean, Read, Readings, clean_run, edits
+from lib.effects.by_token import CELLS
+from lib.effects.clean import Block
 from lib.model import Model, borrowed
 
 
@@ -56,7 +57,7 @@ def _closed_form(guests: Guests, sets: Bool[Tensor, "set d_mlp"]) -> Iterator[Fl
     theirs = host.final_layer.centre(borrowed.writes(guests.partner).to(host.W_out))
     both = replace(host, W_out=torch.cat([host.W_out, theirs]))
     delta = torch.cat([-clean.activation, guests.activation], dim=1)
-    for free, _ in ablated.closed_form(both, clean, delta, sets.repeat(1, 2)):
+    for free, _ in edits.logits(both, Block(both, clean), delta, sets.repeat(1, 2)):
         yield free
 
 

@@ -182,12 +182,11 @@ def confidence(
     """Entropy and loss under the ablation of sets; as `readings`."""
     both: dict[str, Read] = {"entropy": read_entropy, "loss": read_loss}
     found = readings(model, tokens, sets=sets, scored=scored, replacement=replacement, read=both)
-    clean, changed = found.clean, found.ablated
     return Confidence(
-        entropy=clean["entropy"],
-        loss=clean["loss"],
-        ablated_entropy=changed["entropy"],
-        ablated_loss=changed["loss"],
+        entropy=found.clean["entropy"],
+        loss=found.clean["loss"],
+        ablated_entropy=found.ablated["entropy"],
+        ablated_loss=found.ablated["loss"],
         sequence=found.sequence,
         position=found.position,
     )
@@ -221,7 +220,8 @@ def as_temperature(
     value = edits.mean_activation(model, tokens) if replacement is None else replacement
     for _, before, ablated in _logits(model, clean, sets, value):
         parts.append(torch.stack([_explained(before, free) for free in ablated], dim=1))
-    return AsTemperature(*torch.cat(parts, dim=-1).cpu(), clean.sequence.cpu())
+    nearest, whole, left = torch.cat(parts, dim=-1).cpu()
+    return AsTemperature(nearest, whole, left, clean.sequence.cpu())
 
 
 def _explained(clean: Float[Tensor, "token d_vocab"], free: Float[Tensor, "token d_vocab"]) -> Float[Tensor, "3 token"]:
