@@ -347,3 +347,14 @@ def test_an_exact_statistic_has_the_value_of_the_counts(seed):
     for statistic in (tallies.CHANGES, tallies.NET_FLOW, tallies.TRADE, tallies.CONVERSION_TO_CONTEXT):
         found = one.exact(statistic)
         assert found.value == pytest.approx(statistic(counts).item()) and found.low <= found.value <= found.high
+
+
+def test_a_flow_that_the_sign_test_tells_has_an_interval_on_its_side_and_another_has_not():
+    clean, fact = torch.zeros(600, dtype=torch.long), torch.arange(200).repeat_interleave(3)
+    for n_facts, told in ((10, True), (3, False)):
+        ablated = clean.clone()
+        ablated[: 3 * n_facts : 3] = 2  # one answer about each of some facts leaves the context
+        found = Tallies(clean, ablated[None], fact)
+        flow = found.exact(tallies.NET_FLOW)
+        assert flow.value == pytest.approx(-n_facts / 600) and (flow.high < 0) == told
+        assert (findings.direction(found).p < 0.05) == told

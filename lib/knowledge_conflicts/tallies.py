@@ -109,12 +109,30 @@ class Tallies:
     def exact(self, statistic: Statistic) -> Estimate:
         """A statistic of the first set, with an interval that is honest where hardly any prompt is a hit, or none: each
         share has the exact one of as many cases as its prompts are worth (`scores.clustered`), and a difference what
-        follows from those of its parts (Newcombe 1998). Raises ValueError for a share of no prompt."""
+        follows from those of its parts (Newcombe 1998), unless the sign test over facts tells its direction: then
+        Student's. Raises ValueError for a share of no prompt."""
         if isinstance(statistic, Difference):
-            return apart(self.exact(statistic.one), self.exact(statistic.other))
+            return self._exact_difference(statistic)
         could = statistic.could[self.clean, self.ablated[0]]
         hit = statistic.hit[self.clean, self.ablated[0]]
         return scores.clustered(hit[could].tolist(), self.fact[could].tolist())
+
+    def _exact_difference(self, statistic: Difference) -> Estimate:
+        one, other = self.exact(statistic.one), self.exact(statistic.other)
+        if not torch.equal(statistic.one.could, statistic.other.could):
+            return apart(one, other)
+        signs = statistic.one.hit.long() - statistic.other.hit.long()
+        moved = signs[self.clean, self.ablated[0]]
+        net = torch.zeros(self.n_facts, dtype=torch.float64).index_add_(0, self.fact, moved.double())
+        value = one.value - other.value
+        excess = net - value * self.fact.bincount(minlength=self.n_facts)
+        n = self.n_facts
+        error = (excess.square().sum() * n / max(n - 1, 1)).sqrt().item() / len(self.clean)
+        far = 1.96 * resampling.widening(max(n, 2)) * error
+        if paired.sign_test(moved.tolist(), self.fact.tolist()).p < 1 - resampling.LEVEL:
+            return Estimate(value, value - far, value + far, one.n, n)
+        least = apart(one, other)
+        return replace(least, low=min(least.low, value - far), high=max(least.high, value + far))
 
     def against(self, statistic: Statistic, rows: slice, *, n_candidates: int, generator: torch.Generator) -> Against:
         """The same beside that of some other sets, facts and sets drawn together; each neuron's control was drawn among
