@@ -12,7 +12,7 @@ from lib.refusal import second as second_direction
 from lib.refusal.answers import Answers, Intervention, answer, edits
 from lib.refusal.asking import INSTRUCTION, LAST, Asked, Reading, Template, are_one, ask, own, plain, read
 from lib.refusal.choice import Choice, candidates, choose, scores
-from lib.refusal.cosines import Cosines, between, common_depth, difference, rows, whole
+from lib.refusal.cosines import Cosines, between, common_depth, compare, difference, rows, whole
 from lib.refusal.depths import PLACES, first_told, sorting
 from lib.refusal.judges import Refusing, log_odds, refuses, refusing
 from lib.refusal.outcome import NONE, RANDOM, Outcome, carried, disagreement, examples, of, outcomes, silent, table
@@ -44,6 +44,7 @@ __all__ = [
     "carried",
     "choose",
     "common_depth",
+    "compare",
     "cost",
     "difference",
     "disagreement",

@@ -1,15 +1,17 @@
 r"""Do two models have one direction? The cosine, and how high it could be at all.
 
 A direction is a mean over a few texts, and another few texts would give another one. So a cosine below 1 says nothing
-until it stands beside the cosine of a model with itself: of the directions from two halves of the texts that share
-none. And two models that read the *same* texts share their accidents, which lifts the cosine. Both are met by halves:
+until it stands beside the cosine of a model with itself on other texts. And two models that read the *same* texts share
+their accidents, which lifts the cosine. Splitting the texts in halves meets both: one model's direction from one half
+against the other's from the other half. Here it is done for all splits at once, by leaving out every product of a text
+with itself. With differences x_i in one model and y_i in the other over n pairs of texts,
 
-.. math:: c_{12} = \cos(d_1^A, d_2^B), \qquad c_{11} = \cos(d_1^A, d_1^B), \qquad
-    \text{share of the ceiling} = c_{12} / \sqrt{c_{11} c_{22}}
+.. math:: \langle x, y \rangle = \frac{1}{n (n - 1)} \sum_{i \ne j} x_i \cdot y_j, \qquad
+    c = \frac{\langle x, y \rangle}{|\bar x| |\bar y|}, \qquad
+    \text{ceiling} = \frac{\sqrt{\langle x, x \rangle \langle y, y \rangle}}{|\bar x| |\bar y|}
 
-over many random halves A of the pairs, B being the rest; the share is 1 for one and the same direction, however few
-the texts (Spearman 1904). The interval is that of the halves, which scatter about the whole as it does about the truth
-(McCarthy 1969)."""
+and c over its ceiling is 1 for one and the same direction, however few the texts (Spearman 1904). Intervals are
+jackknifed over pairs (Efron 1982, chapter 3)."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -23,136 +25,142 @@ from torch import Tensor
 from lib import drawing, resampling
 from lib.resampling import Estimate
 
-N_HALVES = 200
-FAINT = 0.2
-"""Where halves of the texts agree less than this in one of the models, there is no direction to compare."""
+NORMAL = 1.96
 
 
 @dataclass(frozen=True)
 class Cosines:
-    """Cosines of two models' directions at some depths, a row for each random half of the texts."""
+    """Cosines of two models' directions at every depth, and the same with each pair of texts left out."""
 
-    across: Float[Tensor, "half depth"]
-    """Of one model's direction and the other's, from texts that they do not share."""
-    one: Float[Tensor, "half depth"]
-    """Of the first model's directions from both halves: its ceiling."""
-    other: Float[Tensor, "half depth"]
-    """The second model's ceiling."""
-    n_pairs: int
+    across: Float[Tensor, " depth"]
+    """c: of one model's direction and the other's, from texts that they do not share."""
+    ceiling: Float[Tensor, " depth"]
+    """What c would be if both had one direction."""
+    share: Float[Tensor, " depth"]
+    """c over its ceiling; NaN where one of the models has no direction."""
+    share_without: Float[Tensor, "pair depth"]
+    """The share with each pair left out."""
+    reliability: Float[Tensor, "2 depth"]
+    """Of each model's direction: 1 where other texts would give the same, 0 where there is none."""
+    exists: Bool[Tensor, " depth"]
+    """Whether both models' directions differ from nothing, their squared length with its whole interval above 0."""
 
     @property
-    def ceiling(self) -> Float[Tensor, "half depth"]:
-        """What `across` would be if both models had one direction; 0 where one of them has none."""
-        return (self.one.clamp(min=0) * self.other.clamp(min=0)).sqrt()
+    def n_pairs(self) -> int:
+        """Pairs of texts."""
+        return len(self.share_without)
 
-    @property
-    def faintest(self) -> Float[Tensor, " depth"]:
-        """The lower of the two ceilings, mean over halves."""
-        return torch.minimum(self.one.mean(0), self.other.mean(0))
-
-    def table(self) -> Any:
-        """A row for each depth: depth, across with its interval (low, high), and the mean ceiling."""
-        import pandas
-
-        found = [self.at(depth) for depth in range(self.across.shape[1])]
-        columns = {"across": [e.value for e in found], "low": [e.low for e in found], "high": [e.high for e in found]}
-        return pandas.DataFrame({"depth": range(len(found))} | columns | {"ceiling": self.ceiling.mean(0).numpy()})
-
-    def share(self, depth: int) -> Float[Tensor, " half"]:
-        """`across` over `ceiling` at one depth."""
-        return self.across[:, depth] / self.ceiling[:, depth].clamp(min=FAINT / 4)
-
-    def at(self, depth: int) -> Estimate:
-        """`across` at one depth."""
-        return _estimate(self.across[:, depth], self.n_pairs)
+    def error(self, depth: int) -> float:
+        """Jackknife standard error of the share at one depth."""
+        return _error(self.share_without[:, depth])
 
     def share_at(self, depth: int) -> Estimate | str:
-        """`share`, or why there is none."""
-        if self.faintest[depth] < FAINT:
-            return "halves of the texts do not agree on a direction in one of the models"
-        return _estimate(self.share(depth), self.n_pairs)
+        """The share at one depth with its interval, or why there is none."""
+        if not self.exists[depth] or not self.share[depth].isfinite():
+            return "in one of the models nothing but accidents of the texts separates the two kinds"
+        return _estimate(self.share[depth].item(), self.error(depth), n=self.n_pairs)
+
+    def table(self) -> Any:
+        """A row for each depth: depth, across with its interval (low, high; NaN without a direction), ceiling."""
+        import pandas
+
+        rows = []
+        for depth, (across, ceiling) in enumerate(zip(self.across.tolist(), self.ceiling.tolist(), strict=True)):
+            share = self.share_at(depth)
+            low, high = (float("nan"),) * 2 if isinstance(share, str) else (share.low * ceiling, share.high * ceiling)
+            rows.append({"depth": depth, "across": across, "low": low, "high": high, "ceiling": ceiling})
+        return pandas.DataFrame(rows)
 
 
-def _estimate(draws: Float[Tensor, " half"], n: int) -> Estimate:
-    return resampling.percentile(draws.mean().item(), draws, n=n)
+def _error(without: Float[Tensor, " pair"]) -> float:
+    n = len(without)
+    return ((n - 1) / n * (without - without.mean()).square().sum()).sqrt().item()
 
 
-def between(
-    differences: dict[str, Float[Tensor, "pair depth d_model"]],
-    *,
-    generator: torch.Generator,
-    n_halves: int = N_HALVES,
-) -> dict[tuple[str, str], Cosines]:
-    """Compares mean differences over the same pairs of texts, two by two, by name and all on the same halves.
-
-    Raises ValueError with fewer than `drawing.FEWEST` pairs in a half."""
-    n_pairs = len(next(iter(differences.values())))
-    drawing.enough(n_pairs // 2, what="pairs of texts in each half")
-    half = drawing.halves(n_pairs, n_halves=n_halves, generator=generator)
-    means = {name: _means(value, half) for name, value in differences.items()}
-    return {pair: _compared(*(means[name] for name in pair), n_pairs=n_pairs) for pair in combinations(differences, 2)}
+def _estimate(value: float, error: float, *, n: int) -> Estimate:
+    far = NORMAL * resampling.widening(n) * error
+    return Estimate(value, value - far, value + far, n, n)
 
 
-Means = tuple[Float[Tensor, "half depth d_model"], Float[Tensor, "half depth d_model"]]
+def _products(
+    x: Float[Tensor, "pair depth d_model"], y: Float[Tensor, "pair depth d_model"]
+) -> tuple[Float[Tensor, " depth"], Float[Tensor, "pair depth"]]:
+    """The mean product of a text in one model with another text in the other, and the same with each pair left out."""
+    n, sum_x, sum_y = len(x), x.sum(0), y.sum(0)
+    own = (x * y).sum(-1)
+    whole = (sum_x * sum_y).sum(-1) - own.sum(0)
+    without = whole - (x * sum_y).sum(-1) - (sum_x * y).sum(-1) + 2 * own
+    return whole / (n * (n - 1)), without / ((n - 1) * (n - 2))
 
 
-def _means(value: Float[Tensor, "pair depth d_model"], half: Bool[Tensor, "half pair"]) -> Means:
-    """The mean over each half, up to its length, and over the rest."""
-    one, rest = ((mask.to(value) @ value.flatten(1)).view(-1, *value.shape[1:]) for mask in (half, ~half))
-    return one, rest
+def compare(one: Float[Tensor, "pair depth d_model"], other: Float[Tensor, "pair depth d_model"]) -> Cosines:
+    """Compares the mean differences of two models over the same pairs of texts.
 
-
-def _compared(one: Means, other: Means, *, n_pairs: int) -> Cosines:
-    crossed = [F.cosine_similarity(one[place], other[1 - place], dim=-1) for place in (0, 1)]
+    Raises ValueError with fewer than `drawing.FEWEST` pairs."""
+    drawing.enough(len(one), what="pairs of texts")
+    x, y = one.double(), other.double()
+    (xy, xy_), (xx, xx_), (yy, yy_) = _products(x, y), _products(x, x), _products(y, y)
+    length = x.mean(0).norm(dim=-1) * y.mean(0).norm(dim=-1)
+    lengths = torch.stack([x.mean(0), y.mean(0)]).square().sum(-1)
+    squares, far = torch.stack([xx, yy]), NORMAL * resampling.widening(len(x))
+    errors = torch.tensor([[_error(without[:, depth]) for depth in range(x.shape[1])] for without in (xx_, yy_)])
     return Cosines(
-        across=torch.stack(crossed).mean(0),
-        one=F.cosine_similarity(*one, dim=-1),
-        other=F.cosine_similarity(*other, dim=-1),
-        n_pairs=n_pairs,
+        across=xy / length,
+        ceiling=(xx.clamp(min=0) * yy.clamp(min=0)).sqrt() / length,
+        share=xy / (xx * yy).where((xx > 0) & (yy > 0), torch.nan).sqrt(),
+        share_without=xy_ / (xx_ * yy_).where((xx_ > 0) & (yy_ > 0), torch.nan).sqrt(),
+        reliability=squares.clamp(min=0) / lengths,
+        exists=(squares - far * errors > 0).all(0),
     )
 
 
+def between(differences: dict[str, Float[Tensor, "pair depth d_model"]]) -> dict[tuple[str, str], Cosines]:
+    """Compares mean differences over the same pairs of texts, two by two, by name. Raises ValueError as `compare`."""
+    return {pair: compare(*(differences[name] for name in pair)) for pair in combinations(differences, 2)}
+
+
 def rows(found: dict[str, dict[tuple[str, str], Cosines]], *, depth: int) -> Any:
-    """Every comparison at one depth: read (the name of the way in which both were read), models, cosine with low and
-    high, ceiling, and the share of it that is reached with its interval (NaN where there is no ceiling)."""
+    """Every comparison at one depth: read (the name of the way in which both were read), models, cosine, ceiling, and
+    the share of it that is reached with its interval (NaN where there is no direction)."""
     import pandas
 
     table = []
     for way, pairs in found.items():
         for pair, one in pairs.items():
-            at, share = one.at(depth), one.share_at(depth)
+            share = one.share_at(depth)
             told = [float("nan")] * 3 if isinstance(share, str) else [share.value, share.low, share.high]
-            columns = {"read": way, "models": " and ".join(pair), "cosine": at.value, "low": at.low, "high": at.high}
-            columns |= {"ceiling": one.ceiling[:, depth].mean().item()}
+            columns = {"read": way, "models": " and ".join(pair), "cosine": one.across[depth].item()}
+            columns |= {"ceiling": one.ceiling[depth].item()}
             table.append(columns | dict(zip(("share", "share_low", "share_high"), told, strict=True)))
     return pandas.DataFrame(table)
 
 
 def whole(one: Float[Tensor, "pair d_model"], other: Float[Tensor, "pair d_model"]) -> Estimate:
-    """The cosine of two mean differences, all pairs in both, as papers give it, with its jackknife interval over pairs
-    (Efron 1982, chapter 3). Few pairs pull it toward 0, and the interval is that of the cosine with as many.
+    """The cosine of two mean differences, all pairs in both, as papers give it, with its jackknife interval. Few pairs
+    pull it toward 0, accidents that both models share lift it, and the interval is that of the cosine as it stands.
 
     Raises ValueError with fewer than `drawing.FEWEST` pairs."""
     n = len(one)
     drawing.enough(n, what="pairs of texts")
     without = [(value.sum(0) - value) / (n - 1) for value in (one.double(), other.double())]
-    left = F.cosine_similarity(*without, dim=-1)
     value = F.cosine_similarity(one.double().mean(0), other.double().mean(0), dim=-1).item()
-    error = ((n - 1) / n * (left - left.mean()).square().sum()).sqrt().item()
-    far = 1.96 * resampling.widening(n) * error
-    return Estimate(value, max(value - far, -1.0), min(value + far, 1.0), n, n)
+    return _estimate(value, _error(F.cosine_similarity(*without, dim=-1)), n=n)
 
 
 def common_depth(one: Cosines, other: Cosines) -> int:
-    """The depth at which both kinds of direction are read best: where the faintest of all four ceilings is highest."""
-    return int(torch.minimum(one.faintest, other.faintest).argmax())
+    """The depth at which both kinds of direction are read best: where the least reliable of all four is most so."""
+    return int(torch.cat([one.reliability, other.reliability]).amin(0).argmax())
 
 
-def difference(one: Cosines, other: Cosines, depth: int) -> Estimate | str:
-    """By how much one kind of direction is more alike between the models than another, as shares of their ceilings;
-    or why that cannot be said. The texts of the two kinds are drawn independently."""
+def difference(one: Cosines, other: Cosines, depth: int, *, same_texts: bool) -> Estimate | str:
+    """By how much one pair of directions is more alike than another, as shares of their ceilings; or why that cannot be
+    said. Whether both were found on the same texts says how their errors belong together."""
     for cosines in (one, other):
         if isinstance(found := cosines.share_at(depth), str):
             return found
-    draws = one.share(depth) - other.share(depth)
-    return resampling.percentile(draws.mean().item(), draws, n=one.n_pairs + other.n_pairs)
+    value = (one.share[depth] - other.share[depth]).item()
+    if same_texts:
+        error = _error(one.share_without[:, depth] - other.share_without[:, depth])
+    else:
+        error = (one.error(depth) ** 2 + other.error(depth) ** 2) ** 0.5
+    return _estimate(value, error, n=min(one.n_pairs, other.n_pairs))

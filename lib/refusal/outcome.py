@@ -122,12 +122,16 @@ def carried(found: Sequence[Outcome], *, direction_from: str, model: str) -> dic
         )
         turned = [place for place, before in enumerate(clean) if turns(before, own[place], kind)]
         also = sum(turns(clean[place], other[place], kind) for place in turned)
-        shares[kind] = (
-            resampling.share(also, len(turned))
-            if len(turned) >= drawing.FEWEST
-            else f"its own direction turns {len(turned)} of {len(clean)} answers of {model} under {kind}, too few"
-        )
+        if len(turned) >= drawing.FEWEST:
+            shares[kind] = resampling.share(also, len(turned))
+        else:
+            few = f"its own turns {len(turned)} of {len(clean)} answers, too few to compare with"
+            shares[kind] = f"{few} the {_n(clean, other, kind)} it turns"
     return shares
+
+
+def _n(clean: Sequence[bool], steered: Sequence[bool], intervention: str) -> int:
+    return sum(turns(*pair, intervention) for pair in zip(clean, steered, strict=True))
 
 
 def turns(clean: bool, steered: bool, intervention: str) -> bool:

@@ -1,6 +1,7 @@
 """What chapter 10 finds: which directions were chosen, what they do at home and abroad, how alike they are."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from pandas import DataFrame
 
@@ -54,7 +55,7 @@ def baseline(table: DataFrame) -> str:
     return f"Untouched, {'; '.join(told)}."
 
 
-def _row(table: DataFrame, **wanted: str) -> dict[str, float]:
+def _row(table: DataFrame, **wanted: str) -> dict[str, Any]:
     for name, value in wanted.items():
         table = table[table[name] == value]
     return table.iloc[0].to_dict()
@@ -77,7 +78,7 @@ def at_home(table: DataFrame, model: str) -> str:
     return f"The direction of {CALLED[model]} at home: {told[0]}; {told[1]}."
 
 
-def _span(counts: Sequence[int]) -> str:
+def _span(counts: Collection[int]) -> str:
     low, high = int(min(counts)), int(max(counts))
     return str(low) if low == high else f"{low} to {high}"
 
@@ -94,7 +95,7 @@ def carried(found: dict[str, Estimate | str], *, direction_from: str, model: str
     told = []
     for kind, one in found.items():
         if isinstance(one, str):
-            told.append(f"{kind} says nothing, since {one}")
+            told.append(f"{kind} says little, since {one}")
             continue
         verdict = side(
             one,
@@ -127,7 +128,7 @@ def judges(table: DataFrame, words: Sequence[str]) -> str:
     )
 
 
-def _done(row: DataFrame) -> str:
+def _done(row: Any) -> str:
     if row["intervention"] == NONE:
         return f"no intervention on {row['prompts']} requests"
     return f"{row['intervention']} of the direction from {row['direction_from']}"
@@ -208,18 +209,15 @@ def punctuation(table: DataFrame) -> str:
 def sorting(tables: dict[str, DataFrame]) -> str:
     """From which depth on harm is told at the instruction's end and where the answer begins, in each model."""
     told = []
-    for name, table in tables.items():
-        depths = {place: first_told(table, place) for place in ("instruction", "answer")}
-        words = {
-            place: "not at the end of the model" if at is None else f"from depth {at} on"
-            for place, at in depths.items()
-        }
-        told.append(
-            f"{CALLED[name]} tells harmful from harmless {words['instruction']} at the instruction's last token and "
-            f"{words['answer']} where the answer begins"
-        )
-    best = listed([f"{share(table.share.max())} in {CALLED[name]}" for name, table in tables.items()])
-    return f"{_capital('; '.join(told))}. The best share is {best}."
+    for place, where in {"instruction": "At the instruction's last token", "answer": "Where the answer begins"}.items():
+        models = []
+        for name, table in tables.items():
+            depth = first_told(table, place)
+            most = share(table[table.place == place].share.max())
+            when = "does not tell harm by its end" if depth is None else f"tells harm from depth {depth} on"
+            models.append(f"{CALLED[name]} {when} ({most} at best)")
+        told.append(f"{where} {listed(models)}.")
+    return " ".join(told)
 
 
 def _capital(text: str) -> str:
@@ -241,7 +239,7 @@ def second(table: DataFrame, found: Choice) -> str:
         row = rows.loc[(kind, name)]
         return Estimate(*map(float, (row["share"], row.share_low, row.share_high)), int(row.n), int(row.n))
 
-    kind, added = "ablation", estimate("addition", second_direction.ALONE)
+    kind, added, clean = "ablation", estimate("addition", second_direction.ALONE), _clean(table)
     first, both = estimate(kind, second_direction.FIRST), estimate(kind, second_direction.BOTH)
     beside = table[table.direction_from.str.startswith(second_direction.BESIDE)].share
     counts = [f"{round(one.value * one.n)} of {one.n}" for one in (first, both, added)]
@@ -251,7 +249,7 @@ def second(table: DataFrame, found: Choice) -> str:
     )
     enough = (
         "Refusal does not lie in the first direction alone."
-        if apart(both, first) < 0 or added.low > 0.5
+        if apart(both, first) < 0 or apart(added, clean) > 0
         else "Nothing here asks for a second direction."
         if first.high < 0.5
         else "What refuses without the first direction is not in the second either."
@@ -261,6 +259,12 @@ def second(table: DataFrame, found: Choice) -> str:
         f"{less} before{random}. Added where the first is missing, the second (depth {found.depth}) makes the model "
         f"refuse {counts[2]} harmless ones. {enough}"
     )
+
+
+def _clean(table: DataFrame) -> Estimate:
+    """Refusals of harmless requests when nothing is done."""
+    row = _row(table, intervention=NONE, prompts="harmless")
+    return Estimate(*(float(row[name]) for name in ("share", "share_low", "share_high")), int(row["n"]), int(row["n"]))
 
 
 def cost(table: DataFrame) -> str:
