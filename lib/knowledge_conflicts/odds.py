@@ -86,10 +86,10 @@ def answers(
             rows.append((index, sign, *tokens(model, prompt, answer)))
     order = sorted(range(len(rows)), key=lambda row: len(rows[row][2]))
     parts = [_scored(model, [rows[row] for row in group]) for group in _of_one_length(rows, order, batch_size)]
-    resid, activation, token, prompt, sign = (torch.cat(part) for part in zip(*parts, strict=True))
+    resid, activation, token, whose, way = (torch.cat(part) for part in zip(*parts, strict=True))
     dtype = model.W_out.dtype
     state = State(resid.to(dtype), activation.to(dtype))
-    return Answers(model, state, token.to(resid.device), prompt, sign.to(state.resid), len(prompts))
+    return Answers(model, state, token.to(resid.device), whose, way.to(state.resid), len(prompts))
 
 
 def tokens(model: Model, prompt: str, answer: str) -> tuple[list[int], int]:
