@@ -16,6 +16,7 @@ LEAST = {
     "count": 1.0,
     "tokens_per_entry": 1.0,
     "tokens_per_step": 0.0,
+    "n_lines": 0.0,
     "dim": 0.0,
     "neuron": -1.0,
     "tail": 0.0,
