@@ -139,5 +139,5 @@ def _from_all_neither(it: Published) -> float:
     return abs(it.number["global transition score at the mode"] - 100 * changed / it.counts.n)
 
 
-def _exactly(value: float, *, n: int) -> Estimate:
+def _exactly(value: int | float, *, n: int) -> Estimate:
     return Estimate(float(value), float(value), float(value), n, 1)
