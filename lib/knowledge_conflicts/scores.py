@@ -126,7 +126,7 @@ def _effective(hit: Sequence[bool], fact: Sequence[Hashable], p: float) -> float
     if p in (0.0, 1.0) or m < 2:
         return float(m)
     variance = m / (m - 1) * sum(part**2 for part in excess.values()) / n**2
-    return min(n, max(m / n, p * (1 - p) / variance)) if variance else float(n)
+    return min(float(n), max(m / n, p * (1 - p) / variance)) if variance else float(n)
 
 
 def percentile(value: float, others: Sequence[float]) -> float:
