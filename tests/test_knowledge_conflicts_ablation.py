@@ -1,7 +1,5 @@
 """Values that are put in, sets that are held against others, log-odds, roads and counts by fact."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -11,6 +9,7 @@ from scipy import stats
 
 from lib import drawing, resampling
 from lib import model as door
+from lib.controls import Matched
 from lib.knowledge_conflicts import findings, mechanism, odds, sets, tables, tallies, values
 from lib.knowledge_conflicts.labels import CK, LABELS, ND, PK
 from lib.knowledge_conflicts.tallies import Tallies
@@ -299,7 +298,7 @@ def test_a_share_of_no_prompt_is_said_and_not_divided():
     one = tally()
     none = Tallies(torch.ones_like(one.clean), torch.ones_like(one.ablated), one.fact)  # all PK
     rows = {sets.NORM: slice(1, 4), sets.EFFECT: slice(4, 6)}
-    matched = dict.fromkeys(rows, SimpleNamespace(n_candidates=20))
+    matched = dict.fromkeys(rows, Matched(torch.zeros(2, 48, dtype=torch.bool), 1.0, 20))
     found = findings.beside(none, rows, matched, seed=0)
     assert found["C20"] == "no prompt is labelled ND by the clean model, so there is no share of them"
     assert found["C17"].difference.value == 0 and not isinstance(found["C13"], str)

@@ -22,6 +22,8 @@ from lib.resampling import Estimate
 Found = Estimate | Share | tuple[Any, Any] | str
 ON_EFFECT = ("C10", "C13", "C14", "C17", "C20", "C21")
 """Claims that rest on sets matched on effect."""
+CONVERTED = {"C13": (CK,), "C14": (CK, PK)}
+"""Claims about conversion ratios, and the labels of these."""
 SHARES = {
     "C13": (tallies.conversion(CK), ""),
     "C17": (tallies.transition(PK, CK), PK),
@@ -40,7 +42,7 @@ def beside(
     found: dict[str, Against | str] = {}
     reasons = tallies.missing(tallied.by_fact(0).sum(0))
     for claim, (statistic, label) in SHARES.items():
-        reason = reasons.get(label, "") or _all_alike(tallied) * (claim in ("C13", "C14"))
+        reason = reasons.get(label, "") or _all_alike(tallied, CONVERTED.get(claim, ()))
         found[claim] = reason or _against(tallied, statistic, sets.EFFECT, rows, matched, seed=seed, claim=claim)
     each = [
         _against(tallied, tallies.CHANGES, kind, rows, matched, seed=seed, claim=f"C11 {kind}")
@@ -63,11 +65,11 @@ def _against(
     return tallied.against(statistic, rows[kind], **given)
 
 
-def _all_alike(tallied: Tallies) -> str:
-    """Why a conversion ratio cannot be had, where all prompts have its label."""
-    labels = tallied.clean.unique()
-    alike = len(labels) == 1 and LABELS[int(labels[0])] in (CK, PK)
-    return f"every prompt is labelled {LABELS[int(labels[0])]} by the clean model, so nothing can be converted" * alike
+def _all_alike(tallied: Tallies, labels: Sequence[str]) -> str:
+    """Why a conversion ratio of one of the labels cannot be had, where all prompts have it."""
+    found = {LABELS[place] for place in tallied.clean.tolist()}
+    alike = [label for label in labels if found == {label}]
+    return f"every prompt is labelled {alike[0]} by the clean model, so nothing can be converted" if alike else ""
 
 
 def of_answers(tallied: Tallies, noise: Bool[Tensor, " prompt"]) -> dict[str, Found]:
