@@ -57,6 +57,15 @@ class NoTokenizer:
     def __len__(self) -> int:
         return self.d_vocab
 
+    @property
+    def all_special_ids(self) -> list[int]:
+        """BOS and EOS."""
+        return [self.bos_token_id, self.eos_token_id]
+
+    def get_vocab(self) -> dict[str, int]:
+        """A name for every token."""
+        return {str(token): token for token in range(self.d_vocab)}
+
 
 def random_model(**shape: int) -> Model:
     """A GPT-2 of this shape with random weights; always the same one."""
