@@ -57,14 +57,37 @@ def read(source: Source, dtype: torch.dtype, device: str) -> tuple[Any, Any]:
     return loaded.to(device).eval().requires_grad_(False), tokenizer
 
 
-def cache(pieces: list[tuple[torch.Tensor, torch.Tensor]]) -> Any:
-    """A key-value cache that holds these keys and values of each layer, all positions of them.
+def empty_cache() -> Any:
+    """A key-value cache that keeps all positions of every layer.
 
     What transformers makes by itself drops what lies outside a sliding window, and could not go back to an earlier
     position; the window is then seen to by the mask."""
     from transformers import DynamicCache
 
-    return DynamicCache(pieces)
+    return DynamicCache()
+
+
+def prefix_cache(pieces: list[tuple[torch.Tensor, torch.Tensor]], position: int) -> Any:
+    """A cache that holds what lies before a position of these keys and values, layer by layer, and no more however
+    often a pass adds to it: what is added overwrites what lies behind, so that nothing is copied."""
+    from transformers.cache_utils import DynamicLayer
+
+    class Prefix(DynamicLayer):
+        def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
+            super().__init__()
+            self.lazy_initialization(keys, values)
+            self.whole = keys, values
+            self.keys, self.values = keys[:, :, :position], values[:, :, :position]
+
+        def update(self, *added: Any, **_: Any) -> tuple[torch.Tensor, torch.Tensor]:
+            end = position + added[0].shape[2]
+            for whole, new in zip(self.whole, added[:2], strict=True):
+                whole[:, :, position:end] = new
+            return self.whole[0][:, :, :end], self.whole[1][:, :, :end]
+
+    cache = empty_cache()
+    cache.layers = [Prefix(*piece) for piece in pieces]
+    return cache
 
 
 def _quieten() -> None:

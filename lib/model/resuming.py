@@ -38,8 +38,8 @@ class Started:
     def behind(self, row: Int[Tensor, " row"], position: int) -> "Rest":
         """The rest of the pass from a position on, for some of the prompts, each as often as it is named."""
         row = row.to(self.tokens.device)
-        cache = checkpoint.cache([(key[row, :, :position], value[row, :, :position]) for key, value in self.pieces])
-        return Rest(self, row, position, cache)
+        pieces = [(key[row], value[row]) for key, value in self.pieces]
+        return Rest(self, row, position, checkpoint.prefix_cache(pieces, position))
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,21 +58,17 @@ class Rest:
     def run(self, block: int, stream: Float[Tensor, "row place d_model"]) -> Float[Tensor, "row d_model"]:
         """What enters the final norm at the last position when this stream enters the block."""
         bridge, tokens = self.started.bridge, self.started.tokens[self.row, self.position :]
-        kept = Kept(slice(-1, None))
-        before = [(layer.keys, layer.values) for layer in self.cache.layers]
-        hook = f"blocks.{bridge.cfg.n_layers - 1}.hook_resid_post"
-        with keeping(bridge, {hook: kept}), entering(bridge, block, stream), plainly():
-            bridge.original_model.base_model(input_ids=tokens, past_key_values=self.cache, use_cache=True)
-        for layer, (keys, values) in zip(self.cache.layers, before, strict=True):
-            layer.keys, layer.values = keys, values  # appending made new ones; these are still those of the prefix
-        return kept.value[:, 0]
+        given = {"past_key_values": self.cache, "use_cache": True}
+        with entering(bridge, block, stream), leaving(bridge) as left, plainly():
+            bridge.original_model.base_model(input_ids=tokens, **given)
+        return left[-1]
 
 
 def start(bridge: Any, tokens: Int[Tensor, "prompt position"], *, first: int, blocks: Collection[int]) -> Started:
     """Runs prompts of one length and keeps what the rest needs from position `first` on, in front of these blocks."""
     tokens = tokens.to(bridge.original_model.device)
     keepers = {block: Kept(slice(first, None)) for block in blocks}
-    cache = checkpoint.cache([])
+    cache = checkpoint.empty_cache()
     with keeping(bridge, {f"blocks.{block}.hook_resid_pre": kept for block, kept in keepers.items()}), plainly():
         bridge.original_model.base_model(input_ids=tokens, past_key_values=cache, use_cache=True)
     pieces = [(layer.keys, layer.values) for layer in cache.layers]
@@ -96,6 +92,21 @@ def entering(bridge: Any, block: int, stream: Float[Tensor, "row place d_model"]
         handle.remove()
         for one in skipped:
             object.__delattr__(one, "forward")
+
+
+@contextmanager
+def leaving(bridge: Any) -> Iterator[list[Float[Tensor, "row d_model"]]]:
+    """Within the context, what leaves the last block at the last position is added to the list."""
+    left: list[Tensor] = []
+
+    def keep(module: torch.nn.Module, given: Any, out: Any) -> None:
+        left.append((out[0] if isinstance(out, tuple) else out)[:, -1].clone())
+
+    handle = [*bridge.blocks][-1].register_forward_hook(keep)
+    try:
+        yield left
+    finally:
+        handle.remove()
 
 
 def _passed_on(*args: Any, **kwargs: Any) -> Tensor:
