@@ -5,6 +5,7 @@ import torch
 
 from lib import calibration, directions, effects, patching, truthfulness
 from lib import model as door
+from lib.confidence import reading, swapping
 from lib.model import Site, edits, without
 from tests import pretend
 from tests.conftest import ARCHITECTURES, D_VOCAB, build
@@ -133,3 +134,15 @@ def test_truth_is_read_and_shifted_where_the_model_is(away, tokens):
         assert len(cost) and not pretend.is_elsewhere(cost)
         claimed = truthfulness.choose(2, generator=torch.Generator().manual_seed(0))
         assert not pretend.is_elsewhere(truthfulness.training.recalled(away, claimed))
+
+
+def test_neurons_change_places_and_texts_are_read_where_the_model_is(away, tokens):
+    sets, scored = torch.eye(48).bool()[:3], torch.ones_like(tokens, dtype=torch.bool)
+    sets[2] = True
+    with pretend.Elsewhere():
+        read = {"entropy": effects.read_entropy}
+        there = sets.to(pretend.ELSEWHERE)
+        found = swapping.readings(away, away, tokens, sets=there, scored=scored, read=read)
+        told = reading.read(away, reading.Text(tokens, scored))
+    for value in (*found.clean.values(), *found.ablated.values(), told.entropy, told.correct):
+        assert not pretend.is_elsewhere(value)

@@ -111,4 +111,4 @@ def test_a_share_is_told_by_its_whole_interval(share, said):
 def test_no_difference_has_no_share():
     one = accounted("no difference", shift(UP, NONE), difference=NONE)
     assert "there is no difference to account for" in says.accounted(one, text="text")
-    assert "nothing on text, where there is no difference" in says.cause({"text": one})
+    assert "nothing on text (where there is no difference)" in says.cause({"text": one})

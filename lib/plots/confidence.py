@@ -70,10 +70,10 @@ def shift_of_sets(rows: DataFrame, *, title: str, marks: Mapping[str, float], ax
         part = rows[some]
         lying(part.value, at[some], (part.low, part.high), ax=ax, color=colour, markersize=size)
     ax.axvline(0, color="black", linewidth=1)
-    for label, value in marks.items():
-        ax.axvline(value, color="black", linewidth=1, linestyle=":", label=label)
+    for (label, value), line in zip(marks.items(), (":", "--"), strict=False):
+        ax.axvline(value, color="black", linewidth=1, linestyle=line, label=label)
     ax.set_yticks(at, rows.what)
     ax.set(xlabel="entropy change (nats)", title=title)
     if marks:
-        ax.legend(loc="lower center", bbox_to_anchor=(0.5, -0.45), ncols=2)
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
     return ax

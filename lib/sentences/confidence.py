@@ -137,5 +137,5 @@ def cause(found: Mapping[str, Account]) -> str:
         if exists(one.difference) and not isinstance(one.share, str):
             told.append(f"{_percent(one.share)} of the difference on {text}")
         else:
-            told.append(f"nothing on {text}, where there is no difference")
+            told.append(f"nothing on {text} (where there is no difference)")
     return f"The chosen neurons, changing places between the two models, take along {listed(told)}."
