@@ -76,3 +76,5 @@ def test_a_cosine_stands_beside_its_ceiling(ax):
     assert to_hex(ceiling.get_color()) == "#999999" and list(across.get_ydata()) == [0.1, 0.5, 0.2]
     assert ax.get_ylim()[0] < -0.4 and list(ax.lines[2].get_xdata()) == [1, 1]
     assert ax.get_ylabel() == "cosine of directions"
+    plots.cosine_against_depth(table.assign(across=-0.7, low=float("nan")), title="truth", marked=1, ax=ax)
+    assert ax.get_ylim()[0] < -0.7

@@ -130,14 +130,15 @@ def swept(**low):
 
 def test_the_strength_from_which_on_a_model_refuses_is_told():
     told = says.strengths(swept(base=(-9, -8), post=(-3, 2), random1=(-9, -9), random2=(-9, 3)), "post")
-    assert (
-        "with that of the base model at no strength tried and that of the post-trained model from a strength of 1 on"
-        in told
+    assert told == (
+        "In the post-trained model refusal of harmless requests becomes likelier than not with that of the "
+        "post-trained model from a strength of 1 on, with no strength tried of that of the base model; of 2 random "
+        "directions, 1 ever makes it so."
     )
-    assert told.endswith("on, 1 of 2 random directions ever.")
-    assert told.startswith("In the post-trained model")
-    assert ", none of 1 random direction ever." in says.strengths(swept(post=(1, 2), random1=(-9, -9)), "post")
-    assert "random" not in says.strengths(swept(post=(1, 2)), "post")
+    never = says.strengths(swept(base=(-9, -8), post=(-9, -8), random1=(-9, -9)), "base")
+    assert "not with no strength tried of that of the base model and the post-trained model; of 1 random" in never
+    assert never.endswith("direction, none ever makes it so.")
+    assert says.strengths(swept(post=(1, 2)), "post").endswith("from a strength of 0.5 on.")
 
 
 @pytest.mark.parametrize(
@@ -209,12 +210,13 @@ def test_two_places_have_a_cosine_or_none():
     assert told.endswith("over its ceiling: the base model nothing to compare; the post-trained model 0.2 [0.1, 0.3].")
 
 
-def twice(first, both, added, beside=(30, 31)):
+def twice(first, both, added, *, clean=34, beside=(30, 31)):
     two = second_direction
     rows = [row(two.FIRST, "ablation", "harmful", first), row(two.BOTH, "ablation", "harmful", both)]
     rows += [row(f"{two.BESIDE} {i}", "ablation", "harmful", hits) for i, hits in enumerate(beside, start=1)]
     rows += [row(two.FIRST, "addition", "harmless", 30), row(two.ALONE, "addition", "harmless", added)]
-    return pd.DataFrame([*rows, row("none", "none", "harmless", 0)])
+    rows += [row("none", "none", "harmful", clean), row("none", "none", "harmless", 0)]
+    return pd.DataFrame(rows)
 
 
 @pytest.mark.parametrize(
@@ -233,6 +235,7 @@ def test_whether_one_direction_is_enough_is_said(counts, less, said):
     assert "(with a random one beside the first 86 % to 89 %)" in told
     assert f"(depth 3) makes the model refuse {added} of 35 harmless ones" in told and said in told
     assert "random" not in says.second(twice(*counts, beside=()), choice())
+    assert says.second(twice(*counts, clean=1), choice()).endswith("so that this says nothing.")
 
 
 def test_the_dearest_intervention_and_the_free_ones_are_told():

@@ -57,7 +57,7 @@ class Cosines:
     def share_at(self, depth: int) -> Estimate | str:
         """The share at one depth with its interval, or why there is none."""
         if not self.exists[depth] or not self.share[depth].isfinite():
-            return "in one of the models nothing but accidents of the texts separates the two kinds"
+            return "one of the two directions is no more than an accident of the texts"
         return _estimate(self.share[depth].item(), self.error(depth), n=self.n_pairs)
 
     def table(self) -> Any:

@@ -137,19 +137,20 @@ def _done(row: Any) -> str:
 def strengths(table: DataFrame, model: str) -> str:
     """From which strength on a direction makes refusal more likely than not in a model, and whether a random one ever
     does."""
-    told = []
+    random = table[table.direction_from.str.startswith(RANDOM)]
+    reached, never = [], []
     for name in [name for name in table.direction_from.unique() if not name.startswith(RANDOM)]:
         rows = table[(table.direction_from == name) & (table.log_odds_low > 0)]
-        when = f"from a strength of {number(rows.strength.min())} on" if len(rows) else "at no strength tried"
-        told.append(f"that of {CALLED[name]} {when}")
-    random = table[table.direction_from.str.startswith(RANDOM)]
-    ever = random[random.log_odds > 0].direction_from.nunique()
-    beside = (
-        f", {ever or 'none'} of {counted(random.direction_from.nunique(), 'random direction')} ever"
-        if len(random)
-        else ""
-    )
-    return f"In {CALLED[model]} refusal of harmless requests becomes likelier than not with {listed(told)}{beside}."
+        if len(rows):
+            reached.append(f"that of {CALLED[name]} from a strength of {number(rows.strength.min())} on")
+        else:
+            never.append(CALLED[name])
+    likelier = f"In {CALLED[model]} refusal of harmless requests becomes likelier than not"
+    with_it = f" with {listed(reached)}" if reached else ""
+    without = f" with no strength tried of that of {listed(never)}" if never else ""
+    ever, n = random[random.log_odds > 0].direction_from.nunique(), random.direction_from.nunique()
+    beside = f"; of {counted(n, 'random direction')}, {ever or 'none'} ever makes it so" if n else ""
+    return f"{likelier}{with_it}{',' if reached and never else ''}{without}{beside}."
 
 
 def cosine(own: Estimate, matched: Estimate | str, *, one_template: bool) -> str:
@@ -239,7 +240,7 @@ def second(table: DataFrame, found: Choice) -> str:
         row = rows.loc[(kind, name)]
         return Estimate(*map(float, (row["share"], row.share_low, row.share_high)), int(row.n), int(row.n))
 
-    kind, added, clean = "ablation", estimate("addition", second_direction.ALONE), _clean(table)
+    kind, added, clean = "ablation", estimate("addition", second_direction.ALONE), _clean(table, "harmless")
     first, both = estimate(kind, second_direction.FIRST), estimate(kind, second_direction.BOTH)
     beside = table[table.direction_from.str.startswith(second_direction.BESIDE)].share
     counts = [f"{round(one.value * one.n)} of {one.n}" for one in (first, both, added)]
@@ -248,7 +249,9 @@ def second(table: DataFrame, found: Choice) -> str:
         f" (with a random one beside the first {share(beside.min())} to {share(beside.max())})" if len(beside) else ""
     )
     enough = (
-        "Refusal does not lie in the first direction alone."
+        "The model refuses what harms no more than what does not, so that this says nothing."
+        if apart(_clean(table, "harmful"), clean) <= 0
+        else "Refusal does not lie in the first direction alone."
         if apart(both, first) < 0 or apart(added, clean) > 0
         else "Nothing here asks for a second direction."
         if first.high < 0.5
@@ -261,9 +264,9 @@ def second(table: DataFrame, found: Choice) -> str:
     )
 
 
-def _clean(table: DataFrame) -> Estimate:
-    """Refusals of harmless requests when nothing is done."""
-    row = _row(table, intervention=NONE, prompts="harmless")
+def _clean(table: DataFrame, prompts: str) -> Estimate:
+    """Refusals of one kind of request when nothing is done."""
+    row = _row(table, intervention=NONE, prompts=prompts)
     return Estimate(*(float(row[name]) for name in ("share", "share_low", "share_high")), int(row["n"]), int(row["n"]))
 
 
