@@ -368,7 +368,8 @@ def test_effects_and_sweep_are_tables_with_a_row_for_each_kind(small_grid):
     table = grid.effects(found, draw=drawing.seeded(0))
     assert {"direction_from", "model", "from_label", "indirect_effect"} <= {*table.columns}
     assert len(table) == len(found.moved) * (N_TOPICS + 1) * 3
-    swept = grid.sweep({"base": models["base"]}, asked, about, where, strengths=(0.0, 1.0), generator=seeded())
+    one, given = {"base": models["base"]}, {"clean": found.clean, "multiples": (1.0,)}
+    swept = truth.sweeping.sweep(one, asked, about, where, **given, generator=seeded())
     assert len(swept) == 2 * 2 * 2
     still = swept[(swept.multiple == 0) & swept.label].pd
     assert still.to_list() == pytest.approx([found.clean["base"][about.true].mean().item()] * 2, abs=1e-5)

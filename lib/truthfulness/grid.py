@@ -105,13 +105,13 @@ def run(
     for model, run in models.items():
         own = where.shift(model, about)
         for key, value in _shifts(models, model, own, where, about).items():
-            moved[key] = _verdict(run, asked, where, value)
+            moved[key] = verdict(run, asked, where, value)
             strength[key] = where.strength(value, model)
         drawn = [
             steering.at_random(own, about, generator=draw(f"random {place} at the {where.place} of {model}"))
             for place in range(n_random)
         ]
-        moved[RANDOM, model] = torch.stack([_verdict(run, asked, where, value) for value in drawn]).mean(0)
+        moved[RANDOM, model] = torch.stack([verdict(run, asked, where, value) for value in drawn]).mean(0)
         strength[RANDOM, model] = where.strength(own, model)
     return Grid(about, where.place, clean, moved, strength)
 
@@ -128,9 +128,10 @@ def _shifts(
     return found
 
 
-def _verdict(
+def verdict(
     model: Model, asked: Asked, where: Where, value: Float[Tensor, "text d_model"]
 ) -> Float[Tensor, " statement"]:
+    """P(TRUE) - P(FALSE) of every statement with one shift added at a place."""
     return verdicts.difference(verdicts.probabilities(model, asked, shift=where.shifted(value)))
 
 
@@ -213,34 +214,3 @@ def effects(found: Grid, *, draw: Callable[[str], torch.Generator]) -> Any:
             rows[where] = found.effect(key, topics=some, generator=generator)
             strength[where] = found.strength[key]
     return steering.table(rows, strength=strength)
-
-
-def sweep(
-    models: Mapping[str, Model],
-    asked: Asked,
-    about: Statements,
-    where: Where,
-    *,
-    strengths: tuple[float, ...],
-    generator: torch.Generator,
-) -> Any:
-    """PD of true and of false statements when each model's own direction is added at several strengths (multiples of
-    its natural length), and one random direction for each fact: a pandas table, with intervals over topics."""
-    import pandas
-
-    rows = []
-    for name, model in models.items():
-        own = where.shift(name, about)
-        kinds = {"own direction": own, RANDOM: steering.at_random(own, about, generator=generator)}
-        for kind, value in kinds.items():
-            for strength in strengths:
-                found = _verdict(model, asked, where, strength * value)
-                for label in (True, False):
-                    some = about.true == label
-                    pd = [found[some & (about.topic == one)].mean() for one in about.topic.unique()]
-                    n = int(some.sum())
-                    one = resampling.mean_of_sequences(torch.stack(pd), n=n, generator=generator)
-                    at = strength * where.strength(own, name)
-                    rows.append((where.place, name, kind, strength, at, label, one.value, one.low, one.high, n))
-    columns = ["place", "model", "direction", "multiple", "strength", "label", "pd", "low", "high", "n"]
-    return pandas.DataFrame(rows, columns=columns)
