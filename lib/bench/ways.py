@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -58,7 +59,8 @@ def hooks(case: Case) -> Means:
 
 def _hooked(case: Case, neuron: int, delta: Float[Tensor, " token"]) -> tuple[Tensor, Tensor]:
     model, at = case.whole, (case.clean.sequence, case.clean.position)
-    last, kept = f"blocks.{model.n_layers - 1}", {}
+    last = f"blocks.{model.n_layers - 1}"
+    kept: dict[str, Tensor] = {}
 
     def put(activation: Tensor, hook: object) -> Tensor:
         activation = activation.clone()
@@ -67,7 +69,7 @@ def _hooked(case: Case, neuron: int, delta: Float[Tensor, " token"]) -> tuple[Te
 
     recorded = door.recording(model.bridge, {"resid": f"{last}.hook_resid_post"}, kept)
     with model.bridge.hooks(fwd_hooks=[(f"{last}.mlp.hook_post", put)]), recorded:
-        logits = door.forward(model.bridge, case.tokens, logits=True)
+        logits: Any = door.forward(model.bridge, case.tokens, logits=True)
     return logits[at][:, : model.final_layer.d_vocab], kept["resid"][at]
 
 
@@ -80,8 +82,9 @@ def gear(name: str, *, frequency: bool = False) -> Callable[[Case], Means]:
         names = (FrequencyEffects if frequency else Effects).quantities()
         sums = torch.zeros(len(names), n_sequences, n_neurons, dtype=torch.float64)
         large = name == "cumulant" and exact.compiler_works("cpu")  # as in a run over all neurons and more tokens
-        measured.report = Report(name, "fused" if large else "eager")
-        way = measuring.Neurons(case.model, measured.report, TOLERANCE)
+        report = Report(name, "fused" if large else "eager")
+        vars(measured)["report"] = report
+        way = measuring.Neurons(case.model, report, TOLERANCE)
         measuring.add(sums, case.clean, case.delta, case.log_unigram if frequency else None, way)
         return sums.sum(1)[[names.index(name) for name in MEANS]] / len(case.delta)
 
