@@ -124,7 +124,7 @@ def of_weights(weights: NeuronWeights, units: Sequence[int]) -> dict[str, Found]
     return {claim: _exactly(value.item(), n=len(units)) for claim, value in numbers.items()}
 
 
-def of_print(neurons: Mapping[str, Sequence[str]]) -> dict[str, Found]:
+def of_published(neurons: Mapping[str, Sequence[str]]) -> dict[str, Found]:
     """What the published numbers say by themselves; see `audit`. `neurons` are those that the authors name, as
     `layer.unit`, by model."""
     units = {model: [int(neuron.split(".")[1]) for neuron in names] for model, names in neurons.items()}
