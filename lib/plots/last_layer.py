@@ -41,7 +41,7 @@ def last_layer(*, ax: Axes) -> Axes:
         ax.text(x, y, name, ha="center", va="center", color=INK)
         below = y < 1
         ax.text(x, y - 0.4 if below else y + 0.4, said, ha="center", va="top" if below else "bottom", color=INK, size=9)
-    beyond = "11: the same, before and after\npost-training\n12: the same, at every\ncheckpoint of a training run"
+    beyond = "07: text against memory\n08, 09, 10, 11: before and after\npost-training\n12: over a training run"
     ax.text(7.2, 2.3, beyond, ha="center", va="center", color=INK, size=9)
     ax.set(xlim=(0, 9.6), ylim=(-0.35, 3.2))
     ax.axis("off")
