@@ -343,7 +343,7 @@ def test_no_text_is_multiplied_with_itself_and_each_is_left_out_once():
 
 
 def test_an_interval_covers_as_often_as_it_says():
-    one, other = 3 * torch.eye(40)[0], 3 * (torch.eye(40)[0] + torch.eye(40)[1]) / 2**0.5
+    one, other = 5 * torch.eye(40)[0], 5 * (torch.eye(40)[0] + torch.eye(40)[1]) / 2**0.5
     found = [refusal.compare(*differences(one, other, seed=seed)).share_at(0) for seed in range(100)]
     assert sum(one.low <= 0.5**0.5 <= one.high for one in found) >= 88
     assert abs(sum(one.value for one in found) / 100 - 0.5**0.5) < 0.03

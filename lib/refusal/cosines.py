@@ -13,7 +13,7 @@ with itself. With differences x_i in one model and y_i in the other over n pairs
 and c over its ceiling is 1 for one and the same direction, however few the texts (Spearman 1904). Intervals are
 jackknifed over pairs (Efron 1982, chapter 3)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -144,7 +144,8 @@ def whole(one: Float[Tensor, "pair d_model"], other: Float[Tensor, "pair d_model
     drawing.enough(n, what="pairs of texts")
     without = [(value.sum(0) - value) / (n - 1) for value in (one.double(), other.double())]
     value = F.cosine_similarity(one.double().mean(0), other.double().mean(0), dim=-1).item()
-    return _estimate(value, _error(F.cosine_similarity(*without, dim=-1)), n=n)
+    found = _estimate(value, _error(F.cosine_similarity(*without, dim=-1)), n=n)
+    return replace(found, low=max(found.low, -1.0), high=min(found.high, 1.0))
 
 
 def common_depth(one: Cosines, other: Cosines) -> int:
