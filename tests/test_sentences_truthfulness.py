@@ -158,7 +158,7 @@ def test_what_comes_first_in_training_is_told_by_checkpoints():
     assert grown.endswith("The direction comes where the model grows, so that the order may be that of its lessons.")
     assert says.appears(found, level=0.75, grown=[4000]) == told
     early = says.appears(trace(("a", 1000, 0.2, 0.9, 0.9), end), level=0.75, grown=[])
-    assert "sorted by the direction pass 75 % from the first checkpoint on, from step 1,000 on" in early
+    assert "sorted by the direction pass 75 % from step 1,000 on, the first checkpoint" in early
     assert early.endswith("No checkpoint is without the direction, so nothing came before it.")
     assert says.appears(trace(), level=0.75, grown=[]).startswith("No checkpoints lie beside this model")
 

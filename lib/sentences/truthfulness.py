@@ -150,7 +150,7 @@ def _when(points: DataFrame, name: str, level: float) -> str:
     first = passed.index(True)
     lost = [step for step, is_there in zip(steps[first:], passed[first:], strict=True) if not is_there]
     back = f", but not at {listed([f'{step:,}' for step in lost])}" if lost else ""
-    return f"{'from the first checkpoint on, ' * (first == 0)}from step {steps[first]:,} on{back}"
+    return f"from step {steps[first]:,} on{', the first checkpoint' * (first == 0)}{back}"
 
 
 def _stages(points: DataFrame, grown: Sequence[int]) -> str:
