@@ -103,6 +103,12 @@ def _gathering(result: dict[str, Any]) -> list[str]:
     ]
 
 
+def _filled(text: str, mark: str, told: str) -> str:
+    """A page with what is told between the marks of that name."""
+    between = f"<!-- {mark} -->\n\n{told}\n\n<!-- end -->"
+    return re.sub(f"<!-- {mark} -->.*?<!-- end -->", lambda _: between, text, flags=re.DOTALL)
+
+
 def write(result: dict[str, Any], book: Path) -> None:
     """Puts table and notes between the marks of `how_fast.md`, and draws its figure."""
     import matplotlib.pyplot as plt
@@ -116,8 +122,7 @@ def write(result: dict[str, Any], book: Path) -> None:
         filled["patching"] = patching.table(result["patching"])
     text = page.read_text()
     for mark, told in filled.items():
-        between = f"<!-- {mark} -->\n\n{told}\n\n<!-- end -->"
-        text = re.sub(f"<!-- {mark} -->.*?<!-- end -->", lambda _, new=between: new, text, flags=re.DOTALL)
+        text = _filled(text, mark, told)
     page.write_text(text)
     plots.use_style()
     figure, axes = plt.subplots(1, 3, figsize=(9, 3), sharey=True, layout="constrained")

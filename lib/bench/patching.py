@@ -56,11 +56,10 @@ class Worker:
         """Patches some columns and keeps what they give; seconds."""
         some, start = slice(first, last), time.perf_counter()
         if self.way == "grid":
-            given = {"positions": self.at[:, some]}
-            patched = patching.patch(self.model, self.pairs, self.sites, **given)
+            patched = patching.patch(self.model, self.pairs, self.sites, positions=self.at[:, some])
         else:
             ours = {site: value[:, some] for site, value in self.values.items()}
-            given = {"positions": self.at[:, some], "recorded": ours}
+            given: dict[str, Any] = {"positions": self.at[:, some], "recorded": ours}
             patched = patching.patch_by_passes(self.model, self.pairs, self.sites, **given)
         self.found[:, :, some] = patched.difference.float()
         return time.perf_counter() - start
@@ -87,12 +86,12 @@ def side_by_side(name: str, *, n_pairs: int, rounds: int, threads: int, **shape:
             spent["passes"].append(workers["passes"].ask(first=first, last=last)["seconds"])
         spent["grid"].append(workers["grid"].ask(first=0, last=N_COLUMNS)["seconds"])
     seconds = {"passes": sum(spent["passes"]), "grid": statistics.median(spent["grid"])}
-    last = {way: worker.finish() for way, worker in workers.items()}
-    truth = torch.tensor(last["passes"]["found"])
+    told = {way: worker.finish() for way, worker in workers.items()}
+    truth = torch.tensor(told["passes"]["found"])
     return [
         {"name": way, "model": name, "pairs": n_pairs, "cells": truth[0].numel(), "seconds": seconds[way]}
-        | {"ratio": seconds["passes"] / seconds[way], "peak_mib": last[way]["peak_mib"]}
-        | {"max_abs_error": (torch.tensor(last[way]["found"]) - truth).abs().max().item()}
+        | {"ratio": seconds["passes"] / seconds[way], "peak_mib": told[way]["peak_mib"]}
+        | {"max_abs_error": (torch.tensor(told[way]["found"]) - truth).abs().max().item()}
         for way in WAYS
     ]
 

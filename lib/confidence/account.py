@@ -98,7 +98,8 @@ def shift(
     def mean(weight: Float[Tensor, " sequence"], row: int) -> Float[Tensor, ""]:
         return (weight @ sums[row]) / (weight @ n)
 
-    given = {"whole": torch.full_like(n, 1 / len(n)), "drawn": weights, "n": len(sequence), "n_sequences": len(n)}
+    given: dict[str, Any] = {"whole": torch.full_like(n, 1 / len(n)), "drawn": weights}
+    given |= {"n": len(sequence), "n_sequences": len(n)}
     against = {}
     for name, some in sets.matched.items():
         found = controls.beside(mean, 0, [*sets.rows(name)], **given)
@@ -183,6 +184,7 @@ def table(accounts: Mapping[str, Account]) -> Any:
 
     found = []
     for text, one in accounts.items():
+        quantities: dict[str, Estimate | str]
         quantities = {"difference": one.difference, "moved": one.moved.chosen, "moved, whole layer": one.moved.whole}
         quantities |= {f"moved, matched on {name}": beside.controls for name, beside in one.moved.against.items()}
         quantities |= {"share": one.share, "share, whole layer": one.whole_share}

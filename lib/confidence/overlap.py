@@ -73,7 +73,7 @@ def halves(models: Mapping[str, Model], *, dim: int, tail: float, n_halves: int,
     found = []
     for model in models.values():
         W_U, final = model.final_layer.weight_coordinates().cpu(), model.final_layer
-        chosen = {"centres": final.centres, "dim": dim, "tail": tail, "n_halves": n_halves}
+        chosen: dict[str, Any] = {"centres": final.centres, "dim": dim, "tail": tail, "n_halves": n_halves}
         parts = neuron_weights.halves(model.W_out.cpu(), W_U, **chosen, generator=draw("halves of the vocabulary"))
         found.append([half for half, _ in parts])
     return [dict(zip(models, half, strict=True)) for half in zip(*found, strict=True)]
@@ -143,12 +143,11 @@ def _variance(weights: NeuronWeights) -> Float[Tensor, " neuron"]:
 
 def order_kept(one: NeuronWeights, other: NeuronWeights, *, draw: Any) -> dict[str, Estimate]:
     """Rank correlation of norm, LogitVar and rho between two models over all neurons; intervals over neurons."""
-    found = {}
-    for name in ("norm", "logit_variance", "rho"):
+
+    def kept(name: str) -> Estimate:
         a, b = getattr(one, name), getattr(other, name)
-        found[name] = resampling.estimate(
-            lambda t, a=a, b=b: measures.rank_correlation(a[t], b[t]),
-            torch.arange(len(a)),
-            generator=draw(f"order of {name}"),
+        return resampling.estimate(
+            lambda t: measures.rank_correlation(a[t], b[t]), torch.arange(len(a)), generator=draw(f"order of {name}")
         )
-    return found
+
+    return {name: kept(name) for name in ("norm", "logit_variance", "rho")}

@@ -55,8 +55,8 @@ def read(model: Model, text: Text, *, batch_size: int = 8) -> Reading:
         target = tokens.roll(-1, 1)[scored].to(logits.device)
         sure, right = measures.confidence(logits), logits.argmax(-1) == target
         parts.append([part.cpu() for part in (measures.entropy(logits), measures.loss(logits, target), sure, right)])
-    columns = (torch.cat(column) for column in zip(*parts, strict=True))
-    return Reading(*columns, text.scored.nonzero()[:, 0].cpu())
+    entropy, loss, sure, right = (torch.cat(column) for column in zip(*parts, strict=True))
+    return Reading(entropy, loss, sure, right, text.scored.nonzero()[:, 0].cpu())
 
 
 Measured = dict[tuple[str, str], dict[str, Estimate]]
@@ -68,19 +68,19 @@ def measure(readings: Mapping[str, Mapping[str, Reading]], *, n_bins: int, draw:
 
     Raises ValueError as `resampling` and `calibration` do."""
     return {
-        (text, model): _estimates(one, n_bins=n_bins, draw=lambda name, at=f"{model} on {text}": draw(f"{name}, {at}"))
+        (text, model): _estimates(one, n_bins=n_bins, draw=draw, at=f"{model} on {text}")
         for text, models in readings.items()
         for model, one in models.items()
     }
 
 
-def _estimates(reading: Reading, *, n_bins: int, draw: Draw) -> dict[str, Estimate]:
+def _estimates(reading: Reading, *, n_bins: int, draw: Draw, at: str) -> dict[str, Estimate]:
     found = {
-        name: resampling.mean(getattr(reading, name), reading.sequence, generator=draw(name))
+        name: resampling.mean(getattr(reading, name), reading.sequence, generator=draw(f"{name}, {at}"))
         for name in ("entropy", "loss")
     }
     sure, right = reading.confidence, reading.correct
-    error = calibration.error(sure, right, reading.sequence, n_bins=n_bins, generator=draw("calibration"))
+    error = calibration.error(sure, right, reading.sequence, n_bins=n_bins, generator=draw(f"calibration, {at}"))
     return found | {"calibration_error": error}
 
 
@@ -99,7 +99,7 @@ def table(found: Measured) -> Any:
 
     rows = []
     for (text, model), quantities in found.items():
-        row = {"text": text, "model": model}
+        row: dict[str, Any] = {"text": text, "model": model}
         for name, one in quantities.items():
             row |= {name: one.value, f"{name}_low": one.low, f"{name}_high": one.high}
         first = quantities[QUANTITIES[0]]

@@ -59,7 +59,7 @@ def compare(one: Sequence[Grid], other: Sequence[Grid], *, generator: torch.Gene
         below_ceiling=halves(lambda v, w, a, b: _within(v, w, a, b) - _between(v, w, a, b)),
         largest=pairs(lambda w, a, b: maps.largest_difference(*_both(w, a, b))),
         of_knowledge=pairs(lambda w, a, b: maps.largest_difference(*_both(w, a, b), a.columns)),
-        at_last=pairs(lambda w, a, b: maps.largest_difference(*(of[..., -1:] for of in _both(w, a, b)))),
+        at_last=pairs(_at_last),
         of_halves=halves(_of_halves),
     )
 
@@ -83,19 +83,26 @@ def _cartoon(weights: Weights, one: Grid, other: Grid) -> Float[Tensor, " draw"]
     return (maps.correlation(drawn[0], second) + maps.correlation(drawn[1], first)) / 2
 
 
+def _at_last(weights: Weights, one: Grid, other: Grid) -> Float[Tensor, " draw"]:
+    first, second = _both(weights, one, other)
+    return maps.largest_difference(first[..., -1:], second[..., -1:])
+
+
 def _halves(first: Weights, second: Weights, one: Grid, other: Grid) -> tuple[Maps, Maps]:
     return maps.normalised(mean_map(first, one)), maps.normalised(mean_map(second, other))
 
 
 def _within(first: Weights, second: Weights, one: Grid, other: Grid) -> Float[Tensor, " draw"]:
-    return sum(maps.correlation(*_halves(first, second, grid, grid)) for grid in (one, other)) / 2
+    a, b = (maps.correlation(*_halves(first, second, grid, grid)) for grid in (one, other))
+    return (a + b) / 2
 
 
 def _between(first: Weights, second: Weights, one: Grid, other: Grid) -> Float[Tensor, " draw"]:
     crossed = (one, other), (other, one)
-    return sum(maps.correlation(*_halves(first, second, *grids)) for grids in crossed) / 2
+    a, b = (maps.correlation(*_halves(first, second, *grids)) for grids in crossed)
+    return (a + b) / 2
 
 
 def _of_halves(first: Weights, second: Weights, one: Grid, other: Grid) -> Float[Tensor, " draw"]:
-    found = [maps.largest_difference(*_halves(first, second, grid, grid), grid.columns) for grid in (one, other)]
-    return sum(found) / 2
+    a, b = (maps.largest_difference(*_halves(first, second, grid, grid), grid.columns) for grid in (one, other))
+    return (a + b) / 2

@@ -1,6 +1,7 @@
 """The grid of a data set: the stream after every layer, at every column, from the true into the false prompt."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -74,7 +75,7 @@ def measure(
 
     Without a `writer` they are the reader's own. Raises as `patching.patch` does."""
     model, after = models[reader], [Site(layer, "resid_post") for layer in range(models[reader].n_layers)]
-    given = {"positions": asked.positions, "batch_size": batch_size}
+    given: dict[str, Any] = {"positions": asked.positions, "batch_size": batch_size}
     theirs = None
     if writer not in (None, reader):
         theirs = models[writer].record(asked.pairs.source, after, **given)

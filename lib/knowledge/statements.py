@@ -11,6 +11,7 @@ sides, so that to draw pairs anew is to draw facts anew."""
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -61,8 +62,8 @@ class Topic:
         """The statement of them, true or not."""
         head, _, tail = self.frame.partition("{subject}")
         middle, _, end = tail.partition("{object}")
-        starts = len(head), len(head + subject + middle)
-        spans = tuple((at, at + len(part)) for at, part in zip(starts, (subject, object_), strict=True))
+        first, second = len(head), len(head + subject + middle)
+        spans = (first, first + len(subject)), (second, second + len(object_))
         text = head + subject + middle + object_ + end
         return Statement(subject, object_, text, self.holds(subject, object_), spans)
 
@@ -115,7 +116,8 @@ class DataSet:
 
 def layout(tokenizer: Tokenizer, statement: Statement, ending: str) -> tuple[str, ...]:
     """What each token of a statement on a line of its own is: s1, s2, …, o1, …, or the text that it stands for."""
-    text, names, counts = f"\n{statement.text}{ending}", [], Counter()
+    names: list[str] = []
+    text, counts = f"\n{statement.text}{ending}", Counter[str]()
     spans = [(name, 1 + a, 1 + b) for name, (a, b) in zip("so", statement.spans, strict=True)]
     for first, behind in tokenizer.encode_with_offsets(text)[1]:
         if behind <= 1:
@@ -161,7 +163,7 @@ def data_sets(
     Raises ValueError for an unknown topic, an odd number of lines, and where no topic has that many pairs."""
     if n_lines < 0 or n_lines % 2:
         raise ValueError(f"lines in front are 0, 2, 4, … (half of them true), got {n_lines}")
-    given = {"question": question, "n_pairs": n_pairs, "n_context": n_lines // 2}
+    given: dict[str, Any] = {"question": question, "n_pairs": n_pairs, "n_context": n_lines // 2}
     made = [
         data_set(tokenizer, name, **given, generator=draw(f"pairs of {name} behind {n_lines} lines")) for name in names
     ]

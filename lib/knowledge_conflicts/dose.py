@@ -40,7 +40,7 @@ def response(
 
 
 def _own(tallied: Tallies) -> dict[str, float]:
-    found = {}
+    found: dict[str, float] = {}
     for name, statistic in STATISTICS.items():
         one = tallied.exact(statistic)
         found |= {name: one.value, f"{name}_low": one.low, f"{name}_high": one.high}
@@ -48,7 +48,7 @@ def _own(tallied: Tallies) -> dict[str, float]:
 
 
 def _others(tallied: Tallies) -> dict[str, float]:
-    found = {}
+    found: dict[str, float] = {}
     for name, statistic in STATISTICS.items():
         each = torch.stack([statistic(tallied.by_fact(row).sum(0)) for row in range(1, len(tallied.ablated))])
         low, high = each.aminmax()

@@ -24,7 +24,7 @@ ON_EFFECT = ("C10", "C13", "C14", "C17", "C20", "C21")
 """Claims that rest on sets matched on effect."""
 CONVERTED = {"C13": (CK,), "C14": (CK, PK)}
 """Claims about conversion ratios, and the labels of these."""
-SHARES = {
+SHARES: dict[str, tuple[tallies.Statistic, str]] = {
     "C13": (tallies.conversion(CK), ""),
     "C17": (tallies.transition(PK, CK), PK),
     "C20": (tallies.transition(ND, CK), ND),
@@ -61,8 +61,8 @@ def _against(
     seed: int,
     claim: str,
 ) -> Against:
-    given = {"n_candidates": matched[kind].n_candidates, "generator": named(seed, f"{claim} beside others")}
-    return tallied.against(statistic, rows[kind], **given)
+    generator = named(seed, f"{claim} beside others")
+    return tallied.against(statistic, rows[kind], n_candidates=matched[kind].n_candidates, generator=generator)
 
 
 def _all_alike(tallied: Tallies, labels: Sequence[str]) -> str:
@@ -141,9 +141,11 @@ def entered(
 ) -> dict[str, Found]:
     """The claims about what this run counted, by their short ids: those about the chosen neurons `alone`, those
     `against` controls, the percentiles in `place` by kind of set, and the lower one of two values (`both`)."""
-    found = dict(alone) | {claim: getattr(one, "difference", one) for claim, one in against.items()}
+    beyond = {claim: one if isinstance(one, str) else one.difference for claim, one in against.items()}
+    found: dict[str, Found] = {**alone, **beyond}
+    converted = against["C14"]
     found["C10"] = place[sets.FREE], place[sets.EFFECT]
-    found["C14"] = halves(getattr(against["C14"], "chosen", against["C14"]), found["C14"])
+    found["C14"] = halves(converted if isinstance(converted, str) else converted.chosen, found["C14"])
     found["C21"] = halves(found["C21"], found.pop("toward"))
     return found | {"C28": both}
 

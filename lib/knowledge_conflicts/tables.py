@@ -25,7 +25,7 @@ def transitions(tallied: Tallies, groups: Mapping[str, slice]) -> Any:
     rows = []
     for name, some in groups.items():
         members = range(len(tallied.ablated))[some]
-        counts = sum(tallied.by_fact(row).sum(0) for row in members).long()
+        counts = torch.stack([tallied.by_fact(row).sum(0) for row in members]).sum(0).long()
         cells = [(one, other) for one in range(len(LABELS)) for other in range(len(LABELS))]
         rows += [(name, LABELS[i], LABELS[j], int(counts[i, j]), len(members)) for i, j in cells]
     return pandas.DataFrame(rows, columns=["set", "clean", "ablated", "count", "n_sets"])

@@ -84,6 +84,7 @@ class Writer:
         screen = Screen(self.model, sets.to(self.model.W_out.device), road)
         texts: dict[tuple[int, ...], int] = {}
         index = torch.zeros(len(sets), len(self.prompts), dtype=torch.long)
+        there: dict[Start, Int[Tensor, " _"]]
         there = {(prompt, ()): torch.arange(len(sets)) for prompt in range(len(self.prompts))}
         while there:
             there = self._on(screen, there, value, strength, texts, index)

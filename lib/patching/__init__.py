@@ -15,6 +15,7 @@ only what a patch can reach (`grid`); `patch_by_passes` runs everything, for eve
 road is tested against."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -42,7 +43,7 @@ def patch(
     `recorded` are the sources' values where they come from elsewhere, from another model for example; without it they
     are this model's own. Then a place before which the prompts of a pair do not differ is not run: it changes nothing.
     `batch_size` prompts, or patches of them, run together. Raises as `Model.record` does."""
-    given = {"positions": positions, "recorded": recorded, "batch_size": batch_size}
+    given: dict[str, Any] = {"positions": positions, "recorded": recorded, "batch_size": batch_size}
     if any(site.where not in STREAMS for site in sites):
         return patch_by_passes(model, pairs, sites, **given)
     found, values, told = _begin(model, pairs, sites, **given)
@@ -63,9 +64,9 @@ def patch_by_passes(
     batch_size: int = 64,
 ) -> Patched:
     """The same by a full forward pass for every site and place, whatever the site."""
-    given = {"positions": positions, "recorded": recorded, "batch_size": batch_size}
+    given: dict[str, Any] = {"positions": positions, "recorded": recorded, "batch_size": batch_size}
     found, values, told = _begin(model, pairs, sites, **given)
-    ask = {"right": pairs.right, "wrong": pairs.wrong, "batch_size": batch_size}
+    ask: dict[str, Any] = {"right": pairs.right, "wrong": pairs.wrong, "batch_size": batch_size}
     for place in told.any(0).nonzero()[:, 0].tolist():
         some = slice(place, place + 1)
         for row, site in enumerate(sites):
@@ -84,7 +85,7 @@ def _begin(
     batch_size: int,
 ) -> tuple[Patched, dict[Site, Float[Tensor, "pair place width"]], Bool[Tensor, "pair place"]]:
     """Both runs, every patch still as the target's; the values to put in; and where they can make a difference."""
-    ask = {"right": pairs.right, "wrong": pairs.wrong, "batch_size": batch_size}
+    ask: dict[str, Any] = {"right": pairs.right, "wrong": pairs.wrong, "batch_size": batch_size}
     source, target = (logit_difference(model, tokens, **ask) for tokens in (pairs.source, pairs.target))
     found = target[:, None, None].repeat(1, len(sites), positions.shape[1])
     values = recorded or model.record(pairs.source, sites, positions=positions, batch_size=batch_size)

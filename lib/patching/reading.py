@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -21,7 +22,7 @@ def logit_difference(
 ) -> Float[Tensor, " prompt"]:
     """The logit of one token less that of another after each prompt: log P(right) / P(wrong), in nats."""
     stream = Site(model.n_layers - 1, "resid_post")
-    last = {"positions": slice(-1, None), "edits": edits, "batch_size": batch_size}
+    last: dict[str, Any] = {"positions": slice(-1, None), "edits": edits, "batch_size": batch_size}
     return of_stream(model, model.record(tokens, [stream], **last)[stream][:, 0], right, wrong)
 
 

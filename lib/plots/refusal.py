@@ -1,6 +1,7 @@
 """Figures of chapter 10: directions of refusal, and what they do in one model and in the other."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -10,7 +11,7 @@ from lib.plots.style import OTHER, upright
 
 LINES = {"base": "-", "sft": ":", "post": "--"}
 """Base solid, post-trained dashed, in the whole book; what lies between is dotted."""
-MARKS = {
+MARKS: dict[str, dict[str, Any]] = {
     "base": {"marker": "o", "markerfacecolor": "black"},
     "sft": {"marker": "s", "markerfacecolor": "black", "markersize": 5},
     "post": {"marker": "o", "markerfacecolor": "white"},

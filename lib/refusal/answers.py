@@ -68,11 +68,12 @@ def edits(model: Model, interventions: Sequence[Intervention], *, n_each: int = 
     def rows(vectors: list[Tensor]) -> Float[Tensor, "row 1 d_model"]:
         return torch.stack(vectors).repeat_interleave(n_each, dim=0)[:, None]
 
-    n_ablated, adds = interventions[0].shape
+    n_ablated, _ = interventions[0].shape
     taken = [rows([one.ablated[place] for one in interventions]) for place in range(n_ablated)]
     done = [project_out(site, directions) for site in sites(model) for directions in taken]
-    for depth in sorted({one.depth for one in interventions}) if adds else ():
-        vectors = [one.added if one.depth == depth else torch.zeros_like(one.added) for one in interventions]
+    added = [(one.depth, one.added) for one in interventions if one.added is not None]
+    for depth in sorted({at for at, _ in added}):
+        vectors = [value if at == depth else torch.zeros_like(value) for at, value in added]
         done.insert(0, add(Site(depth, "resid_pre"), rows(vectors)))
     return done
 

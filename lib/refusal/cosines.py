@@ -142,9 +142,9 @@ def whole(one: Float[Tensor, "pair d_model"], other: Float[Tensor, "pair d_model
     Raises ValueError with fewer than `drawing.FEWEST` pairs."""
     n = len(one)
     drawing.enough(n, what="pairs of texts")
-    without = [(value.sum(0) - value) / (n - 1) for value in (one.double(), other.double())]
+    first, second = ((value.sum(0) - value) / (n - 1) for value in (one.double(), other.double()))
     value = F.cosine_similarity(one.double().mean(0), other.double().mean(0), dim=-1).item()
-    found = _estimate(value, _error(F.cosine_similarity(*without, dim=-1)), n=n)
+    found = _estimate(value, _error(F.cosine_similarity(first, second, dim=-1)), n=n)
     return replace(found, low=max(found.low, -1.0), high=min(found.high, 1.0))
 
 

@@ -27,7 +27,7 @@ def table(model: Model, train: Requests, template: Template, *, name: str, depth
     rows = []
     for place_name, place in PLACES.items():
         at = {way: one.at(place)[:, depth] for way, one in reading.items()}
-        row = {"model": name, "place": place_name}
+        row: dict[str, Any] = {"model": name, "place": place_name}
         for way in ("matched", "mark"):
             found = whole(at["unmatched"], at[way])
             row |= {way: found.value, f"{way}_low": found.low, f"{way}_high": found.high}

@@ -52,7 +52,8 @@ def place(
 ) -> str:
     """Where the global transition score lies among those of random sets, by what they are, with how many of how many
     sets reach it, and whether it exceeds what batch and precision change by themselves."""
-    parts, judged = [], {"above": [], "below": [], "not decidedly on either side of": []}
+    parts: list[str] = []
+    judged: dict[str, list[str]] = {"above": [], "below": [], "not decidedly on either side of": []}
     for kind, found in percentiles.items():
         reach, n = scores[kind]
         parts.append(f"{measured(found)} among sets {kind} ({reach:,} of {n:,} reach it)")
@@ -77,7 +78,8 @@ def beside(found: Against | str, *, what: str, others: str) -> str:
         neither="not distinguishably another than",
     )
     chosen, usual = 100 * found.chosen.value, 100 * found.controls.value
-    gap = Estimate(*(100 * end for end in (found.difference.value, found.difference.low, found.difference.high)), 0, 0)
+    apart = found.difference
+    gap = Estimate(100 * apart.value, 100 * apart.low, 100 * apart.high, 0, 0)
     return (
         f"{what[:1].upper()}{what[1:]} is {small(chosen)} % with the chosen neurons and {small(usual)} % with "
         f"{others}: {told} theirs (difference {finely(gap)} points)."

@@ -184,9 +184,10 @@ def truth(found: Estimate | str, shares: Sequence[Estimate | str], *, depth: int
         below="refusal is more alike between the models than truth",
         neither="neither is more alike for sure",
     )
+    of_truth, of_refusal = (one if isinstance(one, str) else measured(one) for one in shares)
     return (
-        f"At depth {depth}, where both are read best, the direction of truth reaches {measured(shares[0])} of its "
-        f"ceiling and that of refusal {measured(shares[1])}: {told} (difference {measured(found)})."
+        f"At depth {depth}, where both are read best, the direction of truth reaches {of_truth} of its "
+        f"ceiling and that of refusal {of_refusal}: {told} (difference {measured(found)})."
     )
 
 
@@ -238,7 +239,7 @@ def second(table: DataFrame, found: Choice) -> str:
 
     def estimate(kind: str, name: str) -> Estimate:
         row = rows.loc[(kind, name)]
-        return Estimate(*map(float, (row["share"], row.share_low, row.share_high)), int(row.n), int(row.n))
+        return Estimate(float(row["share"]), float(row.share_low), float(row.share_high), int(row.n), int(row.n))
 
     kind, added, clean = "ablation", estimate("addition", second_direction.ALONE), _clean(table, "harmless")
     first, both = estimate(kind, second_direction.FIRST), estimate(kind, second_direction.BOTH)
@@ -267,7 +268,8 @@ def second(table: DataFrame, found: Choice) -> str:
 def _clean(table: DataFrame, prompts: str) -> Estimate:
     """Refusals of one kind of request when nothing is done."""
     row = _row(table, intervention=NONE, prompts=prompts)
-    return Estimate(*(float(row[name]) for name in ("share", "share_low", "share_high")), int(row["n"]), int(row["n"]))
+    value, low, high = (float(row[name]) for name in ("share", "share_low", "share_high"))
+    return Estimate(value, low, high, int(row["n"]), int(row["n"]))
 
 
 def cost(table: DataFrame) -> str:
@@ -275,7 +277,7 @@ def cost(table: DataFrame) -> str:
     real = table[~table.direction_from.str.startswith(RANDOM)]
     worst = real.sort_values("loss_change").iloc[-1]
     free = real[(real.low <= 0) & (real.loss_change < 0.01)]
-    found = Estimate(*map(float, (worst.loss_change, worst.low, worst.high)), 0, 0)
+    found = Estimate(float(worst.loss_change), float(worst.low), float(worst.high), 0, 0)
     random = table[table.direction_from.str.startswith(RANDOM)].loss_change
     beside = f" Random directions cost {number(random.min())} to {number(random.max())} nats." if len(random) else ""
     return (

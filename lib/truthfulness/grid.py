@@ -200,7 +200,8 @@ def beside_own(found: Grid, *, draw: Callable[[str], torch.Generator]) -> dict[K
             if one != other:
                 generator = draw(f"direction of {one} at the {found.place} of {other}")
                 keys = (one, other), (OWN_LENGTH.format(one), other)
-                result[one, other] = tuple(found.less(key, (other, other), generator=generator) for key in keys)
+                natural, own = (found.less(key, (other, other), generator=generator) for key in keys)
+                result[one, other] = natural, own
     return result
 
 
@@ -210,7 +211,7 @@ def effects(found: Grid, *, draw: Callable[[str], torch.Generator]) -> Any:
     generator, rows, strength = draw(f"effects at the {found.place}"), {}, {}
     for key in found.moved:
         for name, some in topics.items():
-            where = (*key, found.place, name)
+            where: tuple[str, str, str, str] = (*key, found.place, name)
             rows[where] = found.effect(key, topics=some, generator=generator)
             strength[where] = found.strength[key]
     return steering.table(rows, strength=strength)

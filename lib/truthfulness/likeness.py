@@ -110,6 +110,6 @@ def table(found: Mapping[str, Cosines]) -> Any:
         low, high = cosines.by_lot.quantile(torch.tensor([0.025, 0.975]).to(cosines.by_lot), dim=0)
         columns = {"same": cosines.same, "across": cosines.across.mean(0), "ceiling": cosines.ceiling.mean(0)}
         columns |= {"by_lot": cosines.by_lot.mean(0), "by_lot_low": low, "by_lot_high": high}
-        columns = {column: value.tolist() for column, value in columns.items()}
-        parts.append(pandas.DataFrame({"models": name, "layer": range(len(low))} | columns))
+        lists = {column: value.tolist() for column, value in columns.items()}
+        parts.append(pandas.DataFrame({"models": name, "layer": range(len(low))} | lists))
     return pandas.concat(parts, ignore_index=True)

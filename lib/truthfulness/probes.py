@@ -193,7 +193,7 @@ def carried(
 ) -> tuple[Estimate, Estimate]:
     """The accuracy of one model's direction in another, and that less the other's own, with intervals over topics."""
     theirs, own = (accuracy(found[source, into, by], about) for source in (one, into))
-    chosen = {"n": len(about.true), "generator": generator}
+    chosen: dict[str, Any] = {"n": len(about.true), "generator": generator}
     return over_topics(theirs, **chosen), over_topics(theirs - own, **chosen)
 
 

@@ -130,11 +130,12 @@ def effect(found: Float[Tensor, "cluster 4"], *, n: int, generator: torch.Genera
         return resampling.of_means(statistic, found, n=n, generator=generator)
 
     apart = of(lambda mean: mean[:, 0] - mean[:, 2])
+    like: Estimate | str
     like = "the model does not tell true from false statements, so that there is no verdict to move toward"
     if apart.low > 0:
         like = of(lambda mean: indirect(mean, like_the_other=True).mean(-1))
-    single = [of(lambda mean, at=at: indirect(mean)[:, at]) for at in (0, 1)]
-    return Effect(*single, both=of(lambda mean: indirect(mean).mean(-1)), like_the_other=like)
+    true, false = (of(lambda mean, at=at: indirect(mean)[:, at]) for at in (0, 1))
+    return Effect(true, false, both=of(lambda mean: indirect(mean).mean(-1)), like_the_other=like)
 
 
 def less(

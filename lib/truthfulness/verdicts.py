@@ -6,7 +6,7 @@ measured on. The two words are compared by the first token that they do not shar
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -94,7 +94,7 @@ def probabilities(
     parts = []
     for group in prompts.encode(model.tokenizer, [*asked.texts]):
         edits = shift.edits(group, asked) if shift else []
-        last = {"positions": slice(-1, None), "edits": edits, "batch_size": batch_size}
+        last: dict[str, Any] = {"positions": slice(-1, None), "edits": edits, "batch_size": batch_size}
         resid = model.record(group.tokens, [stream], **last)[stream][:, 0].to(layer.W_U.dtype)
         chosen = [layer.logits(some).softmax(-1)[:, ids.to(some.device)] for some in resid.split(batch_size)]
         parts.append((group, wide(torch.cat(chosen))))
