@@ -142,8 +142,9 @@ def test_what_is_read_is_the_stream_and_its_direction_the_difference_of_means(ch
 
 
 def short(tiny):
-    """Two requests and a template that fit a tiny model."""
-    return refusal.Requests(("rob a bank?",), ("open a bank?",)), refusal.plain(tiny)
+    """Two requests, each asked twice, so that several rows are of one length, and a template that fits a tiny model."""
+    asked = "rob a bank?", "open a bank?"
+    return refusal.Requests(asked, asked), refusal.plain(tiny)
 
 
 def some_interventions(d_model, generator):
@@ -169,7 +170,7 @@ def test_many_interventions_at_once_are_each_what_it_is_alone(tiny, generator):
             ids = torch.tensor([[tiny.tokenizer.bos, *tiny.tokenizer.encode(template(text))]])
             alone = tiny.run(ids, "resid", edits=refusal.edits(tiny, [one])).resid[0, -1]
             assert (found.resid[index] - alone).abs().max() <= tolerance(torch.float32, scale=64, n_ops=256)
-        assert len(found.texts) == 2 and found.first.shape == (2,)
+        assert len(found.texts) == 4 and found.first.shape == (4,)
     apart = [(one.resid - other.resid).abs().max() for one, other in itertools.combinations(together, 2)]
     assert min(apart) > 1e-3  # no two of them are the same
 
@@ -425,6 +426,7 @@ def test_what_carries_over_is_counted_among_the_answers_that_the_own_direction_t
     assert found["addition"] == "its own turns 3 of 12 answers, too few to compare with the 12 it turns"
     assert refusal.carried(answered(), direction_from="post", model="post")["ablation"].value == 1
     assert not turns(True, False, "addition") and not turns(False, True, "ablation")
+    assert not turns(False, False, "ablation") and not turns(True, True, "addition")
 
 
 def test_outcomes_become_rows_with_intervals(generator):
