@@ -13,9 +13,10 @@ A text is known by its content: a file by the fingerprint of its bytes, a data s
 at."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lib import fingerprint as by_content
 
@@ -33,7 +34,7 @@ class TextError(ValueError):
 class Documents:
     """The documents of a text, one after another; to be gone through once."""
 
-    rows: Iterator[str]
+    rows: Iterator[str | None]
     name: str
     n_skipped: int = 0
     """Rows so far that held no text and were passed over."""
@@ -97,7 +98,7 @@ def _files(folder: Path) -> list[Path]:
     return files
 
 
-def _rows(file: Path) -> Iterator[str]:
+def _rows(file: Path) -> Iterator[str | None]:
     return iter(READERS.get(file.suffix, _paragraphs)(file))
 
 
@@ -122,9 +123,9 @@ def _decoded(file: Path) -> str:
         raise TextError(f"the text file {file} is not UTF-8 text") from None
 
 
-def _of_lines(file: Path) -> list[str]:
+def _of_lines(file: Path) -> list[str | None]:
     """The field `text` of every line."""
-    found = []
+    found: list[str | None] = []
     for number, line in enumerate(_decoded(file).split("\n"), start=1):
         if line.strip():
             try:
@@ -137,13 +138,13 @@ def _of_lines(file: Path) -> list[str]:
     return found
 
 
-def _field(row: dict[str, str], where: str) -> str:
+def _field(row: dict[str, Any], where: str) -> Any:
     if FIELD not in row:
         raise TextError(f"{where} has no field `{FIELD}` (it has {', '.join(row) or 'none'}); rename the one to read")
     return row[FIELD]
 
 
-def _of_table(file: Path) -> list[str]:
+def _of_table(file: Path) -> list[str | None]:
     """The column `text`."""
     from pyarrow import ArrowException, parquet
 
@@ -155,11 +156,12 @@ def _of_table(file: Path) -> list[str]:
     return table.read(columns=[FIELD])[FIELD].to_pylist()
 
 
-READERS = {".txt": _paragraphs, ".jsonl": _of_lines, ".parquet": _of_table}
+Reader = Callable[[Path], Sequence[str | None]]
+READERS: dict[str, Reader] = {".txt": _paragraphs, ".jsonl": _of_lines, ".parquet": _of_table}
 """How files are read, by the end of their names; any other file is read as `.txt`."""
 
 
-def _hub_rows(text: str) -> Iterator[str]:
+def _hub_rows(text: str) -> Iterator[str | None]:
     import datasets
 
     name, configuration, revision = parts(text)

@@ -89,6 +89,8 @@ REFUSED = {
     "facts_csv": ("{folder}/none.csv", r"none\.csv"),
 }
 """Values that are refused, with a part of what is said: which shows that they reach whom they are for."""
+NOTHING_HAPPENS = {"flips.csv", "judges.csv"}
+"""Tables of what an untrained model does not do: change an answer that it knows, refuse."""
 ALWAYS = {"model", "results", "dtype", "device"}
 """Parameters that these runs set to something else than the default in any case."""
 

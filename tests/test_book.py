@@ -77,7 +77,7 @@ def test_a_chapter_that_fails_is_one_sentence_and_is_not_published(tmp_path):
 
 
 CARD = {"fingerprint": {"model": "m", "library": "l"}}
-FIGURE = {"cell_type": "code", "source": "plt.show()", "execution_count": 3, "outputs": []}
+FIGURE = {"cell_type": "code", "source": "plt.show()", "execution_count": 3, "metadata": {}, "outputs": []}
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ FIGURES = {
     ),
     "fall_by_heads": lambda t, ax: plots.fall_by_heads(t.assign(matched=False), reaction=1.0, ax=ax),
     "statistic_against_training": lambda t, ax: plots.statistic_against_training(
-        t, statistic="rho", ylabel="rho", ax=ax
+        t.assign(control=""), statistic="rho", ylabel="rho", ax=ax
     ),
     "loss_change_by_group": lambda t, ax: plots.loss_change_by_group(BOXES.assign(**MEANS), ax=ax),
     "loss_change_boxes": lambda t, ax: plots.loss_change_boxes(
