@@ -9,6 +9,7 @@ from unittest.mock import patch
 import torch
 
 from lib import source
+from lib.knowledge_conflicts import answers
 from lib.knowledge_conflicts.audit import CAUTION as PRINTED
 from tests import in_process
 
@@ -23,6 +24,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "12": {"n_sequences": 8, "n_resamples": 40},
 }
 """Parameters that make a chapter quick: fewer draws, shorter texts."""
+
+
+ASK, ANSWERED = answers.ask, {}
 
 
 def six(like: str, name: str) -> str:
@@ -80,10 +84,18 @@ def untrained(folder: Path, *, seed: int) -> Path:
 def verdicts(model: str, *, chapter: str, seed: int, replace: dict[str, str] | None = None) -> dict[str, bool]:
     """Whether every claim that a chapter tested was supported, of one in two halves whether its first half was."""
     given = {"model": model, "seed": seed, "sequence_length": 48} | SMALL[chapter]
-    with patch("lib.temperature.best", _no_temperature):  # no claim rests on it, and it takes long
+    # no claim rests on the temperature, which takes long, and a model answers alike however often it is asked
+    with patch("lib.temperature.best", _no_temperature), patch("lib.knowledge_conflicts.answers.ask", _asked_once):
         ledger = in_process.run(chapter, replace=replace, **given)["ledger"]
     tested = [entry for entry in ledger.entries if entry["verdict"] != "not tested" and PRINTED not in entry["reason"]]
     return {entry["claim"]: is_supported(entry) for entry in tested}
+
+
+def _asked_once(model: Any, questions: Any, **given: Any) -> Any:
+    key = (model.source.revision, tuple(questions), *(repr(given[name]) for name in sorted(given)))
+    if key not in ANSWERED:
+        ANSWERED[key] = ASK(model, questions, **given)
+    return ANSWERED[key]
 
 
 def _no_temperature(clean: torch.Tensor, ablated: torch.Tensor) -> torch.Tensor:
