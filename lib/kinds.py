@@ -16,6 +16,7 @@ from torch import Tensor
 from lib import neuron_weights, null_space, selection
 from lib.effects import FrequencyEffects
 from lib.model import Model
+from lib.neuron_weights import NeuronWeights
 
 COUNT = 6
 """Neurons of a kind, at most."""
@@ -23,6 +24,7 @@ TAIL = 0.05
 """Last share of the spectrum in which the null space's cut is looked for."""
 BY_THE_PAPER = "named by the paper"
 NEAREST = "nearest to frequency_neurons"
+IN_PLACE_OF = "largest rho in place of"
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,11 @@ class Kind:
     """Which of the last layer's, on the CPU; possibly none."""
     rule: str
     """The rule's name, or that the paper names them."""
+
+    @property
+    def stands_in(self) -> bool:
+        """Whether the rule chose none and others were taken in their place, of which no claim is."""
+        return self.rule.startswith(IN_PLACE_OF)
 
     @property
     def units(self) -> list[int]:
@@ -69,6 +76,14 @@ def frequency(
         return Kind(selection.mask_of(named, d_mlp=effect.total.shape[1]), BY_THE_PAPER)
     chosen = selection.frequency_neurons(*_axes(effect), count=count, top=top, min_share=min_share)
     return Kind(chosen, "frequency_neurons")
+
+
+def by_rule(rule: str, weights: NeuronWeights, *, count: int) -> Kind:
+    """What a rule of `selection.RULES` chooses, or, where it chooses none, the neurons of largest rho in their place,
+    which the kind's `stands_in` says. Raises ValueError for an unknown rule."""
+    if rule in selection.RULES and not selection.RULES[rule](weights, count=count).any():
+        return Kind(selection.rho_top(weights, count=count), f"{IN_PLACE_OF} {rule}")
+    return Kind(selection.by_name(rule, weights, count=count), rule)
 
 
 def nearest_to_frequency(effect: FrequencyEffects, *, count: int = COUNT, top: float = selection.TOP) -> Kind:

@@ -52,3 +52,13 @@ def test_the_table_has_a_row_for_every_neuron_that_some_rule_chose():
     table = kinds.table({"one": one, "other": other})
     assert table.index.tolist() == [0, 2, 3] and table.index.name == "unit"
     assert table.loc[0].tolist() == ["●", "●"] and table.loc[2].tolist() == ["", "●"]
+
+
+def test_a_rule_that_chooses_none_is_stood_in_for_and_says_so(generator):
+    W_U = torch.randn(16, 40, generator=generator)
+    weights = neuron_weights.measure(torch.randn(30, 16, generator=generator), W_U, W_U[:, :0].new_zeros(16, 2))
+    found = kinds.by_rule("tighidet", weights, count=3)  # without a null space no rho reaches its floor
+    assert found.stands_in and found.rule == "largest rho in place of tighidet" and len(found.units) == 3
+    assert not kinds.by_rule("rho_top", weights, count=3).stands_in
+    with pytest.raises(ValueError, match="got 'none'"):
+        kinds.by_rule("none", weights, count=3)
