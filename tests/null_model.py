@@ -57,6 +57,8 @@ RANDOM: dict[str, dict[str, str]] = {
 }
 """What is replaced in a chapter so that neurons are drawn at random and not chosen."""
 ABOUT_ANSWERS = tuple(f"tighidet2025.{claim}" for claim in ("C10", "C11", "C13", "C17", "C20", "C21", "C28"))
+SOMETIMES = ("tighidet2025.C21",)
+"""Claims that are tested only where a run has something to tell: a flow has a direction in about half of the draws."""
 ABOUT_NEURONS = ABOUT_ANSWERS + tuple(
     f"stolfo2024.{claim}"
     for claim in (

@@ -54,4 +54,4 @@ def test_every_claim_about_neurons_is_tested_on_neurons_drawn_at_random():
     tested = set()
     for chapter, replace in null_model.RANDOM.items():
         tested |= set(null_model.verdicts("pocket", chapter=chapter, seed=0, replace=replace))
-    assert set(null_model.ABOUT_NEURONS) <= tested
+    assert {*null_model.ABOUT_NEURONS} - {*null_model.SOMETIMES} <= tested
