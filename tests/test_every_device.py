@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lib import book, claims
+from lib import book, claims, pair
 from lib import model as door
 from lib.claims import names
 from lib.emergence import points
@@ -35,11 +35,18 @@ def elsewhere(monkeypatch):
         monkeypatch.setattr(module, "load", there)
 
 
+def loaded(namespace):
+    """The models among the names that a chapter leaves, by themselves or in pairs."""
+    for value in namespace.values():
+        some = value.models if isinstance(value, pair.Pair) else value if isinstance(value, dict) else {"": value}
+        yield from (one for one in some.values() if isinstance(one, door.Model))
+
+
 @pytest.mark.parametrize("chapter", book.chapters())
 def test_in_bfloat16_on_another_device_nothing_meets_what_stayed_behind(chapter, folder, elsewhere, tmp_path):
     with pretend.Elsewhere():
         namespace = matrix.run(chapter, folder, tmp_path, **matrix.ALONE, **matrix.ELSEWHERE)
-    models = [value for value in namespace.values() if isinstance(value, door.Model)]
+    models = [model for model in loaded(namespace) if model.source.location.startswith(str(folder))]
     assert models and all(pretend.is_elsewhere(model.W_out) for model in models)
     assert all(next(m.bridge.original_model.parameters()).dtype == torch.bfloat16 for m in models)
 
