@@ -128,3 +128,11 @@ def test_what_does_not_belong_together_is_said(gpt2_folder, pairs):
     found = patching.patch(model, same, after_every_layer(model)[:1], positions=everywhere(pairs))
     with pytest.raises(ValueError, match="answer alike on average, so there is nothing to recover"):
         _ = found.recovery
+
+
+@pytest.mark.parametrize("road", [patching.patch, patching.patch_by_passes])
+def test_what_is_not_finite_is_seen_and_not_taken_for_what_makes_no_difference(gpt2_folder, pairs, road):
+    model = door.load(str(gpt2_folder))
+    site, where = Site(1, "resid_post"), everywhere(pairs)[:, -1:]
+    damaged = {site: torch.full((4, 1, model.final_layer.d_model), torch.nan)}
+    assert road(model, pairs, [site], positions=where, recorded=damaged).difference.isnan().all()

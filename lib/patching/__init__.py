@@ -49,8 +49,8 @@ def patch(
     found, values, told = _begin(model, pairs, sites, **given)
     for some in torch.arange(len(pairs.target)).split(batch_size):
         ours = [values[site][some] for site in sites]
-        cells = filled(model, pairs.some(some), sites, ours, at=positions[some], told=told[some], rows=batch_size)
-        found.difference[some] = cells.where(cells.isfinite(), found.difference[some])
+        known = {"at": positions[some], "told": told[some], "still": found.difference[some]}
+        found.difference[some] = filled(model, pairs.some(some), sites, ours, **known, rows=batch_size)
     return found
 
 

@@ -28,14 +28,15 @@ def filled(
     *,
     at: Int[Tensor, "pair place"],
     told: Bool[Tensor, "pair place"],
+    still: Float[Tensor, "pair site place"],
     rows: int,
 ) -> Float[Tensor, "pair site place"]:
-    """Logit differences of all patches that can make one (`told`), in batches of so many `rows`; NaN for the others.
+    """Logit differences of all patches that can make one (`told`), in batches of so many `rows`; of the others what
+    they are `still`.
 
     All pairs run once together, so their number bounds the memory as well: keys and values of all of their positions,
     and the streams in front of every block from the first patched position on."""
-    found = torch.full((len(at), len(sites), at.shape[1]), torch.nan, device=model.W_out.device)
-    found = found.to(model.final_layer.W_U.dtype)
+    found = still.clone()
     told, at, end = told.cpu(), at.cpu(), pairs.target.shape[1] - 1
     blocks = {number: site.layer + STREAMS[site.where] for number, site in enumerate(sites)}
     inner = {number: block for number, block in blocks.items() if block < model.n_layers}
