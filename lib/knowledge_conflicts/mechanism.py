@@ -53,5 +53,5 @@ def without_bias(model: Model, *, generator: torch.Generator) -> Model:
         for name, weight in loaded.named_parameters():
             if "norm" not in name:
                 weight.copy_(0.2 * torch.randn(weight.shape, generator=generator))
-    source = replace(model.source, name="a random Llama")
+    source = replace(model.source, name="a random Llama", location="drawn at random")
     return door.wrap(loaded.eval().requires_grad_(False), model.tokenizer.backend, source)
