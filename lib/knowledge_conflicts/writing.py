@@ -155,18 +155,19 @@ class Writer:
         return [self._paths[prompt, ()] for prompt in range(len(self.prompts))]
 
     def _run(self, starts: Sequence[Start]) -> None:
-        """Walks the clean paths from new starts, those of one length together."""
-        groups: dict[tuple[int, int], list[Start]] = {}
+        """Walks the clean paths from new starts, those of one length together, each as far as its text may go."""
+        groups: dict[int, list[Start]] = {}
         for prompt, written in starts:
-            groups.setdefault((len(self.prompts[prompt]), len(written)), []).append((prompt, written))
-        for (_, n_written), group in groups.items():
+            groups.setdefault(len(self.prompts[prompt]) + len(written), []).append((prompt, written))
+        for group in groups.values():
             rows = torch.tensor([[*self.prompts[prompt], *written] for prompt, written in group])
-            path = self.model.path(rows, n_tokens=self.n_tokens - n_written, stops=self.stops)
+            left = [self.n_tokens - len(written) for _, written in group]
+            path = self.model.path(rows, n_tokens=max(left), stops=self.stops)
             for row, start in enumerate(group):
-                n = int(path.n_steps[row])
+                n = min(int(path.n_steps[row]), left[row])
                 self._paths[start] = replace(
                     path,
-                    n_steps=path.n_steps[row : row + 1],
+                    n_steps=torch.tensor([n]),
                     **{name: getattr(path, name)[row : row + 1, :n].clone() for name in STEPPED},
                 )
 
