@@ -37,7 +37,7 @@ def test_where_no_neuron_meets_the_rule_the_nearest_are_those_of_largest_share_t
     even = effect.part(torch.arange(16) % 2 == 0)
     moves = even.mean("abs_kl_change") >= even.mean("abs_kl_change").median()
     by_hand = even.frequency_mediated.masked_fill(~moves, -torch.inf).topk(3).indices.tolist()
-    assert found.units == sorted(by_hand) and found.rule == kinds.NEAREST
+    assert found.units == sorted(by_hand) and found.rule == kinds.NEAREST and found.stands_in
 
 
 def test_neurons_that_a_paper_names_come_before_any_rule(pocket, effect):

@@ -19,6 +19,9 @@ from torch import Tensor
 from lib.knowledge_conflicts.screening import CELLS, Road, State
 from lib.model import Model
 
+ALONE: dict[str, Road] = {"through the scale alone": "scale", "by the write alone": "direct"}
+"""The two roads of an ablation, in words."""
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -52,6 +55,16 @@ class Answers:
             score = (self.sign * self._log_probability(delta * members, members, road)).double().cpu()
             row.index_add_(0, self.prompt, score)
         return found
+
+    def clean(self, value: Float[Tensor, "#prompt d_mlp"]) -> Float[Tensor, " prompt"]:
+        """The log-odds (nats) of the clean model: those without a set that holds no neuron."""
+        return self.log_odds(torch.zeros(1, value.shape[1], dtype=torch.bool), value)[0]
+
+    def by_road(
+        self, chosen: Bool[Tensor, " d_mlp"], value: Float[Tensor, "#prompt d_mlp"]
+    ) -> dict[str, Float[Tensor, " prompt"]]:
+        """The log-odds (nats) without one set whose ablation acts through the scale alone, and by the write alone."""
+        return {way: self.log_odds(chosen[None], value, road=road)[0] for way, road in ALONE.items()}
 
     def _log_probability(
         self, delta: Float[Tensor, "text d_mlp"], members: Bool[Tensor, " d_mlp"], road: Road
