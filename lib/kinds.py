@@ -87,6 +87,13 @@ def nearest_to_frequency(effect: FrequencyEffects, *, count: int = COUNT, top: f
     return Kind(selection.nearest_to_frequency(*_axes(effect), count=count, top=top), NEAREST, stands_in=True)
 
 
+def frequency_or_nearest(effect: FrequencyEffects, *, count: int = COUNT, named: Sequence[int] = ()) -> Kind:
+    """What `frequency` finds, or, where it finds none, what comes nearest to it, which the kind's `stands_in` says.
+    Raises ValueError as those do."""
+    found = frequency(effect, count=count, named=named)
+    return found if found.units else nearest_to_frequency(effect, count=count)
+
+
 def _axes(effect: FrequencyEffects) -> tuple[Float[Tensor, " neuron"], Float[Tensor, " neuron"]]:
     """Frequency-mediated share and mean absolute KL change on the sequences of even number, on the CPU."""
     even = effect.part(torch.arange(len(effect.n)) % 2 == 0)

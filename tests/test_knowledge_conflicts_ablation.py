@@ -65,11 +65,7 @@ def test_rules_on_effects_measure_them_and_rules_on_weights_do_not(choose, pocke
     effect = choosing.on_running_text(pocket, "pocket", n_sequences=16, sequence_length=64)
     by_causal = selection.causal(effect.mean("total"), effect.mean("direct"), count=3)
     assert choose("causal")[1].neurons.equal(by_causal)
-    expected = kinds.frequency(effect, count=3)
-    expected = expected if expected.units else kinds.nearest_to_frequency(effect, count=3)
-    assert choose("frequency")[1].units == expected.units
-    monkeypatch.setattr(kinds, "frequency", lambda effect, count: kinds.Kind(torch.zeros(128).bool(), "none"))
-    assert choose("frequency")[1].stands_in and choose("frequency")[1].rule == kinds.NEAREST
+    assert choose("frequency")[1].units == kinds.frequency_or_nearest(effect, count=3).units
     monkeypatch.setattr(choosing, "on_running_text", None)
     assert choose("rho_top")[1].rule == "rho_top"
     with pytest.raises(TypeError):

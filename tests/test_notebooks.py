@@ -120,7 +120,7 @@ def test_every_chapter_asks_for_the_two_kinds_of_neurons_by_the_same_names():
     """One name, one set: whoever follows entropy or token-frequency neurons gets them from `kinds`."""
     code = {chapter: "\n".join(source(cell) for cell in cells(chapter, "code")) for chapter in CHAPTERS}
     of_entropy = [chapter for chapter, text in code.items() if "kinds.entropy(" in text]
-    asks = ("kinds.frequency(", "conflicts.chosen(")  # the second asks the first
+    asks = ("kinds.frequency(", "kinds.frequency_or_nearest(", "conflicts.chosen(")  # each asks the one before
     of_frequency = [chapter for chapter, text in code.items() if any(one in text for one in asks)]
     assert [chapter[:2] for chapter in of_entropy] == ["03", "04", "05", "06", "12"]
     assert [chapter[:2] for chapter in of_frequency] == ["05", "06", "07", "12"]

@@ -403,7 +403,9 @@ def outcome(direction, model, kind, refused, odds=None):
     resid, first = torch.zeros(len(texts), 2), torch.zeros(len(texts), dtype=torch.long)
     odds = torch.tensor(odds or [1.0 if one else -1.0 for one in refused])
     what = "none" if direction == "none" else kind
-    return refusal.Outcome(direction, model, what, prompts, refusal.Answers(texts, first, resid), odds)
+    return refusal.Outcome(
+        direction, model, what, prompts, refusal.Answers(texts, first, resid), odds, direction == "random 1"
+    )
 
 
 def answered(own_ends=10, other_ends=2):
@@ -433,6 +435,7 @@ def test_outcomes_become_rows_with_intervals(generator):
     table = refusal.table(answered(), generator=generator)
     head = ["direction_from", "model", "intervention", "prompts", "refusals", "n"]
     assert list(table.columns)[:6] == head and table.refusals.tolist() == [12, 2, 10, 12, 0, 3, 12, 0]
+    assert table.random.tolist() == [False, False, False, True] * 2
     assert (table.share_low <= table.share).all() and table.share_low[0] == pytest.approx(0.735, abs=1e-3)
     assert refusal.silent(table, "post") == ""
     table.loc[table.prompts == "harmful", "share"] = 0.0
@@ -463,6 +466,8 @@ def test_pushes_are_equally_strong_wherever_they_are_added(generator):
     assert [*found] == ["base", "post", "random 1", "random 2"]
     norm = torch.tensor([2.0, 40.0])
     done = refusal.interventions(found, strength=0.25, norm=norm)
+    for some in (found, *done.values()):
+        assert [one.random for one in some.values()] == [name.startswith("random") for name in some]
     lengths = {name: (one.added.norm().item(), one.depth) for name, one in done["addition"].items()}
     assert lengths["base"] == pytest.approx((0.5, 0)) and lengths["post"] == pytest.approx((10, 1))
     assert lengths["random 2"] == pytest.approx((10, 1))
@@ -475,6 +480,7 @@ def test_what_is_left_of_directions_is_at_right_angles(generator):
     unit = F.normalize(torch.randn(5, generator=generator), dim=0)
     assert (second.without(direction, unit) @ unit).abs().max() < 1e-5
     found = second.interventions(refusal.Choice(1, 0, unit, ""), refusal.Choice(2, 1, direction[0, 0], ""), [unit])
+    assert [name for name, one in found["ablation"].items() if one.random] == [f"{second.BESIDE} 1"]
     assert [len(one.ablated) for one in found["ablation"].values()] == [1, 1, 2, 2]
     assert [len(one.ablated) for one in found["addition"].values()] == [0, 1]
 

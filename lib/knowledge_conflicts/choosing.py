@@ -45,8 +45,7 @@ def chosen(
     if rule == "causal":
         total, direct = effect.mean("total").cpu(), effect.mean("direct").cpu()
         return Kind(selection.causal(total, direct, count=count), rule)
-    found = kinds.frequency(effect, count=count)
-    return found if found.units else kinds.nearest_to_frequency(effect, count=count)
+    return kinds.frequency_or_nearest(effect, count=count)
 
 
 def on_running_text(model: Model, text: str, *, n_sequences: int, sequence_length: int) -> FrequencyEffects:
