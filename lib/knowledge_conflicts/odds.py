@@ -69,16 +69,16 @@ class Answers:
     def _log_probability(
         self, delta: Float[Tensor, "text d_mlp"], members: Bool[Tensor, " d_mlp"], road: Road
     ) -> Float[Tensor, " text"]:
-        model, layer, parts = self.model, self.model.final_layer, []
-        for some in torch.arange(len(delta), device=delta.device).split(max(1, CELLS // layer.d_vocab)):
-            clean, resid = self.state.activation[some], layer.centre(self.state.resid[some])
+        model, final, parts = self.model, self.model.final_layer, []
+        for some in torch.arange(len(delta), device=delta.device).split(max(1, CELLS // final.d_vocab)):
+            clean, resid = self.state.activation[some], final.centre(self.state.resid[some])
             if "a norm after the last MLP" in model.not_exact:
                 write = model.write(clean + delta[some]) - model.write(clean)
                 write = write * (delta[some] != 0).any(1, keepdim=True)
             else:
                 write = delta[some][:, members] @ model.W_out[members]
-            scale = layer.scale(resid) if road == "direct" else layer.scale(resid + write)
-            logits = layer.logits(resid if road == "scale" else resid + write, scale=scale)
+            scale = final.scale(resid) if road == "direct" else final.scale(resid + write)
+            logits = final.logits(resid if road == "scale" else resid + write, scale=scale)
             parts.append(logits.gather(1, self.token[some, None])[:, 0] - logits.logsumexp(1))
         return torch.cat(parts)
 
