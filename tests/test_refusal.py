@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from lib import directions, measures, refusal
+from lib import directions, drawing, measures, refusal
 from lib import model as door
 from lib.model import Site, Tokenizer
 from lib.pocket import requests as errands
@@ -473,6 +473,15 @@ def test_pushes_are_equally_strong_wherever_they_are_added(generator):
     assert lengths["random 2"] == pytest.approx((10, 1))
     assert all(one.added is None and len(one.ablated) == 1 for one in done["ablation"].values())
     assert len(refusal.random(found)) == 2 and not torch.equal(*refusal.random(found))
+
+
+def test_every_model_is_pushed_with_random_directions_of_its_own():
+    vectors = {"base": torch.tensor([3.0, 4.0, 0.0]), "post": torch.tensor([0.0, 0.0, 10.0])}
+    chosen = {name: refusal.Choice(depth, 1, vector, "") for depth, (name, vector) in enumerate(vectors.items())}
+    found = refusal.pushes_for_each(chosen, n_random=1, draw=drawing.seeded(0))
+    assert [*found] == ["base", "post"] and all([*some] == ["base", "post", "random 1"] for some in found.values())
+    assert (found["base"]["random 1"].depth, found["post"]["random 1"].depth) == (0, 1)
+    assert not torch.equal(found["base"]["random 1"].unit, found["post"]["random 1"].unit)
 
 
 def test_what_is_left_of_directions_is_at_right_angles(generator):

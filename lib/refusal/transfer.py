@@ -4,7 +4,7 @@ Every model is pushed with the direction of every model, each added at the depth
 hard: as a share of the residual stream's length there, as hard as the model's own direction pushes at its own length.
 Random directions, taken out and added in the same way, say what any push does."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,16 @@ def pushes(choices: dict[str, Choice], *, depth: int, n_random: int, generator: 
     drawn = F.normalize(torch.randn(n_random, len(like), generator=generator, dtype=like.dtype), dim=1)
     found = {name: Push(choice.unit, choice.depth) for name, choice in choices.items()}
     return found | {f"{RANDOM} {number}": Push(unit, depth, random=True) for number, unit in enumerate(drawn, start=1)}
+
+
+def pushes_for_each(
+    choices: dict[str, Choice], *, n_random: int, draw: Callable[[str], torch.Generator]
+) -> dict[str, dict[str, Push]]:
+    """For each model the directions of all of them, and random ones of its own, added where its own is."""
+    return {
+        name: pushes(choices, depth=choice.depth, n_random=n_random, generator=draw(f"directions for {name}"))
+        for name, choice in choices.items()
+    }
 
 
 def random(directions: dict[str, Push]) -> list[Float[Tensor, " d_model"]]:
