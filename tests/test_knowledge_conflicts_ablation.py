@@ -63,6 +63,7 @@ def test_the_readers_neurons_come_before_the_papers_and_these_before_a_rules(cho
 
 def test_rules_on_effects_measure_them_and_rules_on_weights_do_not(choose, pocket, monkeypatch):
     effect = choosing.on_running_text(pocket, "pocket", n_sequences=16, sequence_length=64)
+    monkeypatch.setattr(choosing, "on_running_text", lambda *_, **__: effect)  # measured once: it takes seconds
     by_causal = selection.causal(effect.mean("total"), effect.mean("direct"), count=3)
     assert choose("causal")[1].neurons.equal(by_causal)
     assert choose("frequency")[1].units == kinds.frequency_or_nearest(effect, count=3).units
