@@ -24,7 +24,6 @@ TAIL = 0.05
 """Last share of the spectrum in which the null space's cut is looked for."""
 BY_THE_PAPER = "named by the paper"
 NEAREST = "nearest to frequency_neurons"
-IN_PLACE_OF = "largest rho in place of"
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,8 @@ class Kind:
     """Which of the last layer's, on the CPU; possibly none."""
     rule: str
     """The rule's name, or that the paper names them."""
-
-    @property
-    def stands_in(self) -> bool:
-        """Whether the rule chose none and others were taken in their place, of which no claim is."""
-        return self.rule.startswith(IN_PLACE_OF)
+    stands_in: bool = False
+    """Whether the rule chose none and others were taken in their place, of which no claim is."""
 
     @property
     def units(self) -> list[int]:
@@ -82,13 +78,20 @@ def by_rule(rule: str, weights: NeuronWeights, *, count: int) -> Kind:
     """What a rule of `selection.RULES` chooses, or, where it chooses none, the neurons of largest rho in their place,
     which the kind's `stands_in` says. Raises ValueError for an unknown rule."""
     if rule in selection.RULES and not selection.RULES[rule](weights, count=count).any():
-        return Kind(selection.rho_top(weights, count=count), f"{IN_PLACE_OF} {rule}")
+        return Kind(selection.rho_top(weights, count=count), f"largest rho in place of {rule}", stands_in=True)
     return Kind(selection.by_name(rule, weights, count=count), rule)
 
 
 def nearest_to_frequency(effect: FrequencyEffects, *, count: int = COUNT, top: float = selection.TOP) -> Kind:
     """What comes nearest to `frequency` where that finds none, on the same sequences. Raises ValueError as it does."""
-    return Kind(selection.nearest_to_frequency(*_axes(effect), count=count, top=top), NEAREST)
+    return Kind(selection.nearest_to_frequency(*_axes(effect), count=count, top=top), NEAREST, stands_in=True)
+
+
+def frequency_or_nearest(effect: FrequencyEffects, *, count: int = COUNT, named: Sequence[int] = ()) -> Kind:
+    """What `frequency` finds, or, where it finds none, what comes nearest to it, which the kind's `stands_in` says.
+    Raises ValueError as those do."""
+    found = frequency(effect, count=count, named=named)
+    return found if found.units else nearest_to_frequency(effect, count=count)
 
 
 def _axes(effect: FrequencyEffects) -> tuple[Float[Tensor, " neuron"], Float[Tensor, " neuron"]]:

@@ -54,11 +54,11 @@ def check(base: Model, other: Model) -> None:
 
 def shape(model: Model) -> dict[str, str | int]:
     """What two models of a pair have to share, by name."""
-    layer = model.final_layer
+    final = model.final_layer
     return {
         "architecture": model.bridge.cfg.architecture,
         "number of layers": model.n_layers,
-        "d_model": layer.d_model,
+        "d_model": final.d_model,
         "d_mlp": model.W_out.shape[0],
-        "d_vocab": layer.d_vocab,
+        "d_vocab": final.d_vocab,
     }

@@ -55,13 +55,13 @@ def facts(model: Model | tuple[Model, Model], parameters: dict[str, Any]) -> dic
 
 
 def _of_model(model: Model) -> dict[str, Any]:
-    layer = model.final_layer
+    final = model.final_layer
     return {
         "model": model.name,
         "source": model.source.kind,
         "revision": model.source.revision,
         "architecture": model.bridge.cfg.architecture,
-        "layers, d_model, d_mlp, d_vocab": [model.n_layers, layer.d_model, model.W_out.shape[0], layer.d_vocab],
+        "layers, d_model, d_mlp, d_vocab": [model.n_layers, final.d_model, model.W_out.shape[0], final.d_vocab],
         "coordinates": _coordinates(model),
     }
 
@@ -76,9 +76,9 @@ def _joined(each: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _coordinates(model: Model) -> str:
-    layer = model.final_layer
-    parts = ["gain folded into W_U", "centred over d_model" if layer.centres else "not centred over d_model (RMSNorm)"]
-    parts.append("centred over the vocabulary for weight statistics" if layer.soft_cap is None else "soft-capped")
+    final = model.final_layer
+    parts = ["gain folded into W_U", "centred over d_model" if final.centres else "not centred over d_model (RMSNorm)"]
+    parts.append("centred over the vocabulary for weight statistics" if final.soft_cap is None else "soft-capped")
     return ", ".join(parts)
 
 

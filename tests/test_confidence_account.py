@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lib import controls, drawing
+from lib import controls, drawing, measures
 from lib.confidence import account
 from lib.effects import Readings
 from lib.resampling import Estimate
@@ -21,6 +21,21 @@ def sets():
         name: controls.matched(chosen, value, n_sets=N_SETS, generator=draw(name)) for name in ("norm", "effect")
     }
     return account.Sets(chosen, matched)
+
+
+def test_neurons_that_are_taken_away_move_the_entropy_as_by_hand(pocket):
+    chosen = torch.arange(128) < 3
+    some = controls.matched(chosen, torch.linspace(1, 2, 128), n_sets=4, generator=draw("few"))
+    few = account.Sets(chosen, {"norm": some})
+    tokens = pocket.sequences("pocket", n_sequences=8, sequence_length=16)
+    scored = pocket.scored(tokens)
+    found = account.ablated(pocket, tokens, few, scored=scored, generator=draw("ablated"))
+    run = pocket.run(tokens, "activation", "resid")
+    mean, write = run.activation.mean((0, 1)), pocket.W_out[chosen]
+    moved = run.resid + (mean - run.activation)[..., chosen] @ write
+    clean, without = (measures.entropy(pocket.final_layer.logits(x[scored])) for x in (run.resid, moved))
+    assert found.chosen.value == pytest.approx((without - clean).mean().item(), abs=1e-4)
+    assert [*found.against] == ["norm"] and found.chosen.low <= found.chosen.value <= found.chosen.high
 
 
 def readings(sets, entropy, by_chosen, by_others=0.0, seed=0):

@@ -173,7 +173,8 @@ def test_controls_stand_in_a_column_of_their_own_and_have_no_date(gpt2_folder):
     trace = emergence.trace(points, model, load=lambda point: model, measure=measure)
     assert trace.statistic.eq("rho").all() and trace.control.tolist() == 3 * ["", "matched on norm"]
     assert emergence.onsets(trace, at_half("rho")).loc["rho", ["first", "final", "step"]].tolist() == [0, 1, 2]
-    assert emergence.drift(trace).index.tolist() == ["rho", "rho (matched on norm)"]
+    drift = emergence.drift(trace)
+    assert drift.index.tolist() == ["rho", "rho"] and drift.control.tolist() == ["", emergence.MATCHED]
 
 
 def test_what_comes_first_is_open_where_ranges_overlap(traced):

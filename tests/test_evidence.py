@@ -22,6 +22,10 @@ def fewer_resamples(monkeypatch):
     monkeypatch.setattr(drawing, "draws", functools.partial(drawing.draws, n_resamples=100))
 
 
+def draw(name):
+    return drawing.named(0, name)
+
+
 def mask(*units, n=N_NEURONS):
     return selection.mask_of(list(units), d_mlp=n)
 
@@ -98,6 +102,19 @@ def test_planted_shares_stand_out_and_those_of_random_neurons_seldom(generator):
         effect, chosen = made_up(generator), some(generator)
         by_chance += stands_out(evidence.share_beyond(effect, chosen, matched(chosen, generator), generator=generator))
     assert seldom(by_chance)
+
+
+def test_shares_beside_every_kind_of_control_are_told_in_one_table(generator):
+    effect, chosen = made_up(generator), mask(3, 20, 41)
+    sets = {"norm": matched(chosen, generator), "effect": matched(chosen, generator)}
+    found = evidence.shares_beyond(effect, chosen, sets, draw=draw)
+    for name, some in sets.items():
+        assert found[name] == evidence.share_beyond(effect, chosen, some, generator=draw(f"share on {name}"))
+    table = evidence.contrasts(found)
+    least = min(found.values(), key=lambda one: one.difference.low)
+    assert table.loc["chosen"].tolist() == [least.chosen.value, least.chosen.low, least.chosen.high]
+    assert table.loc["matched on effect", "value"] == found["effect"].controls.value
+    assert table.loc["chosen minus matched on norm", "low"] == found["norm"].difference.low and len(table) == 5
 
 
 def spaces(generator, *, d_model=20, dim=3):
@@ -276,6 +293,19 @@ def test_a_planted_neuron_stands_out_alone_and_a_random_one_seldom(generator):
         found = compared(alone(generator), generator)
         by_chance += torch.tensor([[stands_out(one), stands_out(one, -1)] for one in found])
     assert all(map(seldom, by_chance.flatten().tolist()))
+
+
+def test_hedging_is_asked_over_the_tokens_that_each_claim_is_about(generator):
+    lone = alone(generator)
+    found, among = evidence.hedging(lone, draw=draw), lone.fires & lone.correct
+    everywhere = torch.ones_like(among[:1])
+    assert found["C7.entropy"] == lone.mean_beyond("entropy", everywhere, generator=draw("C7.entropy"))
+    assert found["C7.loss"] == lone.mean_beyond("loss", ~lone.correct[None], generator=draw("C7.loss"))
+    assert found["C16.correct"] == lone.mean_beyond("loss", among, generator=draw("C16.correct"))
+    assert found["C16.slope"] == lone.slope_beyond("loss", lone.fires, generator=draw("C16.slope"))
+    right = evidence.hedging(replace(lone, correct=torch.ones_like(lone.correct)), draw=draw)
+    assert right["C7.loss"] == evidence.NOT_SEEN == "fewer than 8 sequences hold such a token"
+    assert right["C7.entropy"].chosen.n == N_TOKENS
 
 
 def test_the_slope_of_a_clipped_neuron_is_held_against_those_of_like_neurons(generator):

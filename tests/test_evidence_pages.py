@@ -8,10 +8,22 @@ import torch
 from scipy.stats import pearsonr, spearmanr
 from torch.testing import assert_close
 
-from lib import controls, effects, evidence, null_space
+from lib import ablation, controls, effects, evidence, null_space
 from lib import model as door
 from lib.evidence import spread
-from tests.test_evidence import N_NEURONS, N_TOKENS, N_TRIALS, N, alone, made_up, mask, seldom, stands_out, units_of
+from tests.test_evidence import (
+    N_NEURONS,
+    N_TOKENS,
+    N_TRIALS,
+    N,
+    alone,
+    draw,
+    made_up,
+    mask,
+    seldom,
+    stands_out,
+    units_of,
+)
 
 pytestmark = pytest.mark.long
 
@@ -101,6 +113,32 @@ def test_what_a_temperature_explains_is_a_share_of_the_summed_divergence(generat
     assert evidence.explained_beyond(idle, rows=slice(1, 2), generator=generator).chosen.value == 0
 
 
+def test_each_kind_of_control_is_told_by_its_own_rows(generator):
+    cooled = as_temperature(generator, [0.1, 0.5, 0.6, 0.9])
+    kinds = {"norm": mask(1, 2)[None], "effect": torch.stack([mask(3, 4), mask(5, 6)])}
+    found = evidence.explained_beside(cooled, kinds, draw=draw)
+    assert found["norm"].controls.value == pytest.approx(0.5, abs=1e-5)
+    assert found["effect"].controls.value == pytest.approx(0.25, abs=1e-5)
+    again = evidence.explained_beyond(cooled, rows=slice(2, 4), generator=draw("explained, effect"))
+    assert found["effect"] == again
+
+
+def test_values_put_in_are_compared_for_each_neuron_alone(pocket):
+    tokens, chosen = pocket.sequences("pocket", n_sequences=8, sequence_length=24), mask(3, 20, n=128)
+    scored, activation = pocket.scored(tokens), pocket.run(tokens, "activation").activation
+    found = evidence.by_replacement(pocket, tokens, chosen, activation=activation, scored=scored, draw=draw)
+    assert [*found] == [*ablation.KINDS]
+    one = torch.eye(128, dtype=torch.bool)[20][None]
+    value = ablation.by_name("resample", activation, generator=draw("resample again"))
+    by_hand = effects.measure_sets(pocket, tokens, sets=one, scored=scored, replacement=value)
+    assert_close(found["resample"].total[:, 1], by_hand.total[:, 0])
+    table = evidence.mean_effects(found, ["total", "direct"])
+    assert table.loc["zero", "direct"] == pytest.approx(found["zero"].mean("direct").mean().item())
+    n, effect = found["mean"].n[:, None], found["mean"]
+    expected = 1 - ((n * effect.direct).sum() / (n * effect.total).sum()).item()
+    assert evidence.shares_by_replacement(found, draw=draw)["mean"].value == pytest.approx(expected)
+
+
 def activations(generator, *, follows=None):
     """Activations of neurons, those of `follows` (weights) going with the entropy."""
     entropy = torch.rand(N_TOKENS, generator=generator) * 3
@@ -118,6 +156,13 @@ def test_a_neuron_carries_entropy_as_its_activation_correlates_with_it(generator
     drawn = torch.cat([torch.nonzero(sequence == s)[:, 0] for s in (4, 4, 9)])
     expected = abs(pearsonr(activation[drawn, 0], entropy[drawn]).statistic)
     assert found.correlation(torch.tensor([4, 4, 9]))[0].item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_two_top_lists_share_what_is_in_both(generator):
+    found = evidence.carried(*activations(generator, follows=4.0 * mask(1, 2, 5)))
+    shared = found.shared_with(3.0 * mask(2, 5, 7) + 0.01 * torch.arange(N_NEURONS), count=3)
+    assert (shared.count, shared.shared) == (3, 2) and shared.expected == pytest.approx(9 / N_NEURONS)
+    assert 0 < shared.chance < 0.02
 
 
 def test_carrying_that_follows_rho_is_found_and_that_of_random_neurons_seldom(generator):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from lib import controls, induction, measures
+from lib import controls, drawing, induction, measures
 from lib import model as door
 from lib.induction import Head, natural, repeats
 from lib.text import TextError
@@ -285,28 +285,30 @@ def test_without_other_heads_nothing_is_compared(generator):
 def texts_of(generator):
     """Readings of a text and of its shuffled control whose entropy is told by hand."""
     pairs = repeats.twice(torch.randint(1, 50, (8, 6), generator=generator), bos=0)
-    texts = {"text": pairs, "text, shuffled": induction.shuffled(pairs, generator=generator)}
     value = torch.rand(8, 12, generator=generator)
-    made = {name: value.clone() for name in texts}
-    made["text"][:, 7:] -= 0.5
-    made["text, shuffled"][:, 7:] += 0.25
-    read = {name: induction.Reading(v, 2 * v, v[..., None]) for name, v in made.items()}
-    return texts, read
+    one, other = value.clone(), value.clone()
+    one[:, 7:] -= 0.5
+    other[:, 7:] += 0.25
+    read, control = ({"text": induction.Reading(v, 2 * v, v[..., None])} for v in (one, other))
+    return {"text": pairs}, read, control
 
 
 def test_changes_are_those_of_each_text_and_minus_its_control(generator):
-    texts, read = texts_of(generator)
-    found = induction.changes(texts, read, generator=generator)
-    by_hand = texts["text"].change(read["text"].entropy).mean().item()
-    assert found["text", "entropy"].value == pytest.approx(by_hand, abs=1e-6)
-    assert found["text minus shuffled", "entropy"].value == pytest.approx(-0.75, abs=1e-5)
-    assert found["text minus shuffled", "loss"].value == pytest.approx(-1.5, abs=1e-5)
-    assert found["text minus shuffled", "loss"].n == texts["text"].n_pairs == found["text", "loss"].n
-    assert "text, shuffled minus shuffled" not in {text for text, _ in found}
+    texts, read, control = texts_of(generator)
+    found = induction.changes(texts, read, control, generator=generator)
+    entropy, loss = found["text", "entropy"], found["text", "loss"]
+    assert entropy.own.value == pytest.approx(texts["text"].change(read["text"].entropy).mean().item(), abs=1e-6)
+    other = texts["text"].change(control["text"].entropy).mean().item()
+    assert entropy.shuffled.value == pytest.approx(other, abs=1e-6)
+    assert entropy.minus_shuffled.value == pytest.approx(-0.75, abs=1e-5)
+    assert loss.minus_shuffled.value == pytest.approx(-1.5, abs=1e-5)
+    assert loss.minus_shuffled.n == texts["text"].n_pairs == loss.own.n
+    table = induction.change_table(found)
+    assert table.loc[("text", "loss", "minus shuffled"), "low"] == loss.minus_shuffled.low and len(table) == 6
 
 
 def test_curves_are_means_by_position_and_pushes_depart_from_the_first_pass(generator):
-    texts, read = texts_of(generator)
+    texts, read, _ = texts_of(generator)
     table = induction.curves(read, "loss", generator=generator)
     one = table[table.series == "text"].set_index("position")
     assert one.index.tolist() == [*range(1, 12)] and (one.low < one.high).all()
@@ -372,6 +374,64 @@ def test_the_followed_neuron_reacts_most_among_some_or_is_the_one_asked_for():
     assert induction.follow(change, among=some, unit=2) == 2
     with pytest.raises(ValueError, match=r"neurons 0 … 2 .*, got 3"):
         induction.follow(change, among=some, unit=3)
+    assert induction.follow(change, among=some, named=[1, 2]) == 1  # the first that a paper names
+    assert induction.follow(change, among=some, unit=0, named=[1, 2]) == 0  # but after the one asked for
+    with pytest.raises(ValueError, match=r"neurons 0 … 2 .*, got 9"):
+        induction.follow(change, among=some, named=[9])
+
+
+def test_a_change_counts_in_the_direction_that_a_neuron_took_before_or_that_a_paper_says():
+    change, before = torch.tensor([[2.0, -3.0, 4.0, 5.0]]), torch.tensor([1.0, -1.0, -1.0, 0.0])
+    assert induction.as_before(change, before).tolist() == [[2.0, 3.0, -4.0, 0.0]]
+    assert induction.as_before(change, before, rises=[2]).tolist() == [[2.0, 3.0, 4.0, 0.0]]
+    assert before.tolist() == [1.0, -1.0, -1.0, 0.0]
+
+
+def test_a_standing_is_told_beside_the_controls_that_say_least_for_it(generator):
+    chosen = torch.arange(30) < 4
+    change = {name: torch.randn(9, 30, generator=generator) for name in ("text", "natural")}
+    large = torch.zeros(40, 30, dtype=torch.bool).index_fill(1, torch.arange(26, 30), True)
+    change["text"][:, 26:] += 9  # beside these nothing stands out
+    sets = {"norm": controls.matched(chosen, torch.ones(30), n_sets=40, generator=generator)}
+    sets["effect"] = controls.Matched(large, 1.0, 26)
+
+    def draw(name):
+        return drawing.named(0, name)
+
+    n = {"text": 9, "natural": 7}
+    found = induction.standings(change, chosen, sets, n=n, draw=draw)
+    for name, kinds in {"text": ["effect"], "natural": ["norm", "effect"]}.items():
+        each = [
+            induction.standing_beyond(
+                change[name], chosen, sets[kind], n=n[name], generator=draw(f"standing on {name} beside {kind}")
+            )
+            for kind in kinds
+        ]
+        assert found[name] == controls.weakest(*each) and found[name].difference.n == n[name]
+
+
+def test_clipping_takes_away_what_a_neuron_adds_on_the_repeat_and_nothing_else(pocket, generator):
+    found = induction.of_random_tokens(pocket, n_sequences=8, length=6, generator=generator)
+    read, chosen = induction.read(pocket, found.tokens), torch.arange(128) < 3
+    rises = found.change(read.activation).mean(0) > 0
+    sets = {"norm": torch.stack([torch.arange(128) == 9, (torch.arange(128) > 100)])}
+    clipped = induction.clip_away(
+        pocket, found, activation=read.activation, rises=rises, chosen=chosen, sets=sets
+    )  # fmt: skip
+    assert_close(clipped.clean, found.at_repeat(read.entropy), rtol=1e-4, atol=1e-4)
+    first = read.activation[torch.arange(8)[:, None], found.first].mean((0, 1))
+    cut = torch.where(rises, read.activation.minimum(first), read.activation.maximum(first))
+    delta = (cut - read.activation)[..., chosen] @ pocket.W_out[chosen]
+    resid = pocket.run(found.tokens, "resid").resid[:, :-1] + delta
+    by_hand = found.at_repeat(measures.entropy(pocket.final_layer.logits(resid)))
+    assert_close(clipped.together, by_hand, rtol=1e-3, atol=1e-3)
+    assert_close(clipped.controls["norm"][0], clipped.alone[9])
+    assert clipped.loss_change.shape == (128, clipped.loss.numel()) and len(clipped.controls["norm"]) == 2
+    like = torch.isin(torch.arange(128), torch.tensor([5, 6]))
+    rows = clipped.compared(9, like, name="neuron 1.9")
+    assert [*rows] == ["neuron 1.9", induction.TOGETHER, "others of like effect", "sets matched on norm"]
+    assert_close(rows["others of like effect"], clipped.alone[5:7].mean(0))
+    assert_close(rows["sets matched on norm"], clipped.controls["norm"].mean(0))
 
 
 def test_the_two_entropy_ratios_differ_as_a_ratio_of_means_and_a_mean_of_ratios_do(generator):

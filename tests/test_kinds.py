@@ -37,7 +37,16 @@ def test_where_no_neuron_meets_the_rule_the_nearest_are_those_of_largest_share_t
     even = effect.part(torch.arange(16) % 2 == 0)
     moves = even.mean("abs_kl_change") >= even.mean("abs_kl_change").median()
     by_hand = even.frequency_mediated.masked_fill(~moves, -torch.inf).topk(3).indices.tolist()
-    assert found.units == sorted(by_hand) and found.rule == kinds.NEAREST
+    assert found.units == sorted(by_hand) and found.rule == kinds.NEAREST and found.stands_in
+
+
+def test_the_nearest_stand_in_only_where_the_rule_finds_none(effect, monkeypatch):
+    found = kinds.frequency(effect, min_share=0.1)
+    monkeypatch.setattr(kinds, "frequency", lambda effect, count, named: kinds.Kind(found.neurons, "frequency_neurons"))
+    assert kinds.frequency_or_nearest(effect, count=3).neurons.equal(found.neurons)
+    monkeypatch.setattr(kinds, "frequency", lambda effect, count, named: kinds.Kind(found.neurons & False, "none"))
+    near = kinds.frequency_or_nearest(effect, count=3)
+    assert near.stands_in and near.units == kinds.nearest_to_frequency(effect, count=3).units
 
 
 def test_neurons_that_a_paper_names_come_before_any_rule(pocket, effect):

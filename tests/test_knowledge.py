@@ -264,6 +264,32 @@ def test_what_crosses_is_measured_where_the_reader_carries(generator):
     assert "no cell recovers 0.5" in knowledge.no_crossing([grid(0 * stairs())]) and not knowledge.no_crossing(own)
 
 
+def test_every_way_across_is_measured_or_says_why_not():
+    own = {"base": [grid(stairs())], "post": [grid(0 * stairs())]}
+    other = {("post", "base"): [grid(stairs() / 2, seed=1)], ("base", "post"): [grid(stairs(), seed=1)]}
+    found = knowledge.crossings(own, other, draw=drawing.seeded(0))
+    alone = knowledge.crossing(
+        own["base"], other["post", "base"], generator=drawing.named(0, "post into base")
+    )  # fmt: skip
+    assert found["post", "base"] == alone and "no cell recovers 0.5" in found["base", "post"]
+    table = knowledge.of_crossings(found)
+    assert table.index.tolist() == [("post into base", part) for part in ("own", "other", "difference")]
+    assert table.loc[("post into base", "other"), "low"] == alone.other.low
+
+
+def test_what_all_models_know_from_enough_pairs_is_kept():
+    def judged(name, *, rightly=True, n=24):
+        one = replace(grid(stairs(), n=n), data=name)
+        return one if rightly else replace(one, patched=replace(one.patched, target=one.patched.source))
+
+    base = [judged("city"), judged("animal"), judged("element", rightly=False), judged("few", n=14)]
+    post = [judged("city"), judged("animal", rightly=False), judged("element"), judged("few", n=14)]
+    assert knowledge.known_to_all(base, post) == ["city"] and knowledge.known_to_all(base) == ["city", "animal"]
+    kept = knowledge.of_topics({"base": base, "post": post}, ["element", "city"])
+    assert [*kept] == ["base", "post"]
+    assert all([one.data for one in some] == ["city", "element"] for some in kept.values())
+
+
 def test_an_interval_over_pairs_covers_as_often_as_it_says():
     """A mean over two data sets of ten and twenty pairs, whose truth is 0.9."""
     hits = 0

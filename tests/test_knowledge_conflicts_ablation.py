@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from lib import drawing, resampling
+from lib import drawing, kinds, neuron_weights, null_space, resampling, selection
 from lib import model as door
 from lib.controls import Matched
-from lib.knowledge_conflicts import findings, mechanism, odds, sets, tables, tallies, values
+from lib.knowledge_conflicts import choosing, findings, mechanism, odds, sets, tables, tallies, valued, values
+from lib.knowledge_conflicts.ablating import Asked
 from lib.knowledge_conflicts.labels import CK, LABELS, ND, PK
 from lib.knowledge_conflicts.tallies import Tallies
 from lib.knowledge_conflicts.writing import Writer
@@ -32,6 +33,46 @@ def mask(n, *units):
 
 def draw(name):
     return drawing.named(0, name)
+
+
+# which neurons
+
+
+@pytest.fixture(scope="module")
+def choose(pocket):
+    W_U = pocket.final_layer.weight_coordinates()
+    V_0 = null_space.effective(null_space.spectrum(W_U, centres=pocket.final_layer.centres), dim=0, tail=0.05)
+    weights = neuron_weights.measure(pocket.W_out, W_U, V_0)
+
+    def choose(rule, *, units="", named=None, count=3):
+        running = {"text": "pocket", "n_sequences": 16, "sequence_length": 64}
+        given_ = {"count": count, "units": units, "named": named or {}}
+        return weights, choosing.chosen(pocket, weights, rule, **given_, **running)
+
+    return choose
+
+
+def test_the_readers_neurons_come_before_the_papers_and_these_before_a_rules(choose):
+    _, found = choose("tighidet", units="9, 4", named={"tighidet": [7, 3]})
+    assert (found.units, found.rule, found.stands_in) == ([4, 9], choosing.BY_HAND, False)
+    _, found = choose("tighidet", named={"tighidet": [7, 3], "frequency": [8]})
+    assert (found.units, found.rule) == ([3, 7], kinds.BY_THE_PAPER)
+    weights, found = choose("stolfo", named={"tighidet": [7, 3]})  # named for another rule
+    assert found.neurons.equal(selection.stolfo(weights, count=3)) and found.rule == "stolfo"
+
+
+def test_rules_on_effects_measure_them_and_rules_on_weights_do_not(choose, pocket, monkeypatch):
+    effect = choosing.on_running_text(pocket, "pocket", n_sequences=16, sequence_length=64)
+    monkeypatch.setattr(choosing, "on_running_text", lambda *_, **__: effect)  # measured once: it takes seconds
+    by_causal = selection.causal(effect.mean("total"), effect.mean("direct"), count=3)
+    assert choose("causal")[1].neurons.equal(by_causal)
+    assert choose("frequency")[1].units == kinds.frequency_or_nearest(effect, count=3).units
+    monkeypatch.setattr(choosing, "on_running_text", None)
+    assert choose("rho_top")[1].rule == "rho_top"
+    with pytest.raises(TypeError):
+        choose("causal")
+    with pytest.raises(ValueError, match="is one of stolfo, rho_top, tighidet, du; got 'none such'"):
+        choose("none such")
 
 
 # values
@@ -186,6 +227,14 @@ def test_too_few_other_neurons_are_said_so():
         sets.without(mask(5, 0, 1, 2), n_sets=1, generator=draw("any"))
 
 
+def test_the_chosen_set_stands_before_the_control_sets_that_are_asked_for():
+    every = torch.eye(9, dtype=torch.bool)
+    rows = slice(4, 8)
+    assert sets.with_chosen(every, rows, at_most=2).equal(every[[0, 4, 5]])
+    assert sets.with_chosen(every, rows).equal(every[[0, 4, 5, 6, 7]])
+    assert sets.with_chosen(every, rows, at_most=50).equal(every[[0, 4, 5, 6, 7]])
+
+
 # log-odds
 
 
@@ -224,6 +273,11 @@ def test_both_roads_together_are_not_their_sum_but_each_is_the_whole_where_the_o
     shift = {road: answers.log_odds(sets_, value, road=road) - clean for road in ("both", "scale", "direct")}
     assert all(one.abs().max() > 1e-6 for one in shift.values()) and not torch.equal(shift["both"], shift["direct"])
     assert torch.equal(answers.log_odds(sets_, value, strength=0.0), clean)
+    assert torch.equal(answers.clean(value), clean[0])
+    alone = answers.by_road(sets_[0], value)
+    assert [*alone] == ["through the scale alone", "by the write alone"]
+    for found, road in zip(alone.values(), ("scale", "direct"), strict=True):
+        assert torch.equal(found, (shift[road] + clean)[0])
 
 
 # roads
@@ -282,6 +336,44 @@ def test_the_lowest_percentile_is_that_of_the_worse_way():
     assert tallies.lowest_percentile([one, other], rows, generator=draw("p")).value == min(each)
 
 
+def test_places_among_each_kind_of_control_are_told_by_percentile_and_by_counting():
+    one, rows = tally(n_sets=40), {"a": slice(1, 15), "b": slice(15, 40)}
+    scores = one.scores(slice(None)).tolist()
+    placed, reach = findings.percentiles(one, rows, draw=draw), findings.as_many(one, rows)
+    for kind, some in rows.items():
+        others = scores[some]
+        assert placed[kind].value == pytest.approx(stats.percentileofscore(others, scores[0], kind="rank"))
+        assert reach[kind] == (sum(other >= scores[0] for other in others), len(others))
+
+
+class OfTheValue(Asked):
+    """What is changed depends on the kind of value alone."""
+
+    def __init__(self):
+        pass
+
+    def value(self, kind, *, positions, generator):
+        assert positions == "answer"
+        return torch.full((1, 48), float(values.KINDS.index(kind)))
+
+    def without(self, sets, value, **_):
+        return tally(n_sets=len(sets), seed=int(value[0, 0]))
+
+
+def test_each_value_has_a_place_of_its_own_and_the_lowest_of_some_is_what_counts():
+    some, where = torch.zeros(30, 48, dtype=torch.bool), {"positions": "answer", "draw": draw}
+    found = valued.by_value(OfTheValue(), some, **where)
+    assert [*found] == [*values.KINDS]
+    for seed, place in enumerate(found.values()):
+        scores = tally(n_sets=30, seed=seed).scores(slice(None)).tolist()
+        assert place.score == pytest.approx(scores[0])
+        assert place.percentile.value == pytest.approx(stats.percentileofscore(scores[1:], scores[0], kind="rank"))
+    table = valued.table(found)
+    assert table.loc["median", "percentile_low"] == found["median"].percentile.low and len(table) == len(found)
+    two = valued.lowest(OfTheValue(), some, kinds=("mean", "median"), **where)
+    assert two.value == min(found[kind].percentile.value for kind in ("mean", "median"))
+
+
 def test_a_statistic_that_only_the_first_set_has_stands_out_and_an_equal_one_does_not():
     still = tally(n_facts=40, n_sets=80)
     ablated = torch.where(torch.rand(80, 120, generator=draw("rare")) < 0.02, (still.clean + 1) % 3, still.clean)
@@ -307,13 +399,13 @@ def test_a_share_of_no_prompt_is_said_and_not_divided():
     assert "every prompt is labelled CK" in found["C13"] and "labelled PK" in found["C17"]
     alone = findings.of_answers(none, torch.zeros(36, dtype=torch.bool))
     assert alone["C18"].startswith("no prompt is labelled CK") and alone["toward"].startswith("no fact moves")
-    sizes = findings.of_sizes(none, {"mean": found["C11"].difference, "median": found["C11"].difference})
+    sizes = findings.of_sizes(none, dict.fromkeys(("mean", "median"), valued.Place(0.0, found["C11"].difference)))
     assert sizes["C18.size"].startswith("no prompt has the label") and sizes["C7.size"].value == 0
 
 
 def test_tables_hold_every_set_and_label():
     one, rows = tally(n_sets=9), {"a": slice(1, 5), "b": slice(5, 9)}
-    table = tables.transitions(one, {"chosen": slice(0, 1)} | rows)
+    table = tables.transitions(one, rows)
     assert table.groupby("set")["count"].sum().to_dict() == {"chosen": 36, "a": 144, "b": 144} and len(table) == 27
     ratios = tables.conversions(one, rows["a"], own="own", others="others").set_index(["set", "label"])
     expected = resampling.share(*(int(ratios.loc[("own", CK), name]) for name in ("hits", "n")))

@@ -120,8 +120,26 @@ def test_every_chapter_asks_for_the_two_kinds_of_neurons_by_the_same_names():
     """One name, one set: whoever follows entropy or token-frequency neurons gets them from `kinds`."""
     code = {chapter: "\n".join(source(cell) for cell in cells(chapter, "code")) for chapter in CHAPTERS}
     of_entropy = [chapter for chapter, text in code.items() if "kinds.entropy(" in text]
-    of_frequency = [chapter for chapter, text in code.items() if "kinds.frequency(" in text]
+    asks = ("kinds.frequency(", "kinds.frequency_or_nearest(", "conflicts.chosen(")  # each asks the one before
+    of_frequency = [chapter for chapter, text in code.items() if any(one in text for one in asks)]
     assert [chapter[:2] for chapter in of_entropy] == ["03", "04", "05", "06", "12"]
     assert [chapter[:2] for chapter in of_frequency] == ["05", "06", "07", "12"]
     assert all('"stolfo2024.C1.set", "stolfo2024.C14"' in code[chapter] for chapter in of_entropy)
     assert all('named_neurons("stolfo2024.C12"' in code[chapter] for chapter in of_frequency)
+
+
+def written():
+    """The text of the library's modules and of the chapters' code, by name."""
+    modules = {path.name: path.read_text() for path in (book.REPOSITORY / "lib").rglob("*.py")}
+    return modules | {chapter: "\n".join(source(cell) for cell in cells(chapter, "code")) for chapter in CHAPTERS}
+
+
+def test_no_row_is_told_by_how_its_name_begins_or_ends():
+    """A control is one by a column that says so; a name is for the reader."""
+    by_name = re.compile(r"\.str\.(startswith|endswith|contains)\(")
+    assert not [name for name, text in written().items() if by_name.search(text)]
+
+
+def test_a_layer_is_a_number_and_the_last_map_of_the_network_is_no_layer():
+    last_map = re.compile(r"^\s*(\w+, )*layer(, \w+)* = .*\bfinal_layer\b", re.MULTILINE)
+    assert not [name for name, text in written().items() if last_map.search(text)]

@@ -23,7 +23,9 @@ def test_scores_have_a_line_for_each_place_and_a_ring_around_the_chosen(ax):
 
 
 def outcomes(*names, models=("base", "post")):
-    rows = [{"direction_from": name, "model": model} for model in models for name in names]
+    rows = [
+        {"direction_from": name, "model": model, "random": name[:6] == "random"} for model in models for name in names
+    ]
     return pd.DataFrame(rows).assign(share=0.5, share_low=0.25, share_high=0.75)
 
 
@@ -42,7 +44,8 @@ def test_every_model_has_a_mark_for_every_direction_and_a_grey_range_of_random_o
 
 def swept(*names):
     rows = [{"direction_from": name, "strength": at, "log_odds": at} for name in names for at in (0.0, 0.5, 1.0)]
-    return pd.DataFrame(rows).assign(log_odds_low=-1.0, log_odds_high=2.0)
+    random = [row["direction_from"][:6] == "random" for row in rows]
+    return pd.DataFrame(rows).assign(random=random, log_odds_low=-1.0, log_odds_high=2.0)
 
 
 def test_strengths_are_lines_by_model_over_a_band_of_random_ones(ax):

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from lib import directions, measures, refusal
+from lib import directions, drawing, measures, refusal
 from lib import model as door
 from lib.model import Site, Tokenizer
 from lib.pocket import requests as errands
@@ -403,7 +403,9 @@ def outcome(direction, model, kind, refused, odds=None):
     resid, first = torch.zeros(len(texts), 2), torch.zeros(len(texts), dtype=torch.long)
     odds = torch.tensor(odds or [1.0 if one else -1.0 for one in refused])
     what = "none" if direction == "none" else kind
-    return refusal.Outcome(direction, model, what, prompts, refusal.Answers(texts, first, resid), odds)
+    return refusal.Outcome(
+        direction, model, what, prompts, refusal.Answers(texts, first, resid), odds, direction == "random 1"
+    )
 
 
 def answered(own_ends=10, other_ends=2):
@@ -433,6 +435,7 @@ def test_outcomes_become_rows_with_intervals(generator):
     table = refusal.table(answered(), generator=generator)
     head = ["direction_from", "model", "intervention", "prompts", "refusals", "n"]
     assert list(table.columns)[:6] == head and table.refusals.tolist() == [12, 2, 10, 12, 0, 3, 12, 0]
+    assert table.random.tolist() == [False, False, False, True] * 2
     assert (table.share_low <= table.share).all() and table.share_low[0] == pytest.approx(0.735, abs=1e-3)
     assert refusal.silent(table, "post") == ""
     table.loc[table.prompts == "harmful", "share"] = 0.0
@@ -463,6 +466,8 @@ def test_pushes_are_equally_strong_wherever_they_are_added(generator):
     assert [*found] == ["base", "post", "random 1", "random 2"]
     norm = torch.tensor([2.0, 40.0])
     done = refusal.interventions(found, strength=0.25, norm=norm)
+    for some in (found, *done.values()):
+        assert [one.random for one in some.values()] == [name.startswith("random") for name in some]
     lengths = {name: (one.added.norm().item(), one.depth) for name, one in done["addition"].items()}
     assert lengths["base"] == pytest.approx((0.5, 0)) and lengths["post"] == pytest.approx((10, 1))
     assert lengths["random 2"] == pytest.approx((10, 1))
@@ -470,11 +475,21 @@ def test_pushes_are_equally_strong_wherever_they_are_added(generator):
     assert len(refusal.random(found)) == 2 and not torch.equal(*refusal.random(found))
 
 
+def test_every_model_is_pushed_with_random_directions_of_its_own():
+    vectors = {"base": torch.tensor([3.0, 4.0, 0.0]), "post": torch.tensor([0.0, 0.0, 10.0])}
+    chosen = {name: refusal.Choice(depth, 1, vector, "") for depth, (name, vector) in enumerate(vectors.items())}
+    found = refusal.pushes_for_each(chosen, n_random=1, draw=drawing.seeded(0))
+    assert [*found] == ["base", "post"] and all([*some] == ["base", "post", "random 1"] for some in found.values())
+    assert (found["base"]["random 1"].depth, found["post"]["random 1"].depth) == (0, 1)
+    assert not torch.equal(found["base"]["random 1"].unit, found["post"]["random 1"].unit)
+
+
 def test_what_is_left_of_directions_is_at_right_angles(generator):
     direction = torch.randn(3, 2, 5, generator=generator)
     unit = F.normalize(torch.randn(5, generator=generator), dim=0)
     assert (second.without(direction, unit) @ unit).abs().max() < 1e-5
     found = second.interventions(refusal.Choice(1, 0, unit, ""), refusal.Choice(2, 1, direction[0, 0], ""), [unit])
+    assert [name for name, one in found["ablation"].items() if one.random] == [f"{second.BESIDE} 1"]
     assert [len(one.ablated) for one in found["ablation"].values()] == [1, 1, 2, 2]
     assert [len(one.ablated) for one in found["addition"].values()] == [0, 1]
 

@@ -145,10 +145,12 @@ def test_one_date_makes_no_order():
 )
 def test_the_drift_is_measured_by_the_width_of_the_interval(difference, said):
     found = pd.DataFrame(
-        {"difference": [difference, 0.0], "width of the interval": [0.1, 0.0]}, index=["rho", "layers"]
+        {"difference": [difference, 0.0], "width of the interval": [0.1, 0.0], "control": ""}, index=["rho", "layers"]
     )
     told = says.drift(found)
     assert said in told and ("in rho:" in told) == (difference > 0.1)
+    told = says.drift(found.assign(control="matched on norm"))
+    assert said in told and ("in rho (matched on norm):" in told) == (difference > 0.1)
 
 
 @pytest.mark.parametrize(

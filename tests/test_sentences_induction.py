@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from lib.controls import Against
-from lib.induction import WHOLE
+from lib.induction import WHOLE, Change
 from lib.resampling import Estimate
 from lib.sentences import induction as says
 
@@ -51,8 +51,8 @@ def test_without_such_heads_the_highest_stand_in():
     ],
 )
 def test_a_change_is_told_by_itself_and_beyond_its_control(entropy, loss, beyond, said):
-    found = {("text", "entropy"): entropy, ("text", "loss"): loss}
-    found |= {("text minus shuffled", "entropy"): beyond, ("text minus shuffled", "loss"): beyond}
+    each = {"entropy": entropy, "loss": loss}
+    found = {("text", name): Change(own, beyond, beyond) for name, own in each.items()}
     told = says.change(found, "text")
     assert all(part in told for part in said) and told.startswith("From first pass to repeat of text the model")
 

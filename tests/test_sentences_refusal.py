@@ -43,7 +43,7 @@ def row(direction, kind, prompts, refusals, n=35, model="post"):
     found = share(refusals, n)
     ends = {"share": found.value, "share_low": found.low, "share_high": found.high}
     head = {"direction_from": direction, "model": model, "intervention": kind, "prompts": prompts}
-    return head | {"refusals": refusals, "n": n} | ends
+    return head | {"refusals": refusals, "n": n, "random": direction[:6] == "random"} | ends
 
 
 def table(clean=(34, 0), own=(2, 30), random=((33, 0), (34, 1)), model="post"):
@@ -125,7 +125,8 @@ def swept(**low):
         for name, values in low.items()
         for at, value in zip((0.5, 1.0), values, strict=True)
     ]
-    return pd.DataFrame(rows).replace({"random1": "random 1", "random2": "random 2"})
+    found = pd.DataFrame(rows).replace({"random1": "random 1", "random2": "random 2"})
+    return found.assign(random=found.direction_from.isin(["random 1", "random 2"]))
 
 
 def test_the_strength_from_which_on_a_model_refuses_is_told():
@@ -239,9 +240,9 @@ def test_whether_one_direction_is_enough_is_said(counts, less, said):
 
 
 def test_the_dearest_intervention_and_the_free_ones_are_told():
-    head = {"model": "post", "intervention": "addition", "low": -0.1, "high": 2.5}
+    head = {"model": "post", "intervention": "addition", "low": -0.1, "high": 2.5, "random": False}
     costs = [head | {"direction_from": name, "loss_change": cost} for name, cost in (("base", 0.001), ("post", 2.0))]
-    told = says.cost(pd.DataFrame([*costs, head | {"direction_from": "random 1", "loss_change": 0.5}]))
+    told = says.cost(pd.DataFrame([*costs, head | {"direction_from": "random 1", "loss_change": 0.5, "random": True}]))
     assert "is addition of the direction from post in the post-trained model, 2 [−0.1, 2.5] nats a token" in told
     assert "1 of 2 interventions (50 %) cost less than a hundredth of a nat." in told
     assert told.endswith("Random directions cost 0.5 to 0.5 nats.")

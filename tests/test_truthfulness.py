@@ -171,6 +171,11 @@ def test_models_that_share_a_direction_are_alike_up_to_noise_and_others_are_not(
     assert alike.same[1] < 1 and alike.beyond_lot(1).low > 0
     assert abs(unlike.corrected(1).value) < 0.3
     assert "two halves of the facts do not give one direction" in alike.corrected(0)  # nothing was planted there
+    three = {"base": one, "sft": same, "post": other}
+    found = likeness.compare_all(three, n_draws=20, draw=drawing.seeded(0))
+    assert [*found] == [("base", "sft"), ("base", "post"), ("sft", "post")]
+    again = truth.compare(same, other, n_draws=20, generator=drawing.named(0, "cosine of sft and post"))
+    assert_close(found["sft", "post"].across, again.across)
     table = likeness.table({"base and post": alike})
     assert list(table.layer) == [0, 1, 2] and (table.by_lot_low <= table.by_lot_high).all()
 

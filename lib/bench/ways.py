@@ -24,19 +24,19 @@ Means = Float[Tensor, "3 neuron"]
 def published(case: Case) -> Means:
     """The procedure of Stolfo et al.: chunks of neurons, a dense product with the unembedding for each of them
     and each token, once with the norm free and once with its scale frozen."""
-    layer, clean = case.model.final_layer, case.clean
-    before = layer.logits(clean.resid, scale=clean.scale)
+    final, clean = case.model.final_layer, case.clean
+    before = final.logits(clean.resid, scale=clean.scale)
     loss, entropy = measures.loss(before, clean.target), measures.entropy(before)
     parts = []
     for w, delta in zip(case.model.W_out.split(CHUNK), case.delta.mT.split(CHUNK), strict=True):
         resid = clean.resid + delta[:, :, None] * w[:, None, :]  # neuron token d_model
-        free = layer.logits(resid).log_softmax(-1)
+        free = final.logits(resid).log_softmax(-1)
         target = clean.target.expand(len(w), -1)[:, :, None]
         total = (-free.gather(-1, target)[..., 0] - loss).abs().mean(1)
         _predicted = free.argmax(-1)
         of_entropy = (-(free.exp() * free).sum(-1) - entropy).abs().mean(1)
         del free
-        frozen = layer.logits(resid, scale=clean.scale.expand(len(w), -1)).log_softmax(-1)
+        frozen = final.logits(resid, scale=clean.scale.expand(len(w), -1)).log_softmax(-1)
         direct = (-frozen.gather(-1, target)[..., 0] - loss).abs().mean(1)
         parts.append(torch.stack([total, direct, of_entropy]))
         del frozen
@@ -93,8 +93,8 @@ def gear(name: str, *, frequency: bool = False) -> Callable[[Case], Means]:
 
 def reference(case: Case) -> Means:
     """The eager gear in float64."""
-    layer, clean = case.model.final_layer, case.clean
-    doubled = replace(layer, W_U=layer.W_U.double(), b_U=layer.b_U.double())
+    final, clean = case.model.final_layer, case.clean
+    doubled = replace(final, W_U=final.W_U.double(), b_U=final.b_U.double())
     resid = clean.resid.double()
     in_float64 = replace(
         case,

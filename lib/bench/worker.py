@@ -57,8 +57,8 @@ class Worker:
 
 def size(case: Case) -> dict[str, int]:
     """How much there is to compute."""
-    layer = case.model.final_layer
-    sides = {"d_vocab": layer.d_vocab, "d_model": layer.d_model}
+    final = case.model.final_layer
+    sides = {"d_vocab": final.d_vocab, "d_model": final.d_model}
     return {"tokens": len(case.delta), "neurons": len(case.neurons)} | sides
 
 
@@ -71,8 +71,8 @@ def seconds(run: Any, case: Case) -> float:
 
 def grown(case: Case, *, tokens: int, neurons: int, vocabulary: int) -> Case:
     """The case cut to so many tokens, neurons and entries of the vocabulary."""
-    some, layer = case.some(0, neurons), case.model.final_layer
-    short = replace(layer, W_U=layer.W_U[:, :vocabulary].contiguous(), b_U=layer.b_U[:vocabulary])
+    some, final = case.some(0, neurons), case.model.final_layer
+    short = replace(final, W_U=final.W_U[:, :vocabulary].contiguous(), b_U=final.b_U[:vocabulary])
     clean = case.clean.part(slice(0, tokens))
     return replace(
         some,

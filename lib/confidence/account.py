@@ -19,9 +19,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lib import controls, drawing, resampling
+from lib import ablation, controls, drawing, effects, resampling
 from lib.controls import Against, Matched
 from lib.effects import Readings
+from lib.model import Model
 from lib.resampling import Estimate
 
 READ = "entropy"
@@ -106,6 +107,24 @@ def shift(
         against[name] = _widened(found, some)
     chosen, whole = (resampling.mean(change[row], sequence, generator=generator) for row in (0, 1))
     return Shift(chosen, whole, against)
+
+
+def ablated(
+    model: Model,
+    tokens: Int[Tensor, "sequence position"],
+    sets: Sets,
+    *,
+    scored: Bool[Tensor, "sequence position"],
+    generator: torch.Generator,
+) -> Shift:
+    """How far a model's mean entropy moves (nats) when each set of `Sets.all` is mean-ablated, the mean being over all
+    positions. Raises ValueError as `shift` does."""
+    mean = ablation.mean(model.run(tokens, "activation").activation.to(model.W_out.dtype))
+    every = sets.all.to(model.W_out.device)
+    found = effects.readings(
+        model, tokens, sets=every, scored=scored, replacement=mean, read={READ: effects.read_entropy}
+    )
+    return shift(found.ablated[READ] - found.clean[READ], found.sequence, sets, generator=generator)
 
 
 def _widened(found: Against, sets: Matched) -> Against:

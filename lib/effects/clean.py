@@ -45,17 +45,17 @@ def clean_run(
     Raises ValueError when nothing is scored, or when a weight or a value of the run is not finite."""
     if not scored.any():
         raise ValueError("no position is scored, so there is nothing to average over")
-    layer = model.final_layer
+    final = model.final_layer
     run = model.run(tokens, "resid", "scale", "activation")
     device = run.resid.device
     tokens, scored = tokens.to(device), scored.to(device)
-    check_finite({"W_U": layer.W_U, "b_U": layer.b_U, "W_out": model.W_out, **run})
+    check_finite({"W_U": final.W_U, "b_U": final.b_U, "W_out": model.W_out, **run})
     index = torch.meshgrid(*(torch.arange(n, device=device) for n in tokens.shape), indexing="ij")
     sequence, position = index
     return Clean(
-        resid=layer.centre(run.resid[scored].to(layer.W_U.dtype)),
+        resid=final.centre(run.resid[scored].to(final.W_U.dtype)),
         scale=run.scale[scored],
-        activation=run.activation[scored].to(layer.W_U.dtype),
+        activation=run.activation[scored].to(final.W_U.dtype),
         target=tokens.roll(-1, 1)[scored],
         sequence=sequence[scored],
         position=position[scored],
@@ -90,9 +90,9 @@ class Block:
     """The clean run at some tokens, and its distributions there; without `log_unigram`, `frequency` is None."""
 
     def __init__(self, model: Model, clean: Clean, log_unigram: Float[Tensor, " d_vocab"] | None = None) -> None:
-        layer = model.final_layer
-        self.clean, self.layer, self.capped = clean, layer, layer.soft_cap is not None
-        self.z: Float[Tensor, "token d_vocab"] = layer.multiplier * clean.resid / clean.scale[:, None] @ layer.W_U
+        final = model.final_layer
+        self.clean, self.final, self.capped = clean, final, final.soft_cap is not None
+        self.z: Float[Tensor, "token d_vocab"] = final.multiplier * clean.resid / clean.scale[:, None] @ final.W_U
         """Logits less their bias, before a soft cap."""
         self._log_unigram = log_unigram
 
@@ -105,8 +105,8 @@ class Block:
     def logits(self) -> Float[Tensor, "token d_vocab"]:
         """The model's own, made anew whenever they are asked for."""
         if self.capped:
-            return self.layer.logits(self.clean.resid, scale=self.clean.scale)
-        return self.z + self.layer.multiplier * self.layer.b_U
+            return self.final.logits(self.clean.resid, scale=self.clean.scale)
+        return self.z + self.final.multiplier * self.final.b_U
 
     @cached_property
     def log_p(self) -> Float[Tensor, "token d_vocab"]:

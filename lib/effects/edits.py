@@ -85,8 +85,8 @@ def alone(
 ) -> Edits:
     """Each neuron by itself, `delta` added to its activation. U is less its mean under the distribution `about`, where
     one is given: that changes no probability, and products of U lose less to rounding."""
-    layer, w, delta = model.final_layer, model.W_out[neurons], delta[:, neurons]
-    U = (layer.multiplier * w) @ layer.W_U
+    final, w, delta = model.final_layer, model.W_out[neurons], delta[:, neurons]
+    U = (final.multiplier * w) @ final.W_U
     if about is not None:
         U -= (U @ about)[:, None]
     along = delta * (block.clean.resid @ w.mT)
@@ -95,9 +95,9 @@ def alone(
 
 def together(model: Model, block: Block, delta: Float[Tensor, "token d_mlp"], sets: Bool[Tensor, "set d_mlp"]) -> Edits:
     """All neurons of a set at once, for each set: the writes of all sets meet the unembedding in one product."""
-    layer = model.final_layer
+    final = model.final_layer
     write = torch.stack([delta[:, members] @ model.W_out[members] for members in sets])  # set token d_model
-    U = (layer.multiplier * write) @ layer.W_U
+    U = (final.multiplier * write) @ final.W_U
     writes = (write != 0).any(-1).mT.to(U)
     along = (block.clean.resid * write).sum(-1).mT
     return _edits(block, U, writes, along=along, squared=write.square().sum(-1).mT)
@@ -114,7 +114,7 @@ def _edits(
     """The closed form: `size` times U is written, `along` is what is written times the residual stream, and `squared`
     times itself."""
     scale, target = block.clean.scale[:, None], block.clean.target
-    grown = (2 * along + squared) / block.layer.d_model
+    grown = (2 * along + squared) / block.final.d_model
     ablated = (scale.square() + grown).sqrt()
     shrink, free = -grown / (ablated * (ablated + scale)), size / ablated
     U_target = U[:, 0, target] if U.shape[1] == 1 else U.gather(-1, target.expand(len(U), -1)[..., None])[..., 0]
@@ -149,7 +149,7 @@ def recomputed(
     model: Model, clean: Clean, delta: Float[Tensor, "token d_mlp"], sets: Bool[Tensor, "set d_mlp"]
 ) -> Iterator[Pair]:
     """With the last MLP's write computed again from the changed activations, whatever happens to it on its way."""
-    layer, before = model.final_layer, model.write(clean.activation)
+    final, before = model.final_layer, model.write(clean.activation)
     for members in sets:
         resid = clean.resid + model.write(clean.activation + delta * members.to(delta.device)) - before
-        yield layer.logits(resid), layer.logits(resid, scale=clean.scale)
+        yield final.logits(resid), final.logits(resid, scale=clean.scale)

@@ -162,9 +162,8 @@ def drift(trace: Any) -> Any:
     rows = []
     for (name, control), found in trace.groupby(["statistic", "control"], sort=False):
         *_, last, final = found.itertuples()
-        name = f"{name} ({control})" if control else name
-        rows.append((name, last.value, final.value, final.value - last.value, final.high - final.low))
-    columns = ["statistic", "last checkpoint", "final weights", "difference", "width of the interval"]
+        rows.append((name, control, last.value, final.value, final.value - last.value, final.high - final.low))
+    columns = ["statistic", "control", "last checkpoint", "final weights", "difference", "width of the interval"]
     return pandas.DataFrame(rows, columns=columns).set_index("statistic")
 
 

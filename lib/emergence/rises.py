@@ -39,15 +39,15 @@ def rho_risen(
     state, pairs = generator.get_state(), []
     for model in (first, final):
         generator.set_state(state)  # the same tokens are drawn for both
-        layer, w_out = model.final_layer, model.W_out.cpu()
+        final_layer, w_out = model.final_layer, model.W_out.cpu()
         given: dict[str, Any] = {
-            "centres": layer.centres,
+            "centres": final_layer.centres,
             "dim": dim,
             "tail": 0.05,
             "n_halves": n_halves,
             "generator": generator,
         }
-        pairs.append(neuron_weights.halves(w_out, layer.weight_coordinates().cpu(), **given))
+        pairs.append(neuron_weights.halves(w_out, final_layer.weight_coordinates().cpu(), **given))
     parts = [
         (rule(choosing), choosing.norm, measured.rho - before.rho)
         for (_, before), (choosing, measured) in zip(*pairs, strict=True)

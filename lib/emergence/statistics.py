@@ -34,20 +34,20 @@ def weight_statistics(model: Model, followed: Followed, *, n_resamples: int, gen
     """`null space`: decades between the root mean square singular value of the `dim` least-read directions and that of
     the others; `rho`: mean over the entropy neurons, and over their controls, where neurons write anything. Intervals
     are those of halves of the vocabulary. And the number of layers that write, which has none."""
-    layer, masks = model.final_layer, (followed.entropy, followed.entropy_control)
-    blocks = null_space.grams(layer.weight_coordinates(), generator=generator)
+    final_layer, masks = model.final_layer, (followed.entropy, followed.entropy_control)
+    blocks = null_space.grams(final_layer.weight_coordinates(), generator=generator)
     halves = drawing.halves(len(blocks), n_halves=n_resamples, generator=generator)
     found = []
     for gram in (blocks.sum(0), *(blocks[half].sum(0) for half in halves)):
         eigenvalue, direction = torch.linalg.eigh(gram)  # ascending
         rho = null_space.rho(model.W_out.to(gram), direction[:, : followed.dim])
-        depth = decades(eigenvalue, dim=followed.dim, n_zero=int(layer.centres))
+        depth = decades(eigenvalue, dim=followed.dim, n_zero=int(final_layer.centres))
         found.append(torch.stack([depth, *(rho[mask].mean() for mask in masks)]))
     names: list[str | tuple[str, str]] = ["null space"]
     names += ["rho", ("rho", MATCHED)] if model.W_out.any() else []
     result: Statistics = {LAYERS: layers_that_write(model)}
     for name, (whole, *rest) in zip(names, torch.stack(found).mT, strict=False):
-        result[name] = resampling.percentile(whole.item(), torch.stack(rest), n=layer.d_vocab)
+        result[name] = resampling.percentile(whole.item(), torch.stack(rest), n=final_layer.d_vocab)
     return result
 
 

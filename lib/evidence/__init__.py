@@ -10,14 +10,16 @@ from lib.evidence.ablation import (
     correlation_with_rho,
     entropy_alone,
     entropy_with_predictions,
+    explained_beside,
     explained_beyond,
     largest_share,
     of_clipped,
     over,
     share_beyond,
+    shares_beyond,
     together,
 )
-from lib.evidence.carried import Carried, carried
+from lib.evidence.carried import Carried, Shared, carried
 from lib.evidence.frequency import (
     apart,
     binned_permuted,
@@ -27,30 +29,38 @@ from lib.evidence.frequency import (
     percentile_beyond,
     seen_alone,
 )
-from lib.evidence.lone import Lone, lone
+from lib.evidence.lone import NOT_SEEN, Lone, hedging, lone
 from lib.evidence.reading import Stretch, strongest_stretch
 from lib.evidence.spread import boxes, members
+from lib.evidence.ways import by_replacement, contrasts, mean_effects, shares_by_replacement
 from lib.evidence.weights import inside, of_last_layer, of_named, outlying
 
 __all__ = [
+    "NOT_SEEN",
     "Carried",
     "Lone",
+    "Shared",
     "Stretch",
     "apart",
     "binned_permuted",
     "boxes",
     "by_entropy_alone",
+    "by_replacement",
     "carried",
     "confirmed",
+    "contrasts",
     "correlation_beyond_permuted",
     "correlation_with_rho",
     "entropy_alone",
     "entropy_with_predictions",
+    "explained_beside",
     "explained_beyond",
+    "hedging",
     "inside",
     "kl_to_permuted",
     "largest_share",
     "lone",
+    "mean_effects",
     "members",
     "of_clipped",
     "of_last_layer",
@@ -60,6 +70,8 @@ __all__ = [
     "percentile_beyond",
     "seen_alone",
     "share_beyond",
+    "shares_beyond",
+    "shares_by_replacement",
     "strongest_stretch",
     "together",
 ]

@@ -3,7 +3,7 @@
 The largest of several shares is chosen on the sequences of even number and measured on the others. One neuron is held
 against single neurons of like effect (`lone`)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -37,6 +37,17 @@ def share_beyond(
         return 1 - remaining / total
 
     return controls.against(statistic, chosen, sets, **sequences(effect, generator))
+
+
+def shares_beyond(
+    effect: Effects,
+    chosen: Bool[Tensor, " neuron"],
+    sets: Mapping[str, Matched],
+    *,
+    draw: Callable[[str], torch.Generator],
+) -> dict[str, Against]:
+    """Norm-mediated share of a set's summed effects, beside each kind of control set, by what these are matched on."""
+    return {k: share_beyond(effect, chosen, some, generator=draw(f"share on {k}")) for k, some in sets.items()}
 
 
 def correlation_with_rho(
@@ -151,6 +162,19 @@ def explained_beyond(found: AsTemperature, *, rows: slice, generator: torch.Gene
         n=len(found.sequence),
         n_sequences=n_sequences,
     )
+
+
+def explained_beside(
+    found: AsTemperature, controls: Mapping[str, Bool[Tensor, "_ neuron"]], *, draw: Callable[[str], torch.Generator]
+) -> dict[str, Against]:
+    """`explained_beyond` each kind of control set, where `found` holds the chosen set, and then the control sets kind
+    by kind."""
+    explained, start = {}, 1
+    for name, sets in controls.items():
+        rows = slice(start, start + len(sets))
+        explained[name] = explained_beyond(found, rows=rows, generator=draw(f"explained, {name}"))
+        start = rows.stop
+    return explained
 
 
 def sequences(effect: Effects, generator: torch.Generator) -> dict[str, Any]:

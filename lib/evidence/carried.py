@@ -10,12 +10,26 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lib import controls, drawing, measures
+from lib import controls, drawing, measures, selection
 from lib.controls import Against
 from lib.evidence.ablation import Sequences, rho_and_random
 
 CHUNK = 1024
 """Neurons whose products are held at once."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What two lists of as many neurons have in common."""
+
+    count: int
+    """Neurons in each list."""
+    shared: int
+    """Neurons in both."""
+    expected: float
+    """Shared by two random lists, on average."""
+    chance: float
+    """Probability that two random lists share as many, or more."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,14 @@ class Carried:
             n=int(self.sums[0, :, 0].sum()),
             n_sequences=self.n_sequences,
         )
+
+    def shared_with(self, rho: Float[Tensor, " neuron"], *, count: int) -> Shared:
+        """How many of the `count` neurons of largest rho are among the `count` of largest correlation."""
+        everyone = torch.ones(len(rho), dtype=torch.bool)
+        acts, carries = (
+            selection.lowest(-value, among=everyone, count=count) for value in (rho.double().cpu(), self.correlation())
+        )
+        return Shared(count, int((acts & carries).sum()), *selection.shared_by_chance(acts, carries))
 
 
 def carried(

@@ -151,11 +151,11 @@ def kl_to_permuted(
 ) -> Float[Tensor, "permutation token"]:
     """KL(unigram || model) in nats at every scored token, for unigram distributions whose probabilities are dealt out
     anew among the tokens; the logits of one sequence are held at a time."""
-    layer, p = model.final_layer, log_unigram.exp()
+    final, p = model.final_layer, log_unigram.exp()
     orders = [torch.randperm(len(p), generator=generator) for _ in range(n_permutations)]
-    dealt = torch.stack([p[order] for order in orders], dim=1).to(layer.W_U)
+    dealt = torch.stack([p[order] for order in orders], dim=1).to(final.W_U)
     parts = []
     for some, at in zip(tokens, scored, strict=True):
-        log_q = model.run(some[None], "logits").logits[0, at].log_softmax(-1).to(layer.W_U.dtype)
+        log_q = model.run(some[None], "logits").logits[0, at].log_softmax(-1).to(final.W_U.dtype)
         parts.append((-torch.special.entr(p).sum().to(log_q) - log_q @ dealt.to(log_q.device)).cpu())
     return torch.cat(parts).mT

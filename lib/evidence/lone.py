@@ -134,6 +134,27 @@ class Lone:
         )
 
 
+NOT_SEEN = f"fewer than {drawing.FEWEST} sequences hold such a token"
+
+
+def hedging(found: Lone, *, draw: Callable[[str], torch.Generator]) -> dict[str, Against | str]:
+    """Does a neuron hedge more than others like it (Stolfo et al. 2024, C7 and C16)? By claim, in nats: mean change of
+    the entropy over all tokens, and of the loss over wrong predictions; where the neuron fires, mean change of the loss
+    over right predictions, and the slope of that change on the clean loss. A text where too few sequences can tell."""
+    everywhere, wrong = torch.ones_like(found.correct)[None], ~found.correct[None]
+
+    def told(compare: Callable[..., Against], name: str, among: Tensor, claim: str) -> Against | str:
+        seen = found.n_sequences(among) >= drawing.FEWEST
+        return compare(name, among, generator=draw(claim)) if seen else NOT_SEEN
+
+    return {
+        "C7.entropy": told(found.mean_beyond, "entropy", everywhere, "C7.entropy"),
+        "C7.loss": told(found.mean_beyond, "loss", wrong, "C7.loss"),
+        "C16.correct": told(found.mean_beyond, "loss", found.fires & found.correct, "C16.correct"),
+        "C16.slope": told(found.slope_beyond, "loss", found.fires, "C16.slope"),
+    }
+
+
 def lone(
     model: Model,
     tokens: Int[Tensor, "sequence position"],

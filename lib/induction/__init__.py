@@ -6,6 +6,7 @@ token of a repeat stands beside the same token of the first pass. Heads that con
 section 6."""
 
 from lib.induction.bos_ablation import WHOLE, Rest, all_at_once, one_at_a_time, rest
+from lib.induction.clipping import TOGETHER, Clipped, clip_away
 from lib.induction.heads import (
     Head,
     best_score,
@@ -24,19 +25,22 @@ from lib.induction.heads import (
 from lib.induction.natural import natural_repeats
 from lib.induction.reaction import (
     EntropyRatio,
+    as_before,
     entropy_ratio,
     follow,
     largest_reduction,
     reaction_beyond,
     standing,
     standing_beyond,
+    standings,
 )
 from lib.induction.reading import Reading, read
 from lib.induction.repeats import Repeats, of_random_tokens, of_text, shuffled
 from lib.induction.tables import (
-    SHUFFLED,
+    Change,
     Changes,
     binned,
+    change_table,
     changes,
     curves,
     head_table,
@@ -48,19 +52,24 @@ from lib.induction.tables import (
 )
 
 __all__ = [
-    "SHUFFLED",
+    "TOGETHER",
     "WHOLE",
+    "Change",
     "Changes",
+    "Clipped",
     "EntropyRatio",
     "Head",
     "Reading",
     "Repeats",
     "Rest",
     "all_at_once",
+    "as_before",
     "best_score",
     "best_score_risen",
     "binned",
+    "change_table",
     "changes",
+    "clip_away",
     "curves",
     "entropy_ratio",
     "follow",
@@ -89,6 +98,7 @@ __all__ = [
     "shuffled",
     "standing",
     "standing_beyond",
+    "standings",
     "strongest",
     "subsets",
 ]

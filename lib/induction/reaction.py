@@ -4,6 +4,7 @@ The measure of a reaction is the activation change, repeat less first pass, time
 weight (Stolfo et al. 2024, appendix): \((\bar n_\mathrm{repeat} - \bar n_\mathrm{first}) \lVert w \rVert\), how much
 further it pushes. What the reaction does is seen by clipping it away and comparing entropies, as a ratio."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,14 +21,32 @@ FLOOR = 1e-6
 """Nats: where the clean entropy is smaller still, a ratio to it says nothing, and this is put in its place."""
 
 
-def follow(change: Float[Tensor, " neuron"], *, among: Bool[Tensor, " neuron"], unit: int = -1) -> int:
-    """The neuron to follow: `unit`, or the one of largest absolute change among some, among all where there is none.
+def follow(
+    change: Float[Tensor, " neuron"], *, among: Bool[Tensor, " neuron"], unit: int = -1, named: Sequence[int] = ()
+) -> int:
+    """The neuron to follow: `unit`, unless it is -1; else the first that is `named`; else the one of largest absolute
+    change among some, and among all where these are none.
 
     Raises ValueError for a unit that the layer does not have."""
-    if not -1 <= unit < len(change):
-        raise ValueError(f"the last layer has neurons 0 … {len(change) - 1} (-1 lets a rule choose), got {unit}")
+    asked = unit if unit >= 0 or not named else named[0]
+    if not -1 <= asked < len(change):
+        raise ValueError(f"the last layer has neurons 0 … {len(change) - 1} (-1 lets a rule choose), got {asked}")
     candidates = among if among.any() else torch.ones_like(among)
-    return unit if unit >= 0 else int(change.abs().masked_fill(~candidates, -1).argmax())
+    return asked if asked >= 0 else int(change.abs().masked_fill(~candidates, -1).argmax())
+
+
+def as_before(
+    change: Float[Tensor, "sequence neuron"],
+    before: Float[Tensor, " neuron"],
+    *,
+    rises: Sequence[int] = (),
+) -> Float[Tensor, "sequence neuron"]:
+    """Every neuron's change, positive where it goes the way that the neuron went `before`, on other text.
+
+    Those of which a paper says that they rise are held to that: theirs is positive where they rise."""
+    way = before.sign()
+    way[list(rises)] = 1
+    return way * change
 
 
 def standing(
@@ -62,6 +81,26 @@ def standing_beyond(
         n=n,
         n_sequences=len(size),
     )
+
+
+def standings(
+    change: Mapping[str, Float[Tensor, "_ neuron"]],
+    chosen: Bool[Tensor, " neuron"],
+    sets: Mapping[str, Matched],
+    *,
+    n: Mapping[str, int],
+    draw: Callable[[str], torch.Generator],
+) -> dict[str, Against]:
+    """The standing of the chosen neurons on every text, beside the kind of control sets that says least for them; `n`
+    tokens of each text are behind it. Errors as in `controls.against`."""
+    found = {}
+    for text, moved in change.items():
+        each = [
+            standing_beyond(moved, chosen, some, n=n[text], generator=draw(f"standing on {text} beside {kind}"))
+            for kind, some in sets.items()
+        ]
+        found[text] = controls.weakest(*each)
+    return found
 
 
 def _standing(size: Float[Tensor, " neuron"], some: Bool[Tensor, " neuron"]) -> Float[Tensor, ""]:

@@ -27,12 +27,12 @@ class Reading:
 
 def read(model: Model, tokens: Int[Tensor, "sequence position"]) -> Reading:
     """Entropy, loss and last-layer activations, the logits of a few sequences at a time."""
-    layer = model.final_layer
-    rows = max(1, CELLS // (layer.d_vocab * tokens.shape[1]))
+    final = model.final_layer
+    rows = max(1, CELLS // (final.d_vocab * tokens.shape[1]))
     parts = []
     for batch in tokens.split(rows):
         run = model.run(batch, "resid", "activation")
-        logits = layer.logits(run.resid[:, :-1].to(layer.W_U.dtype))
+        logits = final.logits(run.resid[:, :-1].to(final.W_U.dtype))
         target = batch[:, 1:].to(logits.device)
         parts.append((measures.entropy(logits), measures.loss(logits, target), run.activation[:, :-1]))
     return Reading(*(torch.cat(part).cpu().float() for part in zip(*parts, strict=True)))

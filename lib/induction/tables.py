@@ -1,7 +1,9 @@
 """What the measurements of this package look like as tables: a row per head, per neuron, per position, per bin.
 
-In tables of several texts, the control of a text is called as it is with `, shuffled` after its name."""
+A text's control is its shuffled repeat; where controls are handed in, each has the name of its text."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -14,28 +16,61 @@ from lib.induction.reading import Reading
 from lib.induction.repeats import Repeats
 from lib.resampling import Estimate
 
-SHUFFLED = ", shuffled"
-Changes = dict[tuple[str, str], Estimate]
+QUANTITIES = ("entropy", "loss")
+
+
+@dataclass(frozen=True)
+class Change:
+    """How a quantity changes from first pass to repeat, in nats, mean over pairs."""
+
+    own: Estimate
+    """On the text."""
+    minus_shuffled: Estimate
+    """Minus the change on its shuffled control, sequence by sequence."""
+    shuffled: Estimate
+    """On the shuffled control."""
+
+
+Changes = dict[tuple[str, str], Change]
 """By text and quantity."""
 
 
-def changes(repeats: dict[str, Repeats], reading: dict[str, Reading], *, generator: torch.Generator) -> Changes:
-    """The mean change of entropy and loss from first pass to repeat, in nats, of every text, and for every text with a
-    shuffled control (of as many sequences) the change minus that of the control, as `<text> minus shuffled`.
+def changes(
+    repeats: Mapping[str, Repeats],
+    reading: Mapping[str, Reading],
+    control: Mapping[str, Reading],
+    *,
+    generator: torch.Generator,
+) -> Changes:
+    """The change of entropy and loss of every text beside that of its `control`: what was read of the text's shuffled
+    repeat, which has its pairs at the same positions. Raises ValueError as `resampling.mean_of_sequences` does."""
+    found: Changes = {}
+    for name, pairs in repeats.items():
+        found |= _changes(name, pairs, reading[name], control[name], generator)
+    return found
 
-    Raises ValueError as `resampling.mean_of_sequences` does."""
-    found: dict[tuple[str, str], Float[Tensor, " sequence"]] = {}
-    for quantity in ("entropy", "loss"):
-        for name, pairs in repeats.items():
-            found[name, quantity] = pairs.change(getattr(reading[name], quantity))
-        for name in [name for name in repeats if name + SHUFFLED in repeats]:
-            control = found[name + SHUFFLED, quantity]
-            found[f"{name} minus shuffled", quantity] = found[name, quantity] - control
-    n = {name: pairs.n_pairs for name, pairs in repeats.items()}
-    return {
-        key: resampling.mean_of_sequences(value, n=n[key[0].removesuffix(" minus shuffled")], generator=generator)
-        for key, value in sorted(found.items())
+
+def _changes(name: str, pairs: Repeats, own: Reading, control: Reading, generator: torch.Generator) -> Changes:
+    moved, other = ({q: pairs.change(getattr(read, q)) for q in QUANTITIES} for read in (own, control))
+    each = {"own": moved, "minus_shuffled": {q: moved[q] - other[q] for q in QUANTITIES}, "shuffled": other}
+    found = {
+        part: {
+            q: resampling.mean_of_sequences(value, n=pairs.n_pairs, generator=generator) for q, value in some.items()
+        }
+        for part, some in each.items()
     }
+    return {(name, q): Change(**{part: some[q] for part, some in found.items()}) for q in QUANTITIES}
+
+
+def change_table(found: Changes) -> Any:
+    """A pandas table of changes (value, low, high), with a row for each text, quantity and part of a `Change`."""
+    import pandas
+
+    parts = [field.name for field in fields(Change)]
+    rows = {(*about, part): getattr(change, part) for about, change in found.items() for part in parts}
+    names = [tuple(part.replace("_", " ") for part in about) for about in rows]
+    index = pandas.MultiIndex.from_tuples(names, names=["text", "quantity", "change"])
+    return pandas.DataFrame(map(vars, rows.values()), index=index)[["value", "low", "high"]]
 
 
 def curves(reading: dict[str, Reading], quantity: str, *, generator: torch.Generator) -> Any:

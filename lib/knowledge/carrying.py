@@ -8,7 +8,7 @@ it; a relay has the depths in that order, and the object's token carries much of
 are those which carry the fact within the reader: chosen on one half of the pairs and measured on the other, since cells
 that were chosen for being large are too large on the pairs that chose them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -123,3 +123,18 @@ def too_few(grids: Sequence[Grid]) -> str:
     """Why nothing can be chosen on one half of the pairs and measured on the other; empty where it can."""
     fewest = min((len(grid.gap) for grid in grids), default=0)
     return "" if fewest >= 2 * FEWEST else f"a data set has {fewest} pairs, and {2 * FEWEST} are needed to halve them"
+
+
+def crossings(
+    own: Mapping[str, Sequence[Grid]],
+    other: Mapping[tuple[str, str], Sequence[Grid]],
+    *,
+    draw: Callable[[str], torch.Generator],
+) -> dict[tuple[str, str], Crossing | str]:
+    """`crossing` for every (writer, reader), from the readers' own grids and those of the writers' streams in them; the
+    text of `no_crossing` where nothing can be said."""
+    return {
+        (writer, reader): no_crossing(own[reader])
+        or crossing(own[reader], grids, generator=draw(f"{writer} into {reader}"))
+        for (writer, reader), grids in other.items()
+    }

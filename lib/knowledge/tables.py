@@ -1,7 +1,7 @@
 """Tables: what a data set is made of, what a model knows of it, every cell of a grid, and how alike maps are."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Bool
@@ -10,12 +10,14 @@ from torch import Tensor
 from lib import patching, resampling
 from lib.drawing import FEWEST
 from lib.knowledge.asking import Asked
+from lib.knowledge.carrying import Crossing, too_few
 from lib.knowledge.comparing import Alike
 from lib.knowledge.measuring import Grid
 from lib.knowledge.statements import DataSet
 from lib.model import Model
 from lib.resampling import Estimate
 
+Name = TypeVar("Name")
 CHANCE = 0.25
 """Pairs right on both sides when both verdicts are coins."""
 
@@ -152,3 +154,29 @@ def of_likeness(found: dict[str, Alike]) -> Any:
         for quantity, one in vars(alike).items()
     ]
     return pandas.DataFrame(rows, columns=["comparison", "quantity", "value", "low", "high", "n"])
+
+
+def known_to_all(*models: Sequence[Grid]) -> list[str]:
+    """The data sets that each model knows, and which hold enough pairs to choose on one half and measure on the other;
+    for each model the grids of the same data sets, in one order."""
+    rows = zip(*models, strict=True)
+    return [grids[0].data for grids in rows if all(map(knows, grids)) and not too_few(grids)]
+
+
+def of_topics(grids: Mapping[Name, Sequence[Grid]], names: Collection[str]) -> dict[Name, list[Grid]]:
+    """The grids of some data sets alone."""
+    return {key: [grid for grid in some if grid.data in names] for key, some in grids.items()}
+
+
+def of_crossings(found: Mapping[tuple[str, str], Crossing | str]) -> Any:
+    """A pandas table (value, low, high, n) with a row for each writer, reader and part of a `Crossing`; none for those
+    of which nothing can be said."""
+    import pandas
+
+    rows = {
+        (" into ".join(way), part): vars(getattr(one, part))
+        for way, one in found.items()
+        if isinstance(one, Crossing)
+        for part in ("own", "other", "difference")
+    }
+    return pandas.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high", "n"])

@@ -2,7 +2,7 @@
 
 A share that cannot be had (no prompt has the label it is a share of) is a text that says so."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from lib.knowledge_conflicts import audit, scores, sets, tallies
 from lib.knowledge_conflicts.labels import CK, LABELS, ND, PK
 from lib.knowledge_conflicts.scores import Share
 from lib.knowledge_conflicts.tallies import Tallies
+from lib.knowledge_conflicts.valued import Place
 from lib.neuron_weights import NeuronWeights
 from lib.resampling import Estimate
 
@@ -89,8 +90,8 @@ def of_answers(tallied: Tallies, noise: Bool[Tensor, " prompt"]) -> dict[str, Fo
     }
 
 
-def of_sizes(tallied: Tallies, percentiles: Mapping[str, Estimate]) -> dict[str, Found]:
-    """The numbers that are published for the authors' facts; `percentiles` among their sampler's sets, by value."""
+def of_sizes(tallied: Tallies, by_value: Mapping[str, Place]) -> dict[str, Found]:
+    """The numbers published for the authors' facts; `by_value` places the neurons among their sampler's sets."""
     counts = tallied.transitions()
     n_of = {label: Share(int((tallied.clean == place).sum()), counts.n) for place, label in enumerate(LABELS)}
     found: dict[str, Share | Estimate] = {
@@ -98,8 +99,8 @@ def of_sizes(tallied: Tallies, percentiles: Mapping[str, Estimate]) -> dict[str,
         "C8.nd": n_of[ND],
         "C8.pk": n_of[PK],
         "C9.size": scores.global_transition(counts),
-        "C10.size": percentiles["mean"],
-        "C25.size": percentiles["median"],
+        "C10.size": by_value["mean"].percentile,
+        "C25.size": by_value["median"].percentile,
         "C13.size": scores.conversion(counts, CK),
         "C14.size": scores.conversion(counts, PK),
         "C15.size": scores.conversion(counts, ND),
@@ -159,6 +160,21 @@ def direction(tallied: Tallies) -> paired.SignTest:
     return scores.moved_toward(
         CK, tallies.names(tallied.clean), tallies.names(tallied.ablated[0]), tallied.fact.tolist()
     )[0]
+
+
+def percentiles(
+    tallied: Tallies, rows: Mapping[str, slice], *, draw: Callable[[str], torch.Generator]
+) -> dict[str, Estimate]:
+    """The percentile (0 … 100) of the chosen neurons' global transition score among the control sets of each kind."""
+    return {kind: tallied.percentile(some, generator=draw(f"percentile {kind}")) for kind, some in rows.items()}
+
+
+def as_many(tallied: Tallies, rows: Mapping[str, slice]) -> dict[str, tuple[int, int]]:
+    """How many control sets of each kind change the labels of as many prompts as the chosen neurons, or of more; and of
+    how many sets."""
+    own = tallied.scores(slice(1))
+    scores_of = {kind: tallied.scores(some) for kind, some in rows.items()}
+    return {kind: (int((score >= own).sum()), len(score)) for kind, score in scores_of.items()}
 
 
 def shift_beside(tallied: Tallies, shift: Float[Tensor, "set prompt"], matched: Matched, *, seed: int) -> Against:

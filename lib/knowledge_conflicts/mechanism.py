@@ -37,9 +37,9 @@ def of_changes(clean: Sequence[str], both: Sequence[str], scale: Sequence[str], 
     ]
 
 
-def has_bias(layer: FinalLayer) -> bool:
+def has_bias(final: FinalLayer) -> bool:
     """Whether some logits are lifted over others whatever the scale, so that a temperature can reorder them."""
-    return bool(layer.b_U.max() > layer.b_U.min())
+    return bool(final.b_U.max() > final.b_U.min())
 
 
 def without_bias(model: Model, *, generator: torch.Generator) -> Model:

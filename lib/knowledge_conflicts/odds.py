@@ -19,6 +19,9 @@ from torch import Tensor
 from lib.knowledge_conflicts.screening import CELLS, Road, State
 from lib.model import Model
 
+ALONE: dict[str, Road] = {"through the scale alone": "scale", "by the write alone": "direct"}
+"""The two roads of an ablation, in words."""
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -53,19 +56,29 @@ class Answers:
             row.index_add_(0, self.prompt, score)
         return found
 
+    def clean(self, value: Float[Tensor, "#prompt d_mlp"]) -> Float[Tensor, " prompt"]:
+        """The log-odds (nats) of the clean model: those without a set that holds no neuron."""
+        return self.log_odds(torch.zeros(1, value.shape[1], dtype=torch.bool), value)[0]
+
+    def by_road(
+        self, chosen: Bool[Tensor, " d_mlp"], value: Float[Tensor, "#prompt d_mlp"]
+    ) -> dict[str, Float[Tensor, " prompt"]]:
+        """The log-odds (nats) without one set whose ablation acts through the scale alone, and by the write alone."""
+        return {way: self.log_odds(chosen[None], value, road=road)[0] for way, road in ALONE.items()}
+
     def _log_probability(
         self, delta: Float[Tensor, "text d_mlp"], members: Bool[Tensor, " d_mlp"], road: Road
     ) -> Float[Tensor, " text"]:
-        model, layer, parts = self.model, self.model.final_layer, []
-        for some in torch.arange(len(delta), device=delta.device).split(max(1, CELLS // layer.d_vocab)):
-            clean, resid = self.state.activation[some], layer.centre(self.state.resid[some])
+        model, final, parts = self.model, self.model.final_layer, []
+        for some in torch.arange(len(delta), device=delta.device).split(max(1, CELLS // final.d_vocab)):
+            clean, resid = self.state.activation[some], final.centre(self.state.resid[some])
             if "a norm after the last MLP" in model.not_exact:
                 write = model.write(clean + delta[some]) - model.write(clean)
                 write = write * (delta[some] != 0).any(1, keepdim=True)
             else:
                 write = delta[some][:, members] @ model.W_out[members]
-            scale = layer.scale(resid) if road == "direct" else layer.scale(resid + write)
-            logits = layer.logits(resid if road == "scale" else resid + write, scale=scale)
+            scale = final.scale(resid) if road == "direct" else final.scale(resid + write)
+            logits = final.logits(resid if road == "scale" else resid + write, scale=scale)
             parts.append(logits.gather(1, self.token[some, None])[:, 0] - logits.logsumexp(1))
         return torch.cat(parts)
 

@@ -121,21 +121,21 @@ class Screen:
         return self.model.final_layer.W_U.norm(dim=0).max().item()
 
     def _tile(self, state: State, delta: Float[Tensor, "text d_mlp"]) -> Tile:
-        layer, some = self.model.final_layer, self.sets.to(delta.dtype)
-        resid, scale = layer.centre(state.resid), layer.scale(state.resid)
-        top = layer.logits(resid).topk(min(CLOSE + 1, layer.d_vocab))
-        lead = scale[:, None] * (top.values[:, :1] - top.values) / layer.multiplier
-        at_own = (self.model.W_out @ layer.W_U[:, top.indices[:, 0]]).mT
+        final, some = self.model.final_layer, self.sets.to(delta.dtype)
+        resid, scale = final.centre(state.resid), final.scale(state.resid)
+        top = final.logits(resid).topk(min(CLOSE + 1, final.d_vocab))
+        lead = scale[:, None] * (top.values[:, :1] - top.values) / final.multiplier
+        at_own = (self.model.W_out @ final.W_U[:, top.indices[:, 0]]).mT
         low, high = self._ends
         gain = torch.where(delta > 0, delta * (high - at_own), delta * (low - at_own)).clamp(min=0)
         length = some @ (delta.abs() * self.model.W_out.norm(dim=1)).mT
         rounding = ROUNDINGS * torch.finfo(delta.dtype).eps
-        reach = rounding * (sqrt(layer.d_model) * scale + length) * (self._longest + layer.b_U.abs().max())
+        reach = rounding * (sqrt(final.d_model) * scale + length) * (self._longest + final.b_U.abs().max())
         if self.road != "scale":
             reach = reach + some @ gain.mT
         if self.road != "direct":
-            b = layer.b_U[top.indices[:, 0]]
-            reach = reach + length / sqrt(layer.d_model) * torch.maximum(layer.b_U.max() - b, b - layer.b_U.min())
+            b = final.b_U[top.indices[:, 0]]
+            reach = reach + length / sqrt(final.d_model) * torch.maximum(final.b_U.max() - b, b - final.b_U.min())
         reach = torch.where(length == 0, -1.0, reach)
         return Tile(resid, state.activation, delta, scale, top.indices, lead, reach)
 
@@ -167,18 +167,18 @@ class Screen:
     ) -> tuple[Float[Tensor, "set some close"], Float[Tensor, "set some"]]:
         """How far the clean likeliest token stays ahead of each that comes close, in units of s' times a logit, and
         how far rounding may be out there."""
-        layer, members = self.model.final_layer, self.sets.to(tile.delta.dtype)
+        final, members = self.model.final_layer, self.sets.to(tile.delta.dtype)
         close = tile.close[some, : max(1, tile.close.shape[1] - 1)]
         gain = (self._columns[close] - self._columns[close[:, :1]]) @ self.model.W_out.mT
         ahead = tile.lead[some, : close.shape[1]] - (
             0 if self.road == "scale" else (gain * tile.delta[some, None]).matmul(members.mT).permute(2, 0, 1)
         )
         length = members @ (tile.delta[some].abs() * self.model.W_out.norm(dim=1)).mT
-        rounding = ROUNDINGS * torch.finfo(ahead.dtype).eps * (sqrt(layer.d_model) * tile.scale[some] + length)
-        rounding = rounding * (self._longest + layer.b_U.abs().max())
+        rounding = ROUNDINGS * torch.finfo(ahead.dtype).eps * (sqrt(final.d_model) * tile.scale[some] + length)
+        rounding = rounding * (self._longest + final.b_U.abs().max())
         if self.road == "direct":
             return ahead.expand(len(self.sets), -1, -1), rounding
-        bias = layer.b_U[close[:, :1]] - layer.b_U[close]
+        bias = final.b_U[close[:, :1]] - final.b_U[close]
         return ahead + self._growth(tile, some)[..., None] * bias, rounding
 
     def _growth(self, tile: Tile, some: Int[Tensor, " some"]) -> Float[Tensor, "set some"]:
@@ -203,13 +203,13 @@ class Screen:
         """The likeliest token of each pair: among those that come close where that is enough, else among all."""
         if self.model.not_exact:
             return self._among_all(tile, row, at, self._exact_write(tile, row, at))
-        layer, write = self.model.final_layer, self._write(tile, row, at)
+        final, write = self.model.final_layer, self._write(tile, row, at)
         resid, scale = self._by_road(tile, at, write)
         close = tile.close[at, : max(1, tile.close.shape[1] - 1)]
-        logit = (self._columns[close] @ resid[:, :, None])[..., 0] / scale[:, None] + layer.b_U[close]
+        logit = (self._columns[close] @ resid[:, :, None])[..., 0] / scale[:, None] + final.b_U[close]
         best = logit.topk(min(2, logit.shape[1]))
         ahead = scale * (best.values[:, 0] - best.values[:, -1])
-        rounding = ROUNDINGS * torch.finfo(ahead.dtype).eps * scale * sqrt(layer.d_model) * self._longest
+        rounding = ROUNDINGS * torch.finfo(ahead.dtype).eps * scale * sqrt(final.d_model) * self._longest
         sure = (ahead > rounding) & (tile.reach[row, at] < tile.lead[at, -1])
         found = close.gather(1, best.indices[:, :1])[:, 0]
         found[~sure] = self._among_all(tile, row[~sure], at[~sure], write[~sure])
@@ -240,10 +240,10 @@ class Screen:
         self, tile: Tile, row: Int[Tensor, " pair"], at: Int[Tensor, " pair"], write: Float[Tensor, "pair d_model"]
     ) -> Int[Tensor, " pair"]:
         """The likeliest of the whole vocabulary; a tie changes nothing."""
-        layer, found = self.model.final_layer, tile.close[at, 0].clone()
-        for some in torch.arange(len(at), device=at.device).split(max(1, CELLS // layer.d_vocab)):
+        final, found = self.model.final_layer, tile.close[at, 0].clone()
+        for some in torch.arange(len(at), device=at.device).split(max(1, CELLS // final.d_vocab)):
             resid, scale = self._by_road(tile, at[some], write[some])
-            logit, own = layer.logits(resid, scale=scale), found[some]
+            logit, own = final.logits(resid, scale=scale), found[some]
             most, which = logit.max(-1)
             found[some] = torch.where(logit.gather(1, own[:, None])[:, 0] < most, which, own)
         return found

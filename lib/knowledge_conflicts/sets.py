@@ -139,3 +139,11 @@ def members(
         rows[name] = slice(start, start + len(some.neuron))
         start += len(some.neuron)
     return torch.cat([chosen.cpu()[None], *(some.neuron for some in matched.values())]), rows
+
+
+def with_chosen(
+    sets: Bool[Tensor, "set neuron"], rows: slice, *, at_most: int | None = None
+) -> Bool[Tensor, "some neuron"]:
+    """Of all sets the chosen one, which is the first, and those control sets that stand in some rows, the first
+    `at_most` of them (None: all)."""
+    return torch.cat([sets[:1], sets[rows][:at_most]])

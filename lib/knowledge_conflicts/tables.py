@@ -10,20 +10,23 @@ from torch import Tensor
 
 from lib import drawing, resampling
 from lib.drawing import named
-from lib.knowledge_conflicts import scores, tallies
+from lib.knowledge_conflicts import scores
 from lib.knowledge_conflicts.labels import LABELS
 from lib.knowledge_conflicts.mechanism import MECHANISMS
 from lib.knowledge_conflicts.tallies import Tallies
 
 MIDDLE = (0.025, 0.975)
+CHOSEN = "chosen"
+"""What the first set is called in a table of transitions."""
 
 
-def transitions(tallied: Tallies, groups: Mapping[str, slice]) -> Any:
-    """Prompts by clean and ablated label, added up over the sets of each group (set, clean, ablated, count, n_sets)."""
+def transitions(tallied: Tallies, controls: Mapping[str, slice]) -> Any:
+    """Prompts by clean and ablated label (set, clean, ablated, count, n_sets): of the first set, called `CHOSEN`, and
+    added up over the control sets of each kind."""
     import pandas
 
     rows = []
-    for name, some in groups.items():
+    for name, some in {CHOSEN: slice(0, 1), **controls}.items():
         members = range(len(tallied.ablated))[some]
         counts = torch.stack([tallied.by_fact(row).sum(0) for row in members]).sum(0).long()
         cells = [(one, other) for one in range(len(LABELS)) for other in range(len(LABELS))]
@@ -94,12 +97,3 @@ def _mean(value: Float[Tensor, " prompt"], fact: Tensor, generator: torch.Genera
 def _spread(each: Float[Tensor, " set"]) -> tuple[float, float, float]:
     low, high = each.quantile(torch.tensor(MIDDLE, dtype=each.dtype)).tolist()
     return each.mean().item(), low, high
-
-
-def by_value(place: Mapping[str, tallies.Estimate], score: Mapping[str, float]) -> Any:
-    """What each value put in changes (score), and its percentile among control sets with the interval."""
-    import pandas
-
-    rows = {kind: (score[kind], at.value, at.low, at.high) for kind, at in place.items()}
-    columns = ["score", "percentile", "percentile_low", "percentile_high"]
-    return pandas.DataFrame.from_dict(rows, orient="index", columns=columns)

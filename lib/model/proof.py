@@ -14,19 +14,19 @@ def prove(model: Model) -> None:
 
     (1) The folded last layer gives the model's logits. (2) They depend on the scale. (3) The last MLP's
     activations times its output weights are what the residual stream receives."""
-    layer, block = model.final_layer, model.bridge.blocks[model.n_layers - 1]
+    final, block = model.final_layer, model.bridge.blocks[model.n_layers - 1]
     generator = torch.Generator().manual_seed(0)
-    tokens = torch.randint(layer.d_vocab, (1, 8), generator=generator)
+    tokens = torch.randint(final.d_vocab, (1, 8), generator=generator)
     run = model.run(tokens, "resid", "activation", "logits")
-    resid, tolerance = run.resid.to(layer.W_U.dtype), measures.rounding(run.resid.dtype)
-    own, size = layer.logits(resid), run.logits.abs().max()
+    resid, tolerance = run.resid.to(final.W_U.dtype), measures.rounding(run.resid.dtype)
+    own, size = final.logits(resid), run.logits.abs().max()
     error = (own - run.logits).abs().max() / size
     if not error < tolerance:
         raise ModelError(
             f"the folded last layer of {model.name} misses its logits by {error:.1%}: "
             "between residual stream and logits it has a detail that is not known here"
         )
-    if (layer.logits(resid, scale=1.5 * layer.scale(resid)) - own).abs().max() < tolerance * size:
+    if (final.logits(resid, scale=1.5 * final.scale(resid)) - own).abs().max() < tolerance * size:
         raise ModelError(f"the logits of {model.name} do not depend on the final norm's scale")
     received: dict[str, Tensor] = {}
     with recording(model.bridge, {"write": f"blocks.{model.n_layers - 1}.hook_mlp_out"}, received):

@@ -33,8 +33,8 @@ def of_stream(
     wrong: Int[Tensor, " prompt"],
 ) -> Float[Tensor, " prompt"]:
     """The same from what enters the final norm at the last position; no other token's logit is computed."""
-    layer = model.final_layer
+    final = model.final_layer
     asked, column = torch.stack([right, wrong], 1).to(resid.device).unique(return_inverse=True)
-    few = replace(layer, W_U=layer.W_U[:, asked], b_U=layer.b_U[asked])
-    logit = few.logits(resid.to(layer.W_U.dtype)).gather(1, column)
+    few = replace(final, W_U=final.W_U[:, asked], b_U=final.b_U[asked])
+    logit = few.logits(resid.to(final.W_U.dtype)).gather(1, column)
     return logit[:, 0] - logit[:, 1]

@@ -11,6 +11,9 @@ from pandas import DataFrame, isna
 
 from lib.plots.style import ENTROPY, FREQUENCY, OTHER, upright
 
+COLOURS = {"frequency-mediated": FREQUENCY, "loss": "black", "induction": "black"}
+"""Of statistics that are not about entropy neurons."""
+
 
 def statistic_against_training(
     trace: DataFrame, *, statistic: str, ylabel: str, level: float | None = None, grown: Sequence[int] = (), ax: Axes
@@ -65,7 +68,7 @@ def onset_of_statistics(onsets: DataFrame, *, steps: Sequence[int], grown: Seque
 
 def colour_of(name: str) -> str:
     """Blue for what is about token frequency, black for the loss and the heads."""
-    return FREQUENCY if "frequency" in name else "black" if name in ("loss", "induction") else ENTROPY
+    return COLOURS.get(name, ENTROPY)
 
 
 def checkpoints_along(ax: Axes, steps: Sequence[int]) -> None:

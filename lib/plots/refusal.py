@@ -43,8 +43,8 @@ def score_against_depth(
 
 def refusals_by_direction(table: DataFrame, *, title: str, ax: Axes) -> Axes:
     """The share of refusals with its exact interval (share, share_low, share_high) by where the direction came from
-    (direction_from), a mark for each model; of random directions the range over all of them, in grey."""
-    random = table.direction_from.str.startswith(RANDOM)
+    (direction_from), a mark for each model; of those that are `random` the range over all of them, in grey."""
+    random = table.random
     columns, models = [*table.direction_from[~random].unique()], [*table.model.unique()]
     for place, model in enumerate(models):
         rows = table[(table.model == model) & ~random]
@@ -67,7 +67,7 @@ def refusals_by_direction(table: DataFrame, *, title: str, ax: Axes) -> Axes:
 def log_odds_against_strength(table: DataFrame, *, title: str, ax: Axes) -> Axes:
     """The mean log-odds of refusal on harmless requests (log_odds with its interval, nats) by the strength of what is
     added, a line for each direction_from: base solid, post dashed, sft dotted; grey: the range of random directions."""
-    random = table.direction_from.str.startswith(RANDOM)
+    random = table.random
     if random.any():
         band = table[random].groupby("strength").log_odds.agg(["min", "max"])
         label = f"{table.direction_from[random].nunique()} random directions, range"

@@ -17,7 +17,7 @@ from lib.refusal.depths import PLACES, first_told, sorting
 from lib.refusal.judges import Refusing, log_odds, refuses, refusing
 from lib.refusal.outcome import NONE, RANDOM, Outcome, carried, disagreement, examples, of, outcomes, silent, table
 from lib.refusal.requests import Requests, split
-from lib.refusal.transfer import Push, interventions, pushes, random, strength, sweep
+from lib.refusal.transfer import Push, interventions, pushes, pushes_for_each, random, strength, sweep
 
 __all__ = [
     "INSTRUCTION",
@@ -59,6 +59,7 @@ __all__ = [
     "own",
     "plain",
     "pushes",
+    "pushes_for_each",
     "random",
     "read",
     "refuses",

@@ -28,6 +28,8 @@ class Intervention:
     """What is added, at its own length."""
     depth: int = 0
     """Where it is added: to what enters the layer of this number."""
+    random: bool = False
+    """Whether a direction that was drawn at random is taken out or added: a control."""
 
     @property
     def shape(self) -> tuple[int, bool]:

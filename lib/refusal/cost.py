@@ -44,8 +44,9 @@ def table(
     name: str,
     generator: torch.Generator,
 ) -> Any:
-    """A row for each intervention: model, intervention, direction_from, and the change of the loss in nats with its
-    interval over sequences. Raises ValueError as `losses` does, and with fewer sequences than an interval needs."""
+    """A row for each intervention: model, intervention, direction_from, the change of the loss in nats with its
+    interval over sequences, and whether the direction is `random`. Raises ValueError as `losses` does, and with fewer
+    sequences than an interval needs."""
     import pandas
 
     scored, rows = model.scored(tokens), []
@@ -55,5 +56,6 @@ def table(
             change = losses(model, tokens, scored, one) - clean
             found = resampling.mean_of_sequences(change, n=n, generator=generator)
             numbers = {"loss_change": found.value, "low": found.low, "high": found.high, "clean": clean.mean().item()}
+            numbers["random"] = one.random
             rows.append({"model": name, "intervention": kind, "direction_from": source} | numbers)
     return pandas.DataFrame(rows)

@@ -39,6 +39,8 @@ class Outcome:
     answers: Answers
     log_odds: Float[Tensor, " request"]
     """Of the refusal tokens, in nats."""
+    random: bool = False
+    """Whether the direction was drawn at random: a control."""
 
     @property
     def refused(self) -> list[bool]:
@@ -64,15 +66,16 @@ def outcomes(
     for kind, prompts in PROMPTS.items():
         asked, every = ask(model, getattr(requests, prompts), template), {NONE: Intervention()} | done[kind]
         answers = answer(model, asked, [*every.values()], n_tokens=n_tokens)
-        for key, one in zip(every, answers, strict=True):
+        for (key, what), one in zip(every.items(), answers, strict=True):
             odds = log_odds(model.final_layer.logits(one.resid), refusing).cpu()
-            found.append(Outcome(key, name, NONE if key == NONE else kind, prompts, one, odds))
+            found.append(Outcome(key, name, NONE if key == NONE else kind, prompts, one, odds, what.random))
     return found
 
 
 def table(found: Sequence[Outcome], *, generator: torch.Generator) -> Any:
     """A row for each outcome: direction_from, model, intervention, prompts, refusals, n; the share of refusals with its
-    exact interval; and the mean log-odds of the refusal tokens in nats with its interval over requests.
+    exact interval; the mean log-odds of the refusal tokens in nats with its interval over requests; and whether the
+    direction was `random`.
 
     Raises ValueError with fewer requests than an interval needs."""
     import pandas
@@ -86,6 +89,7 @@ def table(found: Sequence[Outcome], *, generator: torch.Generator) -> Any:
             | {"refusals": sum(one.refused), "n": len(one.refused)}
             | {"share": share.value, "share_low": share.low, "share_high": share.high}
             | {"log_odds": odds.value, "log_odds_low": odds.low, "log_odds_high": odds.high}
+            | {"random": one.random}
         )
     return pandas.DataFrame(rows)
 
@@ -149,7 +153,7 @@ def disagreement(found: Sequence[Outcome]) -> Any:
         pairs = [*zip(one.refused, (one.log_odds > 0).tolist(), strict=True)]
         counts = {"both": (True, True), "opener_only": (True, False), "log_odds_only": (False, True)}
         told = {name: pairs.count(which) for name, which in counts.items()} | {"neither": pairs.count((False, False))}
-        if not one.direction_from.startswith(RANDOM):
+        if not one.random:
             rows.append({name: getattr(one, name) for name in FIELDS} | told)
     return pandas.DataFrame(rows)
 
@@ -163,7 +167,7 @@ def examples(found: Sequence[Outcome], requests: Requests, *, n_words: int, each
         {name: getattr(one, name) for name in ("model", "direction_from", "intervention")}
         | {"request": request, "answer": shortened(text, n_words=n_words)}
         for one in found
-        if not one.direction_from.startswith(RANDOM)
+        if not one.random
         for request, text in zip(getattr(requests, one.prompts)[:each], one.answers.texts[:each], strict=True)
     ]
     return pandas.DataFrame(rows)

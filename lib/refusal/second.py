@@ -53,7 +53,9 @@ def interventions(
     """The two directions taken out one by one and together, random ones beside the first as control; and each of them
     added at its own length, the second where the first is taken out. As `outcome.outcomes` wants them."""
     taken = {FIRST: (first.vector,), SECOND: (found.vector,), BOTH: (first.vector, found.vector)}
-    taken |= {f"{BESIDE} {number}": (first.vector, unit) for number, unit in enumerate(random, start=1)}
+    drawn = {f"{BESIDE} {number}": (first.vector, unit) for number, unit in enumerate(random, start=1)}
     added = {FIRST: Intervention((), first.vector, first.depth)}
     added[ALONE] = Intervention((first.vector,), found.vector, found.depth)
-    return {"ablation": {name: Intervention(vectors) for name, vectors in taken.items()}, "addition": added}
+    ablated = {name: Intervention(vectors) for name, vectors in taken.items()}
+    ablated |= {name: Intervention(vectors, random=True) for name, vectors in drawn.items()}
+    return {"ablation": ablated, "addition": added}

@@ -4,7 +4,7 @@ Every model is pushed with the direction of every model, each added at the depth
 hard: as a share of the residual stream's length there, as hard as the model's own direction pushes at its own length.
 Random directions, taken out and added in the same way, say what any push does."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,15 +29,17 @@ class Push:
 
     unit: Float[Tensor, " d_model"]
     depth: int
+    random: bool = False
+    """Whether it was drawn at random: a control."""
 
     def added(self, strength: float, norm: Float[Tensor, " depth"]) -> Intervention:
         """The direction added at a share of the stream's length, which is `norm` at each depth."""
-        return Intervention((), strength * norm[self.depth] * self.unit, self.depth)
+        return Intervention((), strength * norm[self.depth] * self.unit, self.depth, self.random)
 
     @property
     def taken(self) -> Intervention:
         """The direction taken out everywhere."""
-        return Intervention((self.unit,))
+        return Intervention((self.unit,), random=self.random)
 
 
 def strength(choice: Choice, reading: Reading) -> float:
@@ -50,12 +52,22 @@ def pushes(choices: dict[str, Choice], *, depth: int, n_random: int, generator: 
     like = next(iter(choices.values())).vector
     drawn = F.normalize(torch.randn(n_random, len(like), generator=generator, dtype=like.dtype), dim=1)
     found = {name: Push(choice.unit, choice.depth) for name, choice in choices.items()}
-    return found | {f"{RANDOM} {number}": Push(unit, depth) for number, unit in enumerate(drawn, start=1)}
+    return found | {f"{RANDOM} {number}": Push(unit, depth, random=True) for number, unit in enumerate(drawn, start=1)}
+
+
+def pushes_for_each(
+    choices: dict[str, Choice], *, n_random: int, draw: Callable[[str], torch.Generator]
+) -> dict[str, dict[str, Push]]:
+    """For each model the directions of all of them, and random ones of its own, added where its own is."""
+    return {
+        name: pushes(choices, depth=choice.depth, n_random=n_random, generator=draw(f"directions for {name}"))
+        for name, choice in choices.items()
+    }
 
 
 def random(directions: dict[str, Push]) -> list[Float[Tensor, " d_model"]]:
     """The random ones among some directions."""
-    return [push.unit for name, push in directions.items() if name.startswith(RANDOM)]
+    return [push.unit for push in directions.values() if push.random]
 
 
 def interventions(
@@ -80,7 +92,8 @@ def sweep(
     generator: torch.Generator,
 ) -> Any:
     """How the log-odds of refusal on harmless requests grow with the strength of what is added: direction_from,
-    strength (a share of the residual stream's length), and the mean log-odds (nats) with its interval over requests."""
+    whether it is `random`, strength (a share of the residual stream's length), and the mean log-odds (nats) with its
+    interval over requests."""
     import pandas
 
     asked = ask(model, requests.harmless, template)
@@ -90,4 +103,5 @@ def sweep(
     low, high = resampling.intervals(odds, generator=generator)
     columns = {"log_odds": odds.double().mean(0), "log_odds_low": low, "log_odds_high": high}
     rows = pandas.DataFrame(keys, columns=["direction_from", "strength"])
+    rows["random"] = [directions[name].random for name, _ in keys]
     return rows.assign(**{name: value.numpy() for name, value in columns.items()})

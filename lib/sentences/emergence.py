@@ -138,15 +138,16 @@ def order(table: DataFrame) -> str:
 
 
 def drift(table: DataFrame) -> str:
-    """How far the final weights are from the last checkpoint (difference, width of the interval)."""
+    """How far the final weights are from the last checkpoint (control, difference, width of the interval)."""
     if table.empty:
         return NOTHING
     width = table["width of the interval"]
     moved = table[table.difference.abs() > width]
     if len(moved):
+        which = listed([_of(*one) for one in moved.control.items()])
         return (
-            f"The final weights differ from the last checkpoint by more than an interval's width in "
-            f"{listed(list(moved.index))}: that is rounding, or something was done to the model afterwards."
+            f"The final weights differ from the last checkpoint by more than an interval's width in {which}: that is "
+            "rounding, or something was done to the model afterwards."
         )
     most = (table.difference.abs() / width.where(width > 0, 1)).max()
     if most < 0.0005:
@@ -155,6 +156,11 @@ def drift(table: DataFrame) -> str:
         f"In no statistic do the final weights differ from the last checkpoint by more than {share(most)} of its "
         "interval: they are one model but for precision."
     )
+
+
+def _of(statistic: str, control: str) -> str:
+    """A statistic, and what its neurons are where these are controls."""
+    return f"{statistic} ({control})" if control else statistic
 
 
 def rise(found: Against | Estimate | str, what: str) -> str:

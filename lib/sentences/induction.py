@@ -39,8 +39,8 @@ def heads(table: DataFrame, best: Estimate, *, threshold: float) -> str:
 
 def change(found: Changes, text: str) -> str:
     """What entropy and loss do from first pass to repeat of a text (nats), and what of it is due to its order."""
-    entropy, loss = found[text, "entropy"], found[text, "loss"]
-    beyond, of_loss = found[f"{text} minus shuffled", "entropy"], found[f"{text} minus shuffled", "loss"]
+    entropy, loss = found[text, "entropy"].own, found[text, "loss"].own
+    beyond, of_loss = found[text, "entropy"].minus_shuffled, found[text, "loss"].minus_shuffled
     surer = side(entropy, above="becomes less sure", below="becomes surer", neither="is not seen to become surer")
     costs = side(loss, above="pays more", below="pays less", neither="pays about as much")
     worth = side(

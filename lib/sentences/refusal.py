@@ -5,7 +5,7 @@ from typing import Any
 
 from pandas import DataFrame
 
-from lib.refusal import NONE, RANDOM, Choice, first_told, second_direction
+from lib.refusal import NONE, Choice, first_told, second_direction
 from lib.resampling import Estimate
 from lib.sentences.wording import apart, counted, listed, measured, number, of, share, side
 
@@ -68,8 +68,7 @@ def at_home(table: DataFrame, model: str) -> str:
     for kind, prompts, done in (("ablation", "harmful", "taken out"), ("addition", "harmless", "added")):
         clean = _row(table, model=model, intervention=NONE, prompts=prompts)
         steered = _row(table, model=model, intervention=kind, direction_from=model)
-        random = table[(table.model == model) & (table.intervention == kind)]
-        drawn = random[random.direction_from.str.startswith(RANDOM)].refusals
+        drawn = table[(table.model == model) & (table.intervention == kind) & table.random].refusals
         beside = f", with a random one {_span(drawn)}" if len(drawn) else ""
         told.append(
             f"with it {done} {of(int(steered['refusals']), int(steered['n']), f'{prompts} request')} "
@@ -137,9 +136,9 @@ def _done(row: Any) -> str:
 def strengths(table: DataFrame, model: str) -> str:
     """From which strength on a direction makes refusal more likely than not in a model, and whether a random one ever
     does."""
-    random = table[table.direction_from.str.startswith(RANDOM)]
+    random = table[table.random]
     reached, never = [], []
-    for name in [name for name in table.direction_from.unique() if not name.startswith(RANDOM)]:
+    for name in table.direction_from[~table.random].unique():
         rows = table[(table.direction_from == name) & (table.log_odds_low > 0)]
         if len(rows):
             reached.append(f"that of {CALLED[name]} from a strength of {number(rows.strength.min())} on")
@@ -243,7 +242,7 @@ def second(table: DataFrame, found: Choice) -> str:
 
     kind, added, clean = "ablation", estimate("addition", second_direction.ALONE), _clean(table, "harmless")
     first, both = estimate(kind, second_direction.FIRST), estimate(kind, second_direction.BOTH)
-    beside = table[table.direction_from.str.startswith(second_direction.BESIDE)].share
+    beside = table[table.random].share
     counts = [f"{round(one.value * one.n)} of {one.n}" for one in (first, both, added)]
     less = "fewer than" if apart(both, first) < 0 else "not clearly fewer than"
     random = (
@@ -274,11 +273,11 @@ def _clean(table: DataFrame, prompts: str) -> Estimate:
 
 def cost(table: DataFrame) -> str:
     """What the interventions cost on text (loss_change, low, high in nats): the dearest, and which cost nothing."""
-    real = table[~table.direction_from.str.startswith(RANDOM)]
+    real = table[~table.random]
     worst = real.sort_values("loss_change").iloc[-1]
     free = real[(real.low <= 0) & (real.loss_change < 0.01)]
     found = Estimate(float(worst.loss_change), float(worst.low), float(worst.high), 0, 0)
-    random = table[table.direction_from.str.startswith(RANDOM)].loss_change
+    random = table[table.random].loss_change
     beside = f" Random directions cost {number(random.min())} to {number(random.max())} nats." if len(random) else ""
     return (
         f"On text the dearest intervention is {worst.intervention} of the direction from {worst.direction_from} in "

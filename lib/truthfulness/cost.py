@@ -27,11 +27,11 @@ def loss(
 ) -> Float[Tensor, " token"]:
     """The loss at every scored token, in nats, with one shift after these layers at all positions, or with none."""
     edits = [] if shift is None else [add(Site(at, "resid_post"), shift) for at in layers]
-    stream, layer, parts = Site(model.n_layers - 1, "resid_post"), model.final_layer, []
+    stream, final, parts = Site(model.n_layers - 1, "resid_post"), model.final_layer, []
     for some, which in zip(tokens.split(BATCH), scored.split(BATCH), strict=True):
         resid = model.record(some, [stream], edits=edits, batch_size=BATCH)[stream]
         target = some.roll(-1, 1)[which].to(resid.device)
-        parts.append(measures.loss(layer.logits(resid[which.to(resid.device)].to(layer.W_U.dtype)), target))
+        parts.append(measures.loss(final.logits(resid[which.to(resid.device)].to(final.W_U.dtype)), target))
     return torch.cat(parts).double().cpu()
 
 

@@ -9,8 +9,9 @@ the models:
 And two models that share a history agree along *any* direction of the same texts. So the cosine on the same texts
 stands beside that of labels told by lot, the same lots in both."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import torch
@@ -79,6 +80,18 @@ def compare(
     parts = [_of_layer(one[:, at], other[:, at], halves, lots) for at in range(one.shape[1])]
     stacked = {name: torch.stack([part[name] for part in parts], dim=-1) for name in parts[0]}
     return Cosines(**stacked, n=2 * len(one))
+
+
+def compare_all(
+    differences: Mapping[str, Float[Tensor, "_ _ _"]], *, n_draws: int, draw: Callable[[str], torch.Generator]
+) -> dict[tuple[str, str], Cosines]:
+    """`compare` for every two of some models, from each model's `differences` of the same facts."""
+    return {
+        (one, other): compare(
+            differences[one], differences[other], n_draws=n_draws, generator=draw(f"cosine of {one} and {other}")
+        )
+        for one, other in combinations(differences, 2)
+    }
 
 
 def _of_layer(

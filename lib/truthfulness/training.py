@@ -46,10 +46,10 @@ def _writes(
     model: Model, group: Prompts, resid: Float[Tensor, "prompt position d_model"], at: list[list[int]]
 ) -> Bool[Tensor, " prompt"]:
     """Whether the most likely tokens before all of some positions are those that stand at them."""
-    layer, found = model.final_layer, []
+    final, found = model.final_layer, []
     for tokens, row, places in zip(group.tokens, resid, at, strict=True):
-        before = row[[place - 1 for place in places]].to(layer.W_U.dtype)
-        found.append(torch.equal(layer.logits(before).argmax(-1).to(tokens.device), tokens[places]))
+        before = row[[place - 1 for place in places]].to(final.W_U.dtype)
+        found.append(torch.equal(final.logits(before).argmax(-1).to(tokens.device), tokens[places]))
     return torch.tensor(found)
 
 

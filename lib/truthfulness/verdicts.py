@@ -86,7 +86,7 @@ def probabilities(
     """The probabilities of TRUE and of FALSE for every statement, with the residual stream shifted on the way or not.
 
     Raises ValueError as `words` does, and for prompts longer than the model has positions."""
-    ids, stream, layer = (
+    ids, stream, final = (
         words(model.tokenizer, asked.texts[0]),
         Site(model.n_layers - 1, "resid_post"),
         model.final_layer,
@@ -95,8 +95,8 @@ def probabilities(
     for group in prompts.encode(model.tokenizer, [*asked.texts]):
         edits = shift.edits(group, asked) if shift else []
         last: dict[str, Any] = {"positions": slice(-1, None), "edits": edits, "batch_size": batch_size}
-        resid = model.record(group.tokens, [stream], **last)[stream][:, 0].to(layer.W_U.dtype)
-        chosen = [layer.logits(some).softmax(-1)[:, ids.to(some.device)] for some in resid.split(batch_size)]
+        resid = model.record(group.tokens, [stream], **last)[stream][:, 0].to(final.W_U.dtype)
+        chosen = [final.logits(some).softmax(-1)[:, ids.to(some.device)] for some in resid.split(batch_size)]
         parts.append((group, wide(torch.cat(chosen))))
     return prompts.in_order(parts)
 
