@@ -88,8 +88,9 @@ def _unload(page: BeautifulSoup) -> None:
 def card(report: dict[str, Any], chapter: str) -> str:
     """The line at the foot of a page: of its own run where it is a chapter, else of all chapters' runs."""
     runs = [report["chapters"][chapter]] if chapter in report["chapters"] else list(report["chapters"].values())
-    given = ((label, _models(runs, label)) for label in ("model", "revision"))
-    parts = [f"{label} {_each(found)}" for label, found in (*given, ("code", [run["code"] for run in runs]))]
+    given = [(label, _models(runs, label)) for label in ("model", "revision")]
+    given += [(label, [run[label] for run in runs if label in run]) for label in ("text", "code")]
+    parts = [f"{label} {_each(found)}" for label, found in given if found]
     parts.append(f"torch {_each([run['versions']['torch'] for run in runs])}")
     if len(runs) == 1:
         parts += [f"seed {runs[0]['parameters']['seed']}", f"{runs[0]['seconds']:.0f} s", runs[0]["date"]]
