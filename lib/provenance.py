@@ -61,6 +61,7 @@ def _of_model(model: Model) -> dict[str, Any]:
         "model": model.name,
         "source": model.source.kind,
         "revision": model.source.revision,
+        "weights": model.source.weights,
         "architecture": model.bridge.cfg.architecture,
         "layers, d_model, d_mlp, d_vocab": [model.n_layers, layer.d_model, model.W_out.shape[0], layer.d_vocab],
         "coordinates": _coordinates(model),
