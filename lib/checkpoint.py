@@ -15,6 +15,9 @@ from lib.source import RESTORE, Source, SourceError
 NO_CODE = {"trust_remote_code": False}
 """Said everywhere: unasked, transformers puts the question to a terminal, and a slip of the finger runs the code."""
 
+SPLIT_DIGITS = ("smollm",)
+"""How a GGUF file says that digits are parted first, which transformers passes over."""
+
 
 class ModelError(ValueError):
     """A model that is there but cannot be analysed; its message is one sentence for the reader."""
@@ -118,7 +121,10 @@ def _unpack(file: Path, folder: Path) -> None:
     with redirect_stderr(StringIO()):  # a progress bar that nothing else turns off
         tokenizer = AutoTokenizer.from_pretrained(file.parent, **given)
         packed, report = load(file.parent, dtype=torch.float32, output_loading_info=True, **given)
-    told, read = gguf_file.head(file).n_parameters, sum(weight.numel() for weight in packed.parameters())
+    head = gguf_file.head(file)
+    if head.pre_tokenizer in SPLIT_DIGITS:
+        _split_digits(tokenizer)
+    told, read = head.n_parameters, sum(weight.numel() for weight in packed.parameters())
     if report["missing_keys"] or told != read:
         lost = f"it holds {told:,} weights, and transformers makes a model of {read:,} out of it"
         raise ValueError(f"{lost}; name the checkpoint that it was made from")
@@ -131,6 +137,14 @@ def _unpack(file: Path, folder: Path) -> None:
     plain.tie_weights()
     plain.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def _split_digits(tokenizer: Any) -> None:
+    """Has every digit stand alone before text is made tokens, as the published tokenizer has it."""
+    from tokenizers import pre_tokenizers as before
+
+    steps = [before.Digits(individual_digits=True), before.ByteLevel(add_prefix_space=False)]
+    tokenizer.backend_tokenizer.pre_tokenizer = before.Sequence(steps)
 
 
 def _downloaded(source: Source) -> str:

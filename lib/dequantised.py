@@ -16,8 +16,10 @@ from pathlib import Path
 from lib import cache, fingerprint, gguf_file
 from lib.source import Source, SourceError
 
-READERS = ("gguf", "transformers")
+READERS = ("gguf", "transformers", "tokenizers")
 """The packages that make numbers of the bits: another version may make others."""
+LAYOUT = 1
+"""Of the folders, to be counted up when another is made of the same file."""
 BYTES = 4
 """Of a weight in float32."""
 BESIDE = 1 << 26
@@ -26,7 +28,7 @@ BESIDE = 1 << 26
 
 def place(source: Source) -> Path:
     """Where the unpacked model lies, or will. Raises SourceError where no folder can be written to."""
-    made_of = {"file": source.revision, **{name: version(name) for name in READERS}}
+    made_of = {"file": source.revision, "layout": LAYOUT, **{name: version(name) for name in READERS}}
     try:
         return cache.folder() / "confidence-companion" / f"gguf-{fingerprint.of(made_of)}"
     except OSError as error:
@@ -55,7 +57,7 @@ def folder(source: Source, *, write: Callable[[Path, Path], None]) -> Path:
 
 @contextmanager
 def _alone(found: Path) -> Iterator[None]:
-    """Keeps other processes from making the same folder; what one of them left when it died is removed."""
+    """Keeps other processes from making the same folder; one that dies holds nobody up."""
     found.parent.mkdir(parents=True, exist_ok=True)
     with found.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -66,7 +68,7 @@ def _make(found: Path, source: Source, write: Callable[[Path, Path], None]) -> N
     needed = BYTES * gguf_file.head(Path(source.location)).n_parameters + BESIDE
     if shutil.disk_usage(found.parent).free < needed:
         raise OSError(errno.ENOSPC, f"{needed / 1e9:.1f} GB are needed")
-    part = found.with_suffix(".part")  # of ours alone, while the lock is held
+    part = found.with_suffix(".part")  # ours alone while the lock is held; a process that died may have left it
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
     try:

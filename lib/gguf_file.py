@@ -21,7 +21,7 @@ SUFFIX = ".gguf"
 MAGIC, VERSIONS = b"GGUF", (2, 3)
 SCALARS = dict(enumerate(("<B", "<b", "<H", "<h", "<I", "<i", "<f", "<?", "", "", "<Q", "<q", "<d")))
 STRING, ARRAY = 8, 9
-MOST = 1 << 31
+MOST = 1 << 28
 """More than any string or list of a head that is whole: its length is read amiss."""
 ALIGNMENT = 32
 """Bytes that the weights begin at a multiple of, where a file does not say otherwise."""
@@ -34,6 +34,8 @@ class Head:
     n_parameters: int
     weights: str
     """In how many bits the weights are kept, in words."""
+    pre_tokenizer: str
+    """How text is parted before it is made tokens, by llama.cpp's name for it; empty where it is not said."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ def _head(path: Path, content: str) -> Head:
         tensors = [_tensor(stream) for _ in range(n_tensors)]
         _refuse(path, facts, tensors)
         _refuse_short(path, facts, tensors, begin=stream.tell())
-    return Head(sum(tensor.n_elements for tensor in tensors), _in_words(facts, tensors))
+    n_parameters = sum(tensor.n_elements for tensor in tensors)
+    return Head(n_parameters, _in_words(facts, tensors), str(facts.get("tokenizer.ggml.pre", "")))
 
 
 def _read(stream: BinaryIO, n_bytes: int) -> bytes:

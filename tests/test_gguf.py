@@ -22,6 +22,8 @@ from lib.source import SourceError
 from tests import tiny_gguf
 from tests.conftest import HANGING
 
+pytestmark = pytest.mark.long
+
 (NAME, (PACKAGE, INSIDE)), *_ = source.PACKAGED.items()
 
 
@@ -59,6 +61,15 @@ def test_a_file_reads_text_as_the_model_does_whose_tokenizer_it_holds(file, pock
     said = 'In 1987 the "café" 12:30 — isn\'t it?\n  two  spaces <|endoftext|>'
     assert loaded.tokenizer.encode_text(said) == pocket.tokenizer.encode_text(said)
     assert loaded.tokenizer.bos == loaded.tokenizer.eos == pocket.tokenizer.eos
+
+
+def test_digits_stand_alone_where_the_file_says_that_they_are_parted_first(tmp_path):
+    parted = {}
+    for pre in ("gpt-2", "smollm"):
+        path = tiny_gguf.write(tmp_path / f"{pre}.gguf", tiny_gguf.random(), facts={"tokenizer.ggml.pre": pre})
+        backend = door.load(str(path)).tokenizer.backend.backend_tokenizer
+        parted[pre] = [part for part, _ in backend.pre_tokenizer.pre_tokenize_str("a\n  12")]
+    assert parted == {"gpt-2": ["a", "ĊĠ", "Ġ12"], "smollm": ["a", "ĊĠĠ", "1", "2"]}
 
 
 def test_weights_of_few_bits_are_what_the_format_says_that_they_are(tmp_path):
@@ -286,13 +297,14 @@ def test_a_file_is_unpacked_once_and_again_for_other_versions_of_what_reads_it(f
     ]
     monkeypatch.setattr(dequantised, "version", lambda _: "another")
     door.load(str(file))
-    assert len(made) == 2
+    monkeypatch.setattr(dequantised, "LAYOUT", dequantised.LAYOUT + 1)
+    door.load(str(file))
+    assert len(made) == 3
 
 
 CODE = "import sys\nfrom lib import model\nprint(model.load(sys.argv[1]).source.revision)"
 
 
-@pytest.mark.long
 def test_two_kernels_that_need_a_file_at_once_share_one_folder(file, caches):
     given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": book.REPOSITORY}
     both = [subprocess.Popen([sys.executable, "-c", CODE, str(file)], **given) for _ in range(2)]
