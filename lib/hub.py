@@ -29,8 +29,7 @@ def commit(repository: str, revision: str, *, known: str) -> str:
     except hub.RepositoryNotFoundError:
         raise SourceError(f"{known}, and the hub has no such repository, or a private one (`hf auth login`)") from None
     except (hub.HfHubHTTPError, hub.OfflineModeIsEnabled, httpx2.HTTPError, OSError) as error:
-        cached = _cached_commit(repository, revision)
-        if cached:
+        if cached := _cached_commit(repository, revision):
             return cached
         raise SourceError(
             f"{known}, it is not in the local cache, and the hub cannot be reached ({type(error).__name__}): "
