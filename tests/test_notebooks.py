@@ -54,6 +54,7 @@ def test_the_parameters_are_one_cell_of_typed_commented_literals(chapter):
     of_text = {"text", "n_sequences", "sequence_length"}
     reads_text = chapter[:2] != "08"  # that one reads statements
     assert of_text & given == (of_text if reads_text else set())
+    assert book.defaults(chapter).get("text", "") == ""  # what suits the model, whichever it is
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

@@ -191,6 +191,26 @@ def test_the_card_of_a_pair_names_both_and_that_of_the_book_each_model_once():
     assert pages.card(report, "intro").startswith("Run card: model a and b · revision r1 and r2 · code c1")
 
 
+def test_the_card_says_which_text_was_read_and_nothing_of_a_chapter_that_read_none():
+    texts = {"01_a": {"text": "the file a.txt"}, "02_b": {"text": "the file a.txt"}, "08_c": {}}
+    report = {"chapters": {name: run_of("a", "2026-01-01", **text) for name, text in texts.items()}}
+    assert "revision r1 · text the file a.txt · code c1" in pages.card(report, "01_a")
+    assert "revision r1 · text the file a.txt · code c1" in pages.card(report, "intro")
+    assert "text" not in pages.card(report, "08_c")
+
+
+def test_the_card_says_in_how_many_bits_the_weights_were_kept_where_they_are_not_plain():
+    few = "Q4_1: 4-bit weights, dequantised"
+    runs = {"01_a": run_of("a", "2026-01-01", weights=few), "08_b": run_of("a", "2026-01-01", weights=few)}
+    assert f"revision r1 · {few} · code c1" in pages.card({"chapters": runs}, "01_a")
+    assert f"revision r1 · {few} · code c1" in pages.card({"chapters": runs}, "intro")
+    for run, weights in zip(runs.values(), ("plain", f"plain + {few}"), strict=True):
+        run["weights"] = weights
+    assert "revision r1 · code c1" in pages.card({"chapters": runs}, "01_a")
+    assert f"revision r1 · plain + {few} · code c1" in pages.card({"chapters": runs}, "08_b")
+    assert f"revision r1 · {few} · code c1" in pages.card({"chapters": runs}, "intro")
+
+
 def test_what_nobody_asked_for_is_not_loaded(tmp_path):
     scripts = '<script src="../_static/scripts/fontawesome.js?d=1"></script><script>const THEBE_JS_URL = 1</script>'
     kept = '<script src="../_static/doctools.js"></script><link href="../_static/sphinx-thebe.css" rel="stylesheet"/>'

@@ -2,8 +2,8 @@ import json
 
 import pandas as pd
 
+from lib import documents, provenance
 from lib import model as door
-from lib import provenance
 
 
 def test_the_run_card_names_model_weights_parameters_and_versions(pocket, tmp_path):
@@ -23,6 +23,20 @@ def test_the_run_card_says_by_content_what_was_read(pocket, tmp_path):
     sample.write_text("two")
     second = provenance.facts(pocket, {"text": str(sample)})["fingerprint"]
     assert {name for name in first if first[name] != second[name]} == {"text"}
+
+
+def test_the_run_card_says_in_words_which_text_an_empty_parameter_stood_for(pocket, gpt2_folder, tmp_path):
+    (tmp_path / "a.txt").write_text("one")
+    own = door.load(str(gpt2_folder))
+    assert provenance.facts(pocket, {"text": ""})["text"] == documents.described("pocket")
+    assert provenance.facts(own, {"text": ""})["text"] == documents.described("python")
+    assert provenance.facts(own, {"text": str(tmp_path / "a.txt")})["text"] == "the file a.txt"
+    assert "text" not in provenance.facts(pocket, {"seed": 1})  # a chapter that reads none
+
+
+def test_an_empty_text_is_known_by_the_content_of_what_it_stands_for(pocket):
+    empty, named = (provenance.facts(pocket, {"text": text})["fingerprint"] for text in ("", "pocket"))
+    assert empty == named
 
 
 def test_a_card_of_two_models_names_both_where_they_differ(pocket, gpt2_folder, tmp_path):

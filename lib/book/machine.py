@@ -7,6 +7,7 @@ import json
 import math
 from pathlib import Path
 
+from lib import gguf_file
 from lib.source import Source
 
 CHAPTER = 1500
@@ -28,10 +29,18 @@ LIMITS = (
 def needed(*sources: Source, dtype: str) -> int:
     """Megabytes that one chapter takes at its peak that holds these models at once, estimated from their numbers of
     parameters."""
-    parameters = [_on_the_hub(one) if one.kind == "hub" else _in_a_folder(Path(one.location)) for one in sources]
+    parameters = [_parameters(one) for one in sources]
     if not all(parameters):
         return UNKNOWN
     return CHAPTER + round(COPIES * sum(parameters) * BYTES.get(dtype, BYTES["float64"]) / 1e6)
+
+
+def _parameters(source: Source) -> int:
+    """How many a model has; 0 where nobody can tell."""
+    if source.kind == "hub":
+        return _on_the_hub(source)
+    place = Path(source.location)
+    return gguf_file.head(place).n_parameters if source.kind == "gguf" else _in_a_folder(place)
 
 
 def _in_a_folder(folder: Path) -> int:

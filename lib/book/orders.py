@@ -24,7 +24,7 @@ class Order:
     """One model, and what each chapter is to be made of."""
 
     model: str
-    """As a kernel finds it: a name, or an absolute directory."""
+    """As a kernel finds it: a name, or an absolute path."""
     slug: str
     """The name of its folders in `runs` and `site`."""
     asked: dict[str, dict[str, Any]]
@@ -50,7 +50,7 @@ def order(model: str, parameters: Mapping[str, Any], *, wanted: list[str]) -> Or
     given = chosen(parameters, wanted=wanted)
     revision = str(next((own["revision"] for own in given.values() if "revision" in own), ""))
     main = source.resolve(model, revision=revision)
-    if main.kind != "hub":
+    if main.kind in ("pocket", "directory"):
         admission.files(Path(main.location), main.name)
     model = absolute(model)
     whole = {chapter: checked(chapter, {"model": model} | own) for chapter, own in given.items()}

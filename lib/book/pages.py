@@ -11,6 +11,7 @@ from typing import Any
 from bs4 import BeautifulSoup, Tag
 
 from lib.book import icons, links, mend, terms
+from lib.source import PLAIN
 
 NOT_LOADED = re.compile(r"fontawesome\.js|thebe", flags=re.IGNORECASE)
 TEXTS = Path("_static/page_texts.js")
@@ -88,20 +89,22 @@ def _unload(page: BeautifulSoup) -> None:
 def card(report: dict[str, Any], chapter: str) -> str:
     """The line at the foot of a page: of its own run where it is a chapter, else of all chapters' runs."""
     runs = [report["chapters"][chapter]] if chapter in report["chapters"] else list(report["chapters"].values())
-    given = ((label, _models(runs, label)) for label in ("model", "revision"))
-    parts = [f"{label} {_each(found)}" for label, found in (*given, ("code", [run["code"] for run in runs]))]
+    parts = [f"{label} {_each(_models(runs, label))}" for label in ("model", "revision")]
+    parts += [_each([found for found in _models(runs, "weights") if found != PLAIN])]
+    given = ((label, [run[label] for run in runs if label in run]) for label in ("text", "code"))
+    parts += [f"{label} {_each(found)}" for label, found in given if found]
     parts.append(f"torch {_each([run['versions']['torch'] for run in runs])}")
     if len(runs) == 1:
         parts += [f"seed {runs[0]['parameters']['seed']}", f"{runs[0]['seconds']:.0f} s", runs[0]["date"]]
     else:
         parts.append(" to ".join(dict.fromkeys((min(run["date"] for run in runs), max(run["date"] for run in runs)))))
-    return f"Run card: {' · '.join(parts)}"
+    return f"Run card: {' · '.join(filter(None, parts))}"
 
 
 def _models(runs: list[dict[str, Any]], key: str) -> list[str]:
     """What cards say of their models: of one run as it stands there, of all runs the base first, then the partner."""
-    said = [run[key] for run in runs]
-    return [said[0], *(value.removeprefix(f"{said[0]} + ") for value in said[1:])]
+    said = [run[key] for run in runs if key in run]
+    return [*said[:1], *(value.removeprefix(f"{said[0]} + ") for value in said[1:])]
 
 
 def _each(values: list[str]) -> str:

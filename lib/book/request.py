@@ -182,6 +182,5 @@ def _placed(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def absolute(model: str) -> str:
-    """The model's name, a directory made absolute: a relative one can mean something else elsewhere."""
-    is_directory = model not in source.pocket_names() and Path(model).expanduser().is_dir()
-    return str(Path(model).expanduser().resolve()) if is_directory else model
+    """The model's name, a directory or file made absolute: a relative one can mean something else elsewhere."""
+    return str(Path(model).expanduser().resolve()) if source.is_path(model) else model

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from lib import cache
 from lib.book import figures
 from lib.book import notebook as files
 from lib.book.kernel import kernel_environment, manager
@@ -165,14 +166,10 @@ def make(targets: str, *, model: str, chapter: str, assignments: str, jobs: int,
 def _environment() -> dict[str, str]:
     """The caller's, with a cache folder of our own for Snakemake where that in the home folder cannot be written to;
     what the hub left there is still read."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        writable = os.access(cache, os.W_OK)
-    except OSError:
-        writable = False
-    own = {"XDG_CACHE_HOME": str(REPOSITORY / ".snakemake" / "cache")}
-    return dict(os.environ) if writable else {"HF_HOME": str(cache / "huggingface"), **os.environ, **own}
+    if cache.is_writable(cache.readers()):
+        return dict(os.environ)
+    own = {"XDG_CACHE_HOME": str(cache.OWN)}
+    return {"HF_HOME": str(cache.readers() / "huggingface"), **os.environ, **own}
 
 
 @contextmanager
