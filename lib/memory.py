@@ -13,6 +13,8 @@ BOUND = 2**28
 """Bytes of the largest tensor that is made on the way: 256 MiB."""
 WIDEST = 8
 """Bytes of a number, at most: float64."""
+BLOCK = 2**23
+"""Numbers of a block in `by_rows`: 32 MiB in float32."""
 
 
 def rows(width: int, *, cells: int = BOUND // WIDEST) -> int:
@@ -23,8 +25,9 @@ def rows(width: int, *, cells: int = BOUND // WIDEST) -> int:
 
 
 def by_rows(read: Callable[..., Tensor], *given: Tensor, width: int) -> Tensor:
-    """`read` of as many rows at a time as may be widened to `width` numbers each, joined along its last axis.
+    """`read` of some rows at a time, each of which it widens to `width` numbers, joined along its last axis.
 
-    What is given has one length, and `read` finds for each row something that depends on no other."""
-    parts = [each.split(rows(width)) for each in given]
+    What is given has one length, and `read` finds for each row something that depends on no other. A block is far below
+    `BOUND`, since `read` may need a handful of them."""
+    parts = [each.split(rows(width, cells=BLOCK)) for each in given]
     return torch.cat([read(*some) for some in zip(*parts, strict=True)], dim=-1)

@@ -31,6 +31,7 @@ from lib.evidence.lone import Lone, lone
 from lib.evidence.reading import Stretch, strongest_stretch
 from lib.evidence.spread import boxes, members
 from lib.evidence.weights import inside, of_last_layer, of_named, outlying
+from lib.evidence.writes import divergences
 
 __all__ = [
     "Carried",
@@ -44,6 +45,7 @@ __all__ = [
     "confirmed",
     "correlation_beyond_permuted",
     "correlation_with_rho",
+    "divergences",
     "entropy_alone",
     "entropy_with_predictions",
     "explained_beyond",
