@@ -29,6 +29,7 @@ from lib.evidence.frequency import (
 )
 from lib.evidence.lone import Lone, lone
 from lib.evidence.reading import Stretch, strongest_stretch
+from lib.evidence.space import chosen_still, mean_rho, rho_by_dim, share_by_direction
 from lib.evidence.spread import boxes, members
 from lib.evidence.weights import inside, of_last_layer, of_named, outlying
 from lib.evidence.writes import divergences
@@ -42,6 +43,7 @@ __all__ = [
     "boxes",
     "by_entropy_alone",
     "carried",
+    "chosen_still",
     "confirmed",
     "correlation_beyond_permuted",
     "correlation_with_rho",
@@ -53,6 +55,7 @@ __all__ = [
     "kl_to_permuted",
     "largest_share",
     "lone",
+    "mean_rho",
     "members",
     "of_clipped",
     "of_last_layer",
@@ -60,8 +63,10 @@ __all__ = [
     "outlying",
     "over",
     "percentile_beyond",
+    "rho_by_dim",
     "seen_alone",
     "share_beyond",
+    "share_by_direction",
     "strongest_stretch",
     "together",
 ]
