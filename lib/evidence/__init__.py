@@ -24,6 +24,7 @@ from lib.evidence.frequency import (
     confirmed,
     correlation_beyond_permuted,
     kl_to_permuted,
+    meeting,
     percentile_beyond,
     seen_alone,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "largest_share",
     "lone",
     "mean_rho",
+    "meeting",
     "members",
     "of_clipped",
     "of_last_layer",
