@@ -10,10 +10,13 @@ With the norm's gain folded into `W_U` and its bias into `b_U`,
 
 (Stolfo et al. 2024, section 2; LayerNorm centres, RMSNorm does not)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor
+
+from lib import memory
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,19 @@ class FinalLayer:
         scale = self.scale(resid) if scale is None else scale
         logits = self.multiplier * (self.centre(resid) / scale[..., None] @ self.W_U + self.b_U)
         return logits if self.soft_cap is None else self.soft_cap * (logits / self.soft_cap).tanh()
+
+    def over_logits(
+        self,
+        read: Callable[[Float[Tensor, "some d_vocab"]], Float[Tensor, " some"]],
+        resid: Float[Tensor, "token d_model"],
+        *,
+        scale: Float[Tensor, " token"] | None = None,
+    ) -> Float[Tensor, " token"]:
+        """A number that `read` finds in the logits of each token, of which a few are made at a time.
+
+        `scale` freezes the norm, as in `logits`."""
+        scale = self.scale(resid) if scale is None else scale
+        return memory.by_rows(lambda x, s: read(self.logits(x, scale=s)), resid, scale, width=self.d_vocab)
 
     def weight_coordinates(self) -> Float[Tensor, "d_model d_vocab"]:
         """`W_U` as weight statistics read it: also centred over the vocabulary, which moves every logit of a

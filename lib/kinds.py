@@ -74,6 +74,18 @@ def frequency(
     return Kind(chosen, "frequency_neurons")
 
 
+def to_follow(
+    found: Kind, effect: FrequencyEffects, *, count: int = COUNT, top: float = selection.TOP, named: Sequence[int] = ()
+) -> Kind:
+    """Token-frequency neurons to follow whether or not there are any by the rule: those that are `named`, else what
+    `frequency` has `found`, else what comes nearest to it.
+
+    Raises ValueError as `nearest_to_frequency` and `selection.mask_of` do."""
+    if named:
+        return Kind(selection.mask_of(named, d_mlp=effect.total.shape[1]), BY_THE_PAPER)
+    return found if found.units else nearest_to_frequency(effect, count=count, top=top)
+
+
 def by_rule(rule: str, weights: NeuronWeights, *, count: int) -> Kind:
     """What a rule of `selection.RULES` chooses, or, where it chooses none, the neurons of largest rho in their place,
     which the kind's `stands_in` says. Raises ValueError for an unknown rule."""

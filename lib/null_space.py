@@ -15,11 +15,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lib import drawing, resampling
+from lib import resampling, vocabulary
 from lib.resampling import Estimate
-
-N_BLOCKS = 50
-"""Random parts of the vocabulary of which halves are made."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +36,7 @@ def spectrum(W_U: Float[Tensor, "d_model d_vocab"], *, centres: bool) -> Spectru
 
     `centres` says whether the norm in front of `W_U` centres, so that one value is exactly zero;
     what rounding leaves of it is set to zero. Raises ValueError on weights that are not finite."""
-    if not W_U.isfinite().all():
-        raise ValueError("the unembedding W_U holds values that are not finite")
-    wide = W_U.double()
-    return of_gram(wide @ wide.mT, centres=centres)
+    return of_gram(vocabulary.gram(W_U), centres=centres)
 
 
 def of_gram(gram: Float[Tensor, "d_model d_model"], *, centres: bool) -> Spectrum:
@@ -124,30 +118,43 @@ def chance(*, dim: int, d_model: int, centres: bool) -> float:
     return math.sqrt((dim - unreachable) / (d_model - unreachable))
 
 
-def random_unembedding(
-    W_U: Float[Tensor, "d_model d_vocab"], *, centres: bool, generator: torch.Generator
-) -> Float[Tensor, "d_model d_vocab"]:
-    """Negative control: Gaussian columns as long as those of `W_U`, centred the same way; it has no structure."""
-    noise = torch.randn(W_U.shape, generator=generator, dtype=torch.float64).to(W_U.device)
-    if centres:
-        noise = noise - noise.mean(0, keepdim=True)
-    return noise / noise.norm(dim=0) * W_U.double().norm(dim=0)
-
-
-def grams(
-    W_U: Float[Tensor, "d_model d_vocab"], *, generator: torch.Generator
-) -> Float[Tensor, "block d_model d_model"]:
-    """W Wᵀ of random parts of the vocabulary, float64, on the CPU. They sum to that of the whole; any half of them is
-    that of half the vocabulary, so that a spectrum can be had for many halves at little cost."""
-    parts = torch.randperm(W_U.shape[1], generator=generator).to(W_U.device).tensor_split(N_BLOCKS)
-    return torch.stack([W_U[:, part].double() @ W_U[:, part].double().mT for part in parts]).cpu()
-
-
 def halved(
     blocks: Float[Tensor, "block d_model d_model"], half: Bool[Tensor, " block"], *, centres: bool
 ) -> tuple[Spectrum, Spectrum]:
     """The spectra of one half of the vocabulary and of the other."""
     return of_gram(blocks[half].sum(0), centres=centres), of_gram(blocks[~half].sum(0), centres=centres)
+
+
+@dataclass(frozen=True)
+class Random:
+    """Spectra of unembeddings without structure, and how sharp their largest drop is."""
+
+    singular_value: Float[Tensor, "control d_model"]
+    """Descending."""
+    drop: Float[Tensor, " half"]
+    """Ratio of neighbouring singular values at a cut that was chosen on the other half of the vocabulary."""
+
+
+def random_spectra(
+    W_U: Float[Tensor, "d_model d_vocab"],
+    *,
+    centres: bool,
+    tail: float,
+    n_controls: int,
+    n_halves: int,
+    generator: torch.Generator,
+) -> Random:
+    """`n_controls` random unembeddings with columns as long as those of `W_U`, each parted into its share of `n_halves`
+    halves and treated as `sharpness` treats the model's own. Raises ValueError as `largest_drop` does."""
+    halves = vocabulary.halves(W_U.shape[1], n_halves=n_halves, generator=generator)
+    values, drops = [], torch.empty(n_halves, dtype=torch.float64)
+    for control in range(n_controls):
+        blocks = vocabulary.random_grams(W_U, centres=centres, generator=generator)
+        values.append(of_gram(blocks.sum(0), centres=centres).singular_value)
+        some = torch.arange(n_halves) % min(n_controls, n_halves) == control
+        if some.any():
+            drops[some] = _drops(blocks, halves[some], centres=centres, tail=tail)[1]
+    return Random(torch.stack(values), drops)
 
 
 @dataclass(frozen=True)
@@ -164,30 +171,24 @@ class Sharpness:
 
 def sharpness(
     W_U: Float[Tensor, "d_model d_vocab"],
+    random: Random,
     *,
     centres: bool,
     tail: float,
-    n_controls: int,
-    n_halves: int,
     generator: torch.Generator,
 ) -> Sharpness:
     """The largest drop within the last share `tail` of the spectrum, measured where it was not chosen.
 
     The largest of many ratios is large in any spectrum. So the cut is made on one half of the vocabulary and its drop
-    read off the other, for many halves, and each is divided by what a random unembedding gives when it is treated
-    alike (as many as there are halves, at most); values are geometric means over halves, intervals their percentiles
-    (half-samples: McCarthy 1969).
+    read off the other, for as many halves as `random` has, and each is divided by one of a random unembedding; values
+    are geometric means over halves, intervals their percentiles (half-samples: McCarthy 1969).
     Raises ValueError as `largest_drop` does."""
-    halves = drawing.halves(N_BLOCKS, n_halves=n_halves, generator=generator)
-    dim, own = _drops(grams(W_U, generator=generator), halves, centres=centres, tail=tail)
-    usual, n_controls = torch.empty(n_halves, dtype=torch.float64), min(n_controls, n_halves)
-    for control in range(n_controls):
-        random = random_unembedding(W_U, centres=centres, generator=generator)
-        some = torch.arange(n_halves) % n_controls == control
-        usual[some] = _drops(grams(random, generator=generator), halves[some], centres=centres, tail=tail)[1]
-    whole = largest_drop(spectrum(W_U, centres=centres), tail=tail)[0]
-    ratios, d_vocab = own / usual, W_U.shape[1]
-    drop, over = (resampling.percentile(x.log().mean().exp().item(), x, n=d_vocab) for x in (own, ratios))
+    d_vocab, n_halves = W_U.shape[1], len(random.drop)
+    halves = vocabulary.halves(d_vocab, n_halves=n_halves, generator=generator)
+    blocks = vocabulary.grams(W_U, generator=generator)
+    dim, own = _drops(blocks, halves, centres=centres, tail=tail)
+    whole = largest_drop(of_gram(blocks.sum(0), centres=centres), tail=tail)[0]
+    drop, over = (resampling.percentile(x.log().mean().exp().item(), x, n=d_vocab) for x in (own, own / random.drop))
     return Sharpness(resampling.percentile(float(whole), dim, n=d_vocab), drop, over)
 
 

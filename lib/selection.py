@@ -4,7 +4,9 @@ A rule takes statistics of one layer's neurons, of their weights or of their eff
 papers picked by eye or by hand; where they state no number, ours is a named argument. No rule is told what another
 found."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -192,3 +194,20 @@ def shared_by_chance(
     weight = hypergeom(n_mine, n_both, n_one).pmf(passing_both)
     as_many = hypergeom(n_others, passing_both, n_other).sf(shared - 1)
     return n_one * n_other * n_both / (n_mine * n_others), float((weight * as_many).sum())
+
+
+def pairs(rules: Mapping[str, Bool[Tensor, " neuron"]], passing: Mapping[str, Bool[Tensor, " neuron"]]) -> Any:
+    """What every two rules share, beside what random sets of these sizes would: a pandas table, a row for each pair.
+
+    Columns: rule, other, shared, by chance (mean number that random sets share, each drawn from the neurons `passing`
+    its rule's floors), P(as many) (probability that they share at least as many), alike (whether both rules sort by the
+    same number). Raises ValueError as `shared_by_chance` does."""
+    import pandas
+
+    rows = []
+    for one, other in combinations(rules, 2):
+        among = passing[one], passing[other]
+        by_chance, probability = shared_by_chance(rules[one], rules[other], among=among)
+        shared = int((rules[one] & rules[other]).sum())
+        rows.append((one, other, shared, by_chance, probability, SORTED_BY[one] == SORTED_BY[other]))
+    return pandas.DataFrame(rows, columns=["rule", "other", "shared", "by chance", "P(as many)", "alike"])

@@ -42,7 +42,7 @@ RANDOM: dict[str, dict[str, str]] = {
         "top = select.rho_top(weights, count=count)": f"top = {six('W_out', 'others')}",
     },
     "05": {
-        "found = kinds.frequency(effect, **rule)": (
+        "found = kinds.frequency(effect, **rule, count=count)": (
             f"found = kinds.Kind({six('language_model.W_out', 'at random')}, 'frequency_neurons')"
         ),
         "passes = meeting(testing)": "passes = torch.ones(d_mlp, dtype=torch.bool)",

@@ -73,7 +73,7 @@ def test_the_ceiling_is_the_fastest_way_to_bare_exponentials_and_products_of_the
     monkeypatch.setattr(ceiling, "SECONDS", 0.02)
     machine = ceiling.Ceiling(case)
     assert machine.tile.shape == (exact.CELLS // 700, 700)
-    assert [len(left) for left, _ in machine.factors] == [30 * count for count in moments.COUNT.values()]
+    assert [len(left) for left, _ in machine.factors] == [30 * count for count in moments.OF_BOTH.count.values()]
     found = machine.answer({"ceiling": True})
     assert found["exponentials"] > 1e6 and found["products"] > 1e6 and machine.answer({"finish": True}) == {}
     machine.ways = [lambda: time.sleep(0.05), *machine.ways]

@@ -19,7 +19,7 @@ def text(generator):
 
 
 def test_a_reading_is_that_of_the_models_logits_whatever_the_batch(tiny, text):
-    found, logits = reading.read(tiny, text, batch_size=2), tiny.run(text.tokens, "logits").logits[text.scored]
+    found, logits = reading.read(tiny, text), tiny.run(text.tokens, "logits").logits[text.scored]
     target = text.tokens.roll(-1, 1)[text.scored]
     torch.testing.assert_close(found.entropy, measures.entropy(logits), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(found.loss, measures.loss(logits, target), rtol=1e-4, atol=1e-5)

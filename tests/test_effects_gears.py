@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
-from lib import effects
+from lib import effects, memory
 from lib import model as door
 from lib.effects import changes, cumulant, edits, exact, measuring, moments
 from lib.effects.clean import Block
@@ -144,7 +144,7 @@ def test_code_compiled_for_wider_registers_is_not_taken_up_by_a_narrower_run(tmp
 
 def test_neither_blocks_nor_chunks_nor_tiles_change_the_effects(tiny, asked, monkeypatch):
     whole = by("eager", tiny, asked)
-    monkeypatch.setattr(measuring, "CELLS", 7 * tiny.final_layer.d_vocab)
+    monkeypatch.setattr(memory, "BOUND", memory.WIDEST * 7 * tiny.final_layer.d_vocab)
     monkeypatch.setattr(exact, "CELLS", 3 * tiny.final_layer.d_vocab)
     assert_apart_by_rounding(whole, by("eager", tiny, asked), tiny)
     assert max(errors(whole, by("cumulant", tiny, asked)).values()) < 1e-5
@@ -177,7 +177,7 @@ def test_moments_are_those_of_a_plain_sum_over_the_vocabulary(generator, monkeyp
     monkeypatch.setattr(moments, "SLICE", 7)
     log_p = torch.randn(3, 40, generator=generator, dtype=torch.float64).log_softmax(-1)
     z, U = (torch.randn(n, 40, generator=generator, dtype=torch.float64) for n in (3, 2))
-    found, mean_z = moments.raw(moments.Sources(log_p, z, U))
+    found, mean_z = moments.raw(moments.Sources(log_p, z, U), moments.OF_BOTH)
     own = moments.central(found)
     p = log_p.exp()
     assert_close(mean_z, (p * z).sum(-1))
@@ -189,6 +189,17 @@ def test_moments_are_those_of_a_plain_sum_over_the_vocabulary(generator, monkeyp
                 expected = (p[token] * L**r * Z**a * X**b).sum()
                 assert_close(value.expand(3, 2)[token, neuron], expected, msg=f"{r, a, b}")
     assert {key for key in own if sum(key) == 4} == {(r, 4 - r - b, b) for r in (0, 1) for b in range(5 - r)}
+
+
+def test_without_a_bias_ten_products_give_the_moments_of_sixteen(generator):
+    z, U = (torch.randn(n, 40, generator=generator, dtype=torch.float64) for n in (3, 2))
+    sources = moments.Sources(z.log_softmax(-1), z, U)
+    both, of_z = (moments.raw(sources, powers)[0] for powers in (moments.OF_BOTH, moments.OF_Z))
+    assert sum(moments.OF_BOTH.count.values()) == 16 and sum(moments.OF_Z.count.values()) == 10
+    wanted, found = moments.central(both), moments.without_bias(moments.central(of_z))
+    assert wanted.keys() == found.keys()
+    for powers, value in wanted.items():
+        assert_close(found[powers], value, msg=f"{powers}")
 
 
 def test_a_long_run_says_first_how_long_it_will_take(tiny, asked, monkeypatch, capsys):
@@ -224,7 +235,7 @@ def test_without_a_unigram_distribution_the_other_quantities_are_the_same(tiny, 
 def test_many_random_sets_at_once_are_what_each_is_alone(tiny, asked, generator, monkeypatch):
     sets = torch.rand(40, 48, generator=generator) < 0.2
     together = effects.measure_sets(tiny, sets=sets, **asked)
-    monkeypatch.setattr(measuring, "CELLS", tiny.final_layer.d_vocab)
+    monkeypatch.setattr(memory, "BOUND", memory.WIDEST * tiny.final_layer.d_vocab)
     alone = effects.measure_sets(tiny, sets=sets[7:8], **asked)
     assert_close(together.total[:, 7:8], alone.total, atol=1e-6, rtol=1e-4)
     assert together.mean("total").std() > 1e-3

@@ -327,7 +327,7 @@ def test_a_planted_rise_of_rho_is_found_and_is_that_of_a_loop_over_halves(quiet)
     settings = {"centres": True, "dim": 5, "tail": 0.05, "n_halves": 40}
     W_U = first.final_layer.weight_coordinates()
     before, after = (
-        neuron_weights.halves(model.W_out, W_U, **settings, generator=draw)
+        neuron_weights.halves(model.W_out, neuron_weights.parts(W_U, generator=draw), **settings, generator=draw)
         for model, draw in zip((first, planted), draws[1:], strict=True)
     )
     rises = []

@@ -477,7 +477,8 @@ HALVING = {"centres": False, "tail": 0.5, "n_halves": 20}
 
 
 def halves_under(w_out, W_U, generator):
-    return neuron_weights.halves(w_out, W_U, dim=4, **HALVING, generator=generator)
+    parts = neuron_weights.parts(W_U, generator=generator)
+    return neuron_weights.halves(w_out, parts, dim=4, **HALVING, generator=generator)
 
 
 def quietest(weights):
@@ -516,7 +517,8 @@ def test_named_neurons_are_counted_under_a_rule_and_in_other_null_spaces(generat
     w_out = torch.randn(N_NEURONS, d_model, generator=generator)
     named = [3, 20, 41]
     w_out[named, :4] *= 100
-    halving = functools.partial(neuron_weights.halves, w_out, W_U, centres=False, tail=0.5, n_halves=20)
+    parts = neuron_weights.parts(W_U, generator=generator)
+    halving = functools.partial(neuron_weights.halves, w_out, parts, centres=False, tail=0.5, n_halves=20)
     weights = neuron_weights.measure(w_out, W_U, torch.eye(d_model)[:, :4])
     rule = functools.partial(selection.rho_top, count=2)
     halves = halving(dim=4, generator=generator)

@@ -10,14 +10,14 @@ import pytest
 
 LIB = Path(__file__).parents[1] / "lib"
 FLOORS = [
-    {"measures", "temperature", "drawing", "fingerprint", "cache", "source_error"},
+    {"measures", "memory", "temperature", "drawing", "fingerprint", "cache", "source_error"},
     {"resampling", "gguf_file", "hub"},
-    {"calibration", "paired"},
+    {"calibration", "paired", "vocabulary"},
     {"final_layer", "null_space", "documents", "source", "facts"},
     {"text", "identity", "admission", "dequantised"},
     {"checkpoint"},  # what model reads through, and what it is known by
     {"model", "neuron_weights"},
-    {"selection", "controls", "ablation", "token_frequency", "prompts", "pair"},
+    {"selection", "controls", "ablation", "token_frequency", "prompts", "pair", "predictions"},
     {"effects", "patching", "directions"},
     {"kinds"},
     {"evidence", "induction", "knowledge_conflicts", "knowledge", "confidence", "emergence"},  # the case studies

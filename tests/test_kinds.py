@@ -49,6 +49,14 @@ def test_the_nearest_stand_in_only_where_the_rule_finds_none(effect, monkeypatch
     assert near.stands_in and near.units == kinds.nearest_to_frequency(effect, count=3).units
 
 
+def test_those_found_are_followed_the_nearest_where_there_are_none_and_before_them_the_papers(effect):
+    none, some = (kinds.frequency(effect, min_share=share) for share in (1.0, 0.1))
+    assert some.units and kinds.to_follow(some, effect) is some
+    assert kinds.to_follow(none, effect, count=3).neurons.equal(kinds.nearest_to_frequency(effect, count=3).neurons)
+    named = kinds.to_follow(some, effect, named=[7, 3])
+    assert named.units == [3, 7] and named.rule == kinds.BY_THE_PAPER
+
+
 def test_neurons_that_a_paper_names_come_before_any_rule(pocket, effect):
     for found in (kinds.entropy(pocket, named=[7, 3]), kinds.frequency(effect, named=[7, 3])):
         assert found.units == [3, 7] and found.rule == kinds.BY_THE_PAPER

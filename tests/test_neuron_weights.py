@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from lib import drawing, neuron_weights, null_space
+from lib import drawing, neuron_weights, null_space, vocabulary
 from lib import model as door
 
 
@@ -41,10 +41,12 @@ def test_a_write_that_no_column_reads_has_no_logit_variance():
 def test_both_halves_of_the_vocabulary_are_measured_each_with_a_null_space_of_its_own():
     w_out, W_U = weights(2, d_vocab=40)
     draws = [torch.Generator().manual_seed(3) for _ in range(2)]
-    found = neuron_weights.halves(w_out, W_U, centres=False, dim=2, tail=0.5, n_halves=5, generator=draws[0])
+    parts = neuron_weights.parts(W_U, generator=draws[0])
+    found = neuron_weights.halves(w_out, parts, centres=False, dim=2, tail=0.5, n_halves=5, generator=draws[0])
+    order = torch.cat(vocabulary.parts(40, generator=draws[1]))  # as many parts as tokens
     for half, pair in zip(drawing.halves(40, n_halves=5, generator=draws[1]), found, strict=True):
-        for columns, one in zip((half, ~half), pair, strict=True):
-            some = W_U[:, columns]
+        for kept, one in zip((half, ~half), pair, strict=True):
+            some = W_U[:, order[kept]]
             cosine = torch.tensor([[torch.cosine_similarity(w, u, dim=0) for u in some.mT] for w in w_out])
             assert some.shape[1] == 20 and one.norm.equal(w_out.norm(dim=-1))
             assert_close(one.logit_variance, cosine.double().var(-1))
@@ -58,7 +60,8 @@ def test_halves_scatter_as_the_whole_does_about_the_truth(generator):
     many = [torch.randn(6, 200, generator=generator, dtype=torch.float64) for _ in range(200)]
     spread = torch.stack([neuron_weights.logit_variance(w_out, W_U) for W_U in many]).std(0)
     halving = {"centres": False, "dim": 2, "tail": 0.5, "n_halves": 50, "generator": generator}
-    halves = [neuron_weights.halves(w_out, W_U, **halving) for W_U in many[:20]]
+    dealt = [neuron_weights.parts(W_U, generator=generator) for W_U in many[:20]]
+    halves = [neuron_weights.halves(w_out, parts, **halving) for parts in dealt]
     found = torch.stack([torch.stack([one.logit_variance for one, _ in some]).std(0) for some in halves]).mean(0)
     assert_close(found, spread, rtol=0.2, atol=0)
 

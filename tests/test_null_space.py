@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from lib import drawing, null_space
+from lib import drawing, null_space, vocabulary
 from lib.final_layer import FinalLayer
 
 
@@ -94,13 +94,6 @@ def test_weights_that_are_not_finite_are_refused():
         null_space.spectrum(torch.full((4, 9), torch.nan), centres=False)
 
 
-def test_a_random_unembedding_keeps_the_column_lengths(generator):
-    W_U = random_layer(2).W_U
-    noise = null_space.random_unembedding(W_U, centres=True, generator=generator)
-    assert_close(noise.norm(dim=0), W_U.norm(dim=0))
-    assert_close(noise.sum(0), torch.zeros(60, dtype=torch.float64))
-
-
 def test_with_layer_norm_one_direction_alone_is_no_space_to_write_to():
     W_U = torch.randn(8, 50, dtype=torch.float64)
     with pytest.raises(ValueError, match="name 2 or more, got 1"):
@@ -118,7 +111,7 @@ def test_directions_that_no_column_uses_are_one_drop_whatever_rounding_leaves_of
 def test_blocks_of_the_vocabulary_give_the_spectra_of_its_halves(centres, generator):
     W_U = random_layer(4, centres=centres, d_vocab=200).W_U
     draws = [torch.Generator().manual_seed(3) for _ in range(2)]
-    blocks = null_space.grams(W_U, generator=draws[0])
+    blocks = vocabulary.grams(W_U, generator=draws[0])
     assert_close(blocks.sum(0), W_U @ W_U.mT)
     parts = torch.randperm(200, generator=draws[1]).tensor_split(len(blocks))
     half = torch.arange(len(blocks)) % 2 == 0
@@ -127,17 +120,23 @@ def test_blocks_of_the_vocabulary_give_the_spectra_of_its_halves(centres, genera
         assert_close(found.singular_value, torch.linalg.svdvals(W_U[:, columns]), atol=1e-6, rtol=1e-9)
 
 
-SETTINGS = {"centres": False, "tail": 0.2, "n_controls": 5, "n_halves": 60}
+SETTINGS = {"centres": False, "tail": 0.2}
+DRAWN = {"n_controls": 5, "n_halves": 60}
+
+
+def sharpness(W_U, generator):
+    random = null_space.random_spectra(W_U, **SETTINGS, **DRAWN, generator=torch.Generator().manual_seed(1))
+    return null_space.sharpness(W_U, random, **SETTINGS, generator=generator)
 
 
 def test_a_cliff_is_found_and_measured_on_the_other_half(generator):
     W_U = torch.randn(40, 2000, generator=generator, dtype=torch.float64)
     W_U[:3] /= 20
     draws = [torch.Generator().manual_seed(3) for _ in range(2)]
-    found = null_space.sharpness(W_U, **SETTINGS, generator=draws[0])
+    found = sharpness(W_U, draws[0])
     assert (found.dim.value, found.dim.low, found.dim.high) == (3, 3, 3)
-    halves = drawing.halves(null_space.N_BLOCKS, n_halves=60, generator=draws[1])
-    parts = torch.randperm(2000, generator=draws[1]).tensor_split(null_space.N_BLOCKS)
+    halves = drawing.halves(vocabulary.N_BLOCKS, n_halves=60, generator=draws[1])
+    parts = torch.randperm(2000, generator=draws[1]).tensor_split(vocabulary.N_BLOCKS)
     others = [torch.cat([parts[i] for i in (~half).nonzero()[:, 0].tolist()]) for half in halves]
     value = torch.stack([torch.linalg.svdvals(W_U[:, other]) for other in others])
     assert found.drop.value == pytest.approx((value[:, -4] / value[:, -3]).log().mean().exp().item(), rel=1e-6)
@@ -150,18 +149,37 @@ def test_the_largest_drop_of_noise_is_no_cliff_and_its_interval_holds_its_estima
     outside = 0
     for _ in range(20):
         W_U = torch.randn(40, 400, generator=generator, dtype=torch.float64)
-        found = null_space.sharpness(W_U, **SETTINGS, generator=generator)
+        found = sharpness(W_U, generator)
         for one in (found.drop, found.over_random):
             assert one.low <= one.value <= one.high
         outside += not found.over_random.low <= 1 <= found.over_random.high
     assert outside <= 3
 
 
-def test_more_random_unembeddings_than_halves_are_no_more_than_halves(generator):
-    W_U = torch.randn(40, 400, generator=generator, dtype=torch.float64)
+def test_random_spectra_are_those_of_random_unembeddings_made_as_a_whole(generator):
+    W_U = torch.randn(12, 200, generator=generator, dtype=torch.float64) * torch.rand(200, generator=generator)
     draws = [torch.Generator().manual_seed(3) for _ in range(2)]
+    found = null_space.random_spectra(W_U, **SETTINGS, n_controls=2, n_halves=10, generator=draws[0])
+    halves = vocabulary.halves(200, n_halves=10, generator=draws[1])
+    for control in range(2):
+        columns = [W_U[:, part] for part in vocabulary.parts(200, generator=draws[1])]
+        noise = [vocabulary.random_unembedding(some, centres=False, generator=draws[1]) for some in columns]
+        assert_close(found.singular_value[control], torch.linalg.svdvals(torch.cat(noise, 1)), atol=1e-6, rtol=1e-9)
+        for half in range(control, 10, 2):
+            one, other = (
+                torch.linalg.svdvals(torch.cat([n for n, kept in zip(noise, some, strict=True) if kept], 1))
+                for some in (halves[half], ~halves[half])
+            )
+            at = int((one[-4:-1] / one[-3:]).argmax()) - 4  # a fifth of 12 directions, rounded up: three steps
+            assert found.drop[half].item() == pytest.approx((other[at] / other[at + 1]).item(), rel=1e-6)
+
+
+def test_more_random_unembeddings_than_halves_add_no_drop(generator):
+    W_U = torch.randn(40, 400, generator=generator, dtype=torch.float64)
     few, many = (
-        null_space.sharpness(W_U, **(SETTINGS | {"n_controls": n, "n_halves": 10}), generator=draw)
-        for n, draw in zip((10, 99), draws, strict=True)
+        null_space.random_spectra(
+            W_U, **SETTINGS, n_controls=n, n_halves=10, generator=torch.Generator().manual_seed(3)
+        )
+        for n in (10, 12)
     )
-    assert few == many
+    assert few.drop.equal(many.drop) and len(many.singular_value) == 12

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from lib import memory
 from lib import model as door
 from lib.model import Site, editing, edits, generating, without
 from tests.conftest import D_VOCAB, tolerance
@@ -139,7 +140,7 @@ def test_a_hundred_sets_along_a_path_need_no_run(gpt2_folder, tokens, generator,
     monkeypatch.setattr(type(model.final_layer), "logits", counted)
     found = without.along(model, path, sets, value)
     assert found.ids.shape == (100, 3, N_NEW) and products == [(101, 3 * N_NEW, 32)]
-    monkeypatch.setattr(without, "CELLS", 5 * 101 * D_VOCAB)  # and in tiles the same
+    monkeypatch.setattr(memory, "BOUND", memory.WIDEST * 5 * 101 * D_VOCAB)  # and in tiles the same
     tiled = without.along(model, path, sets, value)
     assert torch.equal(tiled.first_change, found.first_change) and len(products) == 1 + 4
 

@@ -162,3 +162,14 @@ def test_neurons_are_named_by_unit_and_an_unknown_one_is_said():
     assert not selection.mask_of([], d_mlp=3).any()
     with pytest.raises(ValueError, match="neurons 0 … 2, and none with unit 3"):
         selection.mask_of([1, 3], d_mlp=3)
+
+
+def test_what_two_rules_share_is_told_beside_what_random_sets_of_their_sizes_would():
+    rules = {"stolfo": mask(10, 0, 1, 2), "rho_top": mask(10, 1, 2, 5), "du": mask(10, 0, 1, 2)}
+    passing = {"stolfo": mask(10, 0, 1, 2, 3), "rho_top": torch.ones(10, dtype=torch.bool), "du": mask(10, *range(5))}
+    table = selection.pairs(rules, passing).set_index(["rule", "other"])
+    assert table.index.tolist() == [("stolfo", "rho_top"), ("stolfo", "du"), ("rho_top", "du")]
+    assert table.shared.tolist() == [2, 3, 2] and table.alike.tolist() == [False, True, False]
+    for (one, other), row in table.iterrows():
+        told = selection.shared_by_chance(rules[one], rules[other], among=(passing[one], passing[other]))
+        assert (row["by chance"], row["P(as many)"]) == told

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from lib import memory
 from lib.bench.case import Case
 from lib.effects import exact, moments
 
@@ -26,7 +27,7 @@ class Ceiling:
 
     def __init__(self, case: Case) -> None:
         self.case, d_vocab = case, case.model.final_layer.d_vocab
-        tile = case.delta.new_empty(max(1, exact.CELLS // d_vocab), d_vocab).fill_(-1.0)
+        tile = case.delta.new_empty(memory.rows(d_vocab, cells=exact.CELLS), d_vocab).fill_(-1.0)
         self.tile, self.out = tile, torch.empty_like(tile)
         self.ways: list[Callable[[], Any]] = [lambda: torch.exp(self.tile, out=self.out)]
         if exact.compiler_works(tile.device.type):
@@ -55,12 +56,12 @@ class Ceiling:
 
 
 def _factors(case: Case) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Left and right factors of a slice's products (see `moments.raw`)."""
+    """Left and right factors of a slice's products (see `moments.raw`) for logits with a bias, as the case has."""
     n_tokens, n_neurons = case.delta.shape
     width = min(moments.width(n_tokens), case.model.final_layer.d_vocab)
     generator, made = torch.Generator().manual_seed(0), []
-    for b, count in moments.COUNT.items():
-        n_full = moments.FULL.get(b, 0) if moments.short(case.delta) != case.delta.dtype else count
+    for b, count in moments.OF_BOTH.count.items():
+        n_full = moments.OF_BOTH.full.get(b, 0) if moments.short(case.delta) != case.delta.dtype else count
         for rows, dtype in ((n_full, case.delta.dtype), (count - n_full, moments.short(case.delta))):
             if rows:
                 left, right = (torch.randn(n, width, generator=generator) for n in (rows * n_tokens, n_neurons))
@@ -84,7 +85,7 @@ def needed(name: str, *, tokens: int, neurons: int, d_vocab: int, d_model: int) 
     if KIND[name] == "exponentials":
         return 2.0 * tokens * neurons * d_vocab
     unembedded = (tokens + neurons) * d_model
-    return 2.0 * d_vocab * (sum(moments.COUNT.values()) * tokens * neurons + unembedded)
+    return 2.0 * d_vocab * (sum(moments.OF_BOTH.count.values()) * tokens * neurons + unembedded)
 
 
 def reached(name: str, seconds: float, ceilings: list[dict[str, float]], **sizes: int) -> dict[str, Any]:

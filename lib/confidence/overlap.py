@@ -73,9 +73,11 @@ def halves(models: Mapping[str, Model], *, dim: int, tail: float, n_halves: int,
     found = []
     for model in models.values():
         W_U, final = model.final_layer.weight_coordinates().cpu(), model.final_layer
+        generator = draw("halves of the vocabulary")
         chosen: dict[str, Any] = {"centres": final.centres, "dim": dim, "tail": tail, "n_halves": n_halves}
-        parts = neuron_weights.halves(model.W_out.cpu(), W_U, **chosen, generator=draw("halves of the vocabulary"))
-        found.append([half for half, _ in parts])
+        parts = neuron_weights.parts(W_U, generator=generator)
+        pairs = neuron_weights.halves(model.W_out.cpu(), parts, **chosen, generator=generator)
+        found.append([half for half, _ in pairs])
     return [dict(zip(models, half, strict=True)) for half in zip(*found, strict=True)]
 
 

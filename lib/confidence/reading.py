@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
-from lib import calibration, measures, resampling
+from lib import calibration, predictions, resampling
 from lib.model import Model
+from lib.predictions import Predictions
 from lib.resampling import Estimate
 
 QUANTITIES = ("entropy", "loss", "calibration_error")
@@ -29,34 +30,13 @@ class Text:
     scored: Bool[Tensor, "sequence position"]
 
 
-@dataclass(frozen=True)
-class Reading:
-    """One model at the scored tokens of a text, on the CPU."""
-
-    entropy: Float[Tensor, " token"]
-    """In nats."""
-    loss: Float[Tensor, " token"]
-    """In nats."""
-    confidence: Float[Tensor, " token"]
-    """Probability of the most likely token."""
-    correct: Bool[Tensor, " token"]
-    """Whether that is the one that comes next."""
-    sequence: Int[Tensor, " token"]
+Reading = Predictions
+"""One model at the scored tokens of a text."""
 
 
-def read(model: Model, text: Text, *, batch_size: int = 8) -> Reading:
+def read(model: Model, text: Text) -> Reading:
     """Reads a text, a few sequences at a time. Raises ValueError when nothing is scored."""
-    if not text.scored.any():
-        raise ValueError("no position is scored, so there is nothing to read")
-    parts = []
-    for tokens, scored in zip(text.tokens.split(batch_size), text.scored.split(batch_size), strict=True):
-        logits = model.run(tokens, "logits").logits
-        logits = logits[scored.to(logits.device)]
-        target = tokens.roll(-1, 1)[scored].to(logits.device)
-        sure, right = measures.confidence(logits), logits.argmax(-1) == target
-        parts.append([part.cpu() for part in (measures.entropy(logits), measures.loss(logits, target), sure, right)])
-    entropy, loss, sure, right = (torch.cat(column) for column in zip(*parts, strict=True))
-    return Reading(entropy, loss, sure, right, text.scored.nonzero()[:, 0].cpu())
+    return predictions.read(model, text.tokens, text.scored)
 
 
 Measured = dict[tuple[str, str], dict[str, Estimate]]

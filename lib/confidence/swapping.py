@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lib import memory
 from lib.effects import Clean, Read, Readings, clean_run, edits
 from lib.effects.by_token import CELLS
 from lib.effects.clean import Block
@@ -83,7 +84,7 @@ def readings(
 
     Errors as in `invite`."""
     guests, parts = invite(host, partner, tokens, scored), []
-    for block in torch.arange(len(guests.clean.target)).split(max(1, CELLS // host.final_layer.d_vocab)):
+    for block in torch.arange(len(guests.clean.target)).split(memory.rows(host.final_layer.d_vocab, cells=CELLS)):
         part = replace(guests, clean=guests.clean.part(block), activation=guests.activation[block])
         before = host.final_layer.logits(part.clean.resid, scale=part.clean.scale)
         swapped = (torch.stack([f(z, part.clean.target) for f in read.values()]) for z in (before, *logits(part, sets)))

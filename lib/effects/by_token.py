@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lib import measures, temperature
+from lib import measures, memory, temperature
 from lib.effects import edits
 from lib.effects.clean import Block, Clean, clean_run
 from lib.effects.edits import Replacement
@@ -146,7 +146,7 @@ def _logits(
     model: Model, clean: Clean, sets: Bool[Tensor, "set d_mlp"], replacement: Replacement
 ) -> Iterator[tuple[Tensor, Tensor, Iterator[Tensor]]]:
     """Block after block the tokens that come next, the clean logits, and those of each set with the norm free."""
-    for at in torch.arange(len(clean.target)).split(max(1, CELLS // model.final_layer.d_vocab)):
+    for at in torch.arange(len(clean.target)).split(memory.rows(model.final_layer.d_vocab, cells=CELLS)):
         block = Block(model, clean.part(at))
         pairs = edits.logits(model, block, edits.difference(block.clean, replacement), sets)
         yield block.clean.target, block.logits, (free for free, _ in pairs)

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lib import token_frequency
+from lib import memory, token_frequency
 from lib.model import Model
 
 TILE = 2**20
@@ -122,7 +122,7 @@ class Block:
     def _sums(self) -> tuple[Float[Tensor, " token"], Float[Tensor, " token"], Float[Tensor, " d_vocab"]]:
         """Every probability is taken once, on tiles that fit the cache."""
         total, entropy, of_all = [], [], torch.zeros_like(self.log_p[0])
-        for log_p in self.log_p.split(max(1, TILE // self.log_p.shape[1])):
+        for log_p in self.log_p.split(memory.rows(self.log_p.shape[1], cells=TILE)):
             p = log_p.exp()
             total.append(p.sum(-1).log())
             of_all += p.sum(0)

@@ -47,8 +47,10 @@ class Series:
 
 def series(block: Block, edit: Edits, reach: Float[Tensor, "token edit"]) -> Series:
     """Log-sum-exps and entropy of every pair by the series."""
-    raw, mean_z = moments.raw(Sources(block.log_p, block.z, edit.rows))
-    own = moments.central(raw)
+    biased = bool(block.layer.b_U.any())
+    powers = moments.OF_BOTH if biased else moments.OF_Z
+    raw, mean_z = moments.raw(Sources(block.log_p, block.z, edit.rows), powers)
+    own = moments.central(raw) if biased else moments.without_bias(moments.central(raw))
     mu = raw[0, 0, 1]
     free, of_entropy, error = _norm_free(own, edit, reach)
     frozen, frozen_error = _log_sum_exp(own, torch.zeros_like(edit.free), edit.frozen, reach)
@@ -118,7 +120,7 @@ def _frequency(block: Block, edit: Edits, reach: Tensor) -> tuple[Tensor, Tensor
     direction = block.frequency.direction
     z = block.z - torch.outer(block.frequency.z_direction, direction)
     U = edit.rows - torch.outer(edit.frequency.U_direction[0], direction)
-    raw, mean_z = moments.raw(Sources(block.log_p, z, U))
+    raw, mean_z = moments.raw(Sources(block.log_p, z, U), moments.OF_Z)
     grown, error = _log_sum_exp(moments.central(raw), edit.shrink, edit.free, reach)
     error = error + _rounding(raw, edit)
     return grown + edit.shrink * mean_z[:, None] + edit.free * raw[0, 0, 1], error

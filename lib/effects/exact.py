@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lib import memory
 from lib.effects.changes import PER_PAIR, Found, FrequencyShift, Shift
 from lib.effects.clean import Block
 from lib.effects.edits import Edits, Pair
@@ -36,7 +37,7 @@ log = logging.getLogger(__name__)
 def every_pair(block: Block, edit: Edits, *, fused: bool) -> Found:
     """What `PER_PAIR` names, for every token of the block and every edit."""
     found, tile = block.z.new_zeros(len(PER_PAIR), *edit.free.shape), _tile(fused)
-    rows = max(1, CELLS // block.z.shape[1])
+    rows = memory.rows(block.z.shape[1], cells=CELLS)
     for tokens in torch.arange(block.n_tokens, device=block.z.device).split(rows):
         some = slice(int(tokens[0]), int(tokens[-1]) + 1)  # a view: the tile's rows are not copied
         for column in range(found.shape[2]):
@@ -49,7 +50,7 @@ def some_pairs(block: Block, edit: Edits, pairs: Int[Tensor, "pair 2"], *, fused
     found, tile = block.z.new_zeros(len(PER_PAIR), len(pairs)), _tile(fused)
     order = pairs[:, 1].argsort(stable=True)
     columns, counts = pairs[order, 1].unique_consecutive(return_counts=True)
-    rows = max(1, CELLS // block.z.shape[1])
+    rows = memory.rows(block.z.shape[1], cells=CELLS)
     for column, group in zip(columns.tolist(), order.split(counts.tolist()), strict=True):
         for some in group.split(rows):
             found[:, some] = tile(block, edit, pairs[some, 0], column)

@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lib import memory
 from lib.effects import changes, cumulant, edits, exact
 from lib.effects.changes import Change, Found
 from lib.effects.clean import Block, Clean, check_finite, clean_run
@@ -37,8 +38,6 @@ ROUTED = 0.05
 """The share of its pairs that the cumulant gear may be expected to send through an exact one."""
 WORTH_SAYING = 1e12
 """Exponentials of a run above which its time is estimated first."""
-CELLS = 2**25
-"""Logits that a block of tokens, or the writes of a chunk of neurons, may hold: 128 MiB in float32."""
 RELATIVE_COST = {"eager": 1.7, "fused": 0.9, "cumulant": 0.2, "recomputed": 15.0}
 """Time per exponential asked for, over that of torch.exp alone; for an estimate, not for a decision."""
 Sums = Float[Tensor, "quantity sequence column"]
@@ -129,7 +128,7 @@ class Neurons:
 
     def block_size(self) -> int:
         """Tokens of a block."""
-        return max(1, CELLS // self.model.final_layer.d_vocab)
+        return memory.rows(self.model.final_layer.d_vocab)
 
     def parts(self, block: Block, delta: Float[Tensor, "token d_mlp"]) -> Iterator[Part]:
         """What adding `delta` to each neuron changes."""
@@ -159,14 +158,14 @@ class Sets:
 
     def block_size(self) -> int:
         """Tokens of a block: those of a tile."""
-        return max(1, exact.CELLS // self.model.final_layer.d_vocab)
+        return memory.rows(self.model.final_layer.d_vocab, cells=exact.CELLS)
 
     def parts(self, block: Block, delta: Float[Tensor, "token d_mlp"]) -> Iterator[Part]:
         """What adding `delta` to the members of each set changes."""
         if self.model.not_exact:
             yield from self._recomputed(block, delta)
             return
-        for columns in torch.arange(len(self.sets)).split(max(1, CELLS // block.z.numel())):
+        for columns in torch.arange(len(self.sets)).split(memory.rows(block.z.numel())):
             edit = self._edit(block, delta, self.sets[columns])
             found = exact.every_pair(block, edit, fused=False)
             yield columns.to(delta.device), changes.of(block, found, changes.shift(block, edit))
@@ -226,8 +225,8 @@ class Text:
         device, n = self.model.W_out.device, self.scored.sum(1)
         names = self.kind.quantities()
         sums = torch.zeros(len(names), len(n), n_columns, dtype=torch.float64, device=device)
-        per_batch = CELLS // self.model.final_layer.d_vocab // self.tokens.shape[1]
-        for batch in torch.arange(len(n)).split(max(1, per_batch)):
+        per_batch = memory.rows(self.model.final_layer.d_vocab * self.tokens.shape[1])
+        for batch in torch.arange(len(n)).split(per_batch):
             some = slice(int(batch[0]), int(batch[-1]) + 1)
             clean = clean_run(self.model, self.tokens[some], self.scored[some])
             value = self.replacement if self.replacement.ndim == 1 else self.replacement[some]

@@ -40,6 +40,7 @@ def rho_risen(
     for model in (first, final):
         generator.set_state(state)  # the same tokens are drawn for both
         final_layer, w_out = model.final_layer, model.W_out.cpu()
+        parts = neuron_weights.parts(final_layer.weight_coordinates().cpu(), generator=generator)
         given: dict[str, Any] = {
             "centres": final_layer.centres,
             "dim": dim,
@@ -47,7 +48,7 @@ def rho_risen(
             "n_halves": n_halves,
             "generator": generator,
         }
-        pairs.append(neuron_weights.halves(w_out, final_layer.weight_coordinates().cpu(), **given))
+        pairs.append(neuron_weights.halves(w_out, parts, **given))
     parts = [
         (rule(choosing), choosing.norm, measured.rho - before.rho)
         for (_, before), (choosing, measured) in zip(*pairs, strict=True)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lib import drawing, effects, measures, null_space, resampling
+from lib import drawing, effects, measures, null_space, resampling, vocabulary
 from lib.model import Model
 from lib.resampling import Estimate
 
@@ -35,7 +35,7 @@ def weight_statistics(model: Model, followed: Followed, *, n_resamples: int, gen
     the others; `rho`: mean over the entropy neurons, and over their controls, where neurons write anything. Intervals
     are those of halves of the vocabulary. And the number of layers that write, which has none."""
     final_layer, masks = model.final_layer, (followed.entropy, followed.entropy_control)
-    blocks = null_space.grams(final_layer.weight_coordinates(), generator=generator)
+    blocks = vocabulary.grams(final_layer.weight_coordinates(), generator=generator)
     halves = drawing.halves(len(blocks), n_halves=n_resamples, generator=generator)
     found = []
     for gram in (blocks.sum(0), *(blocks[half].sum(0) for half in halves)):

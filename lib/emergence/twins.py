@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lib import drawing, null_space, resampling
+from lib import drawing, null_space, resampling, vocabulary
 from lib.model import Model
 from lib.resampling import Estimate
 from lib.source import Source
@@ -50,7 +50,7 @@ def tail_ratio(plain: Model, dropout: Model, *, tail: float, n_resamples: int, g
     state, sizes = generator.get_state(), []
     for model in (plain, dropout):
         generator.set_state(state)  # the same tokens are drawn for both
-        blocks = null_space.grams(model.final_layer.weight_coordinates(), generator=generator)
+        blocks = vocabulary.grams(model.final_layer.weight_coordinates(), generator=generator)
         halves = drawing.halves(len(blocks), n_halves=n_resamples, generator=generator)
         eigenvalue = torch.linalg.eigvalsh(torch.stack([blocks.sum(0), *(blocks[half].sum(0) for half in halves)]))
         sizes.append(tail_size(eigenvalue, tail=tail, n_zero=int(model.final_layer.centres)))

@@ -26,14 +26,17 @@ from lib.evidence.frequency import (
     confirmed,
     correlation_beyond_permuted,
     kl_to_permuted,
+    meeting,
     percentile_beyond,
     seen_alone,
 )
 from lib.evidence.lone import NOT_SEEN, Lone, hedging, lone
 from lib.evidence.reading import Stretch, strongest_stretch
+from lib.evidence.space import chosen_still, mean_rho, rho_by_dim, share_by_direction
 from lib.evidence.spread import boxes, members
 from lib.evidence.ways import by_replacement, contrasts, mean_effects, shares_by_replacement
 from lib.evidence.weights import inside, of_last_layer, of_named, outlying
+from lib.evidence.writes import divergences
 
 __all__ = [
     "NOT_SEEN",
@@ -47,10 +50,12 @@ __all__ = [
     "by_entropy_alone",
     "by_replacement",
     "carried",
+    "chosen_still",
     "confirmed",
     "contrasts",
     "correlation_beyond_permuted",
     "correlation_with_rho",
+    "divergences",
     "entropy_alone",
     "entropy_with_predictions",
     "explained_beside",
@@ -61,6 +66,8 @@ __all__ = [
     "largest_share",
     "lone",
     "mean_effects",
+    "mean_rho",
+    "meeting",
     "members",
     "of_clipped",
     "of_last_layer",
@@ -68,8 +75,10 @@ __all__ = [
     "outlying",
     "over",
     "percentile_beyond",
+    "rho_by_dim",
     "seen_alone",
     "share_beyond",
+    "share_by_direction",
     "shares_beyond",
     "shares_by_replacement",
     "strongest_stretch",

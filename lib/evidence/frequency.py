@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lib import controls, drawing, effects, measures, resampling, token_frequency
+from lib import controls, drawing, effects, measures, memory, resampling, selection, token_frequency
 from lib.controls import Against, Matched
 from lib.effects import Effects
 from lib.evidence.ablation import Sequences, sequences
@@ -125,6 +125,13 @@ def seen_alone(
     }
 
 
+def meeting(effect: Effects, *, top: float, min_share: float) -> Bool[Tensor, " neuron"]:
+    """All neurons of a layer that meet the rule `selection.frequency_neurons` on these sequences, however many; on the
+    CPU. Raises ValueError as it does."""
+    axes, n = (effect.frequency_mediated, effect.mean("abs_kl_change")), effect.total.shape[1]
+    return selection.frequency_neurons(*axes, count=n, top=top, min_share=min_share).cpu()
+
+
 def confirmed(
     effect: Effects,
     found: Bool[Tensor, " neuron"],
@@ -150,12 +157,14 @@ def kl_to_permuted(
     generator: torch.Generator,
 ) -> Float[Tensor, "permutation token"]:
     """KL(unigram || model) in nats at every scored token, for unigram distributions whose probabilities are dealt out
-    anew among the tokens; the logits of one sequence are held at a time."""
+    anew among the tokens; the logits of one sequence are held at a time, and as many distributions as `memory` allows.
+    """
     final, p = model.final_layer, log_unigram.exp()
     orders = [torch.randperm(len(p), generator=generator) for _ in range(n_permutations)]
-    dealt = torch.stack([p[order] for order in orders], dim=1).to(final.W_U)
-    parts = []
+    n, parts = memory.rows(len(p)), []
     for some, at in zip(tokens, scored, strict=True):
         log_q = model.run(some[None], "logits").logits[0, at].log_softmax(-1).to(final.W_U.dtype)
-        parts.append((-torch.special.entr(p).sum().to(log_q) - log_q @ dealt.to(log_q.device)).cpu())
+        dealt = (torch.stack([p[order] for order in orders[i : i + n]], 1) for i in range(0, n_permutations, n))
+        means = torch.cat([log_q @ some.to(log_q) for some in dealt], 1)
+        parts.append((-torch.special.entr(p).sum().to(log_q) - means).cpu())
     return torch.cat(parts).mT

@@ -6,11 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lib import measures
+from lib import measures, memory
 from lib.model import Model
-
-CELLS = 2**24
-"""Logits that are held at a time."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class Reading:
 def read(model: Model, tokens: Int[Tensor, "sequence position"]) -> Reading:
     """Entropy, loss and last-layer activations, the logits of a few sequences at a time."""
     final = model.final_layer
-    rows = max(1, CELLS // (final.d_vocab * tokens.shape[1]))
+    rows = memory.rows(final.d_vocab * tokens.shape[1])
     parts = []
     for batch in tokens.split(rows):
         run = model.run(batch, "resid", "activation")

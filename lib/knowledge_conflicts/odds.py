@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lib import memory
 from lib.knowledge_conflicts.screening import CELLS, Road, State
 from lib.model import Model
 
@@ -70,7 +71,7 @@ class Answers:
         self, delta: Float[Tensor, "text d_mlp"], members: Bool[Tensor, " d_mlp"], road: Road
     ) -> Float[Tensor, " text"]:
         model, final, parts = self.model, self.model.final_layer, []
-        for some in torch.arange(len(delta), device=delta.device).split(max(1, CELLS // final.d_vocab)):
+        for some in torch.arange(len(delta), device=delta.device).split(memory.rows(final.d_vocab, cells=CELLS)):
             clean, resid = self.state.activation[some], final.centre(self.state.resid[some])
             if "a norm after the last MLP" in model.not_exact:
                 write = model.write(clean + delta[some]) - model.write(clean)

@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lib import memory
 from lib.model import Model
 
 Road = Literal["both", "scale", "direct"]
@@ -82,7 +83,7 @@ class Screen:
 
         `delta` is what an ablation adds to each activation. Changed is what the same formula changes, so that the
         rounding of a model in few bits changes nothing, and a set that adds nothing never does."""
-        n_texts = max(1, CELLS // max(len(self.sets), self.model.final_layer.d_vocab, 1))
+        n_texts = memory.rows(max(len(self.sets), self.model.final_layer.d_vocab), cells=CELLS)
         own, ids = [], []
         for some in torch.arange(len(delta), device=delta.device).split(n_texts):
             tile = self._tile(state.part(some), delta[some])
@@ -112,7 +113,7 @@ class Screen:
         held = self.sets.any(0).nonzero()[:, 0]
         low = self.model.W_out.new_zeros(self.sets.shape[1])
         high = low.clone()
-        for some in held.split(max(1, CELLS // self.model.final_layer.d_vocab)):
+        for some in held.split(memory.rows(self.model.final_layer.d_vocab, cells=CELLS)):
             low[some], high[some] = (self.model.W_out[some] @ self.model.final_layer.W_U).aminmax(dim=1)
         return low, high
 
@@ -151,7 +152,7 @@ class Screen:
         """Compares the tokens that come close for all pairs of some texts and all sets at once, and enters in `ids`
         what that decides. What it leaves open is returned."""
         left = doubtful.clone()
-        n_texts = max(1, CELLS // (CLOSE * max(len(self.sets), self.sets.shape[1])))
+        n_texts = memory.rows(CLOSE * max(len(self.sets), self.sets.shape[1]), cells=CELLS)
         for some in torch.arange(doubtful.shape[1], device=doubtful.device).split(n_texts):
             ahead, rounding = self._ahead(tile, some)
             best = ahead.topk(min(2, ahead.shape[2]), dim=2, largest=False)
@@ -196,7 +197,8 @@ class Screen:
     def _pairs(self, tile: Tile, open_: Bool[Tensor, "set text"]) -> Iterator[tuple[Tensor, Tensor]]:
         """Pairs, as rows and places, some at a time."""
         row, at = open_.nonzero(as_tuple=True)
-        n_pairs = max(1, CELLS // (max(tile.close.shape[1], self._members[0].shape[1]) * tile.resid.shape[1]))
+        width = max(tile.close.shape[1], self._members[0].shape[1]) * tile.resid.shape[1]
+        n_pairs = memory.rows(width, cells=CELLS)
         yield from zip(row.split(n_pairs), at.split(n_pairs), strict=True) if len(row) else ()
 
     def _decided(self, tile: Tile, row: Int[Tensor, " pair"], at: Int[Tensor, " pair"]) -> Int[Tensor, " pair"]:
@@ -241,7 +243,7 @@ class Screen:
     ) -> Int[Tensor, " pair"]:
         """The likeliest of the whole vocabulary; a tie changes nothing."""
         final, found = self.model.final_layer, tile.close[at, 0].clone()
-        for some in torch.arange(len(at), device=at.device).split(max(1, CELLS // final.d_vocab)):
+        for some in torch.arange(len(at), device=at.device).split(memory.rows(final.d_vocab, cells=CELLS)):
             resid, scale = self._by_road(tile, at[some], write[some])
             logit, own = final.logits(resid, scale=scale), found[some]
             most, which = logit.max(-1)

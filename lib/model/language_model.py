@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lib import memory
 from lib import text as text_module
 from lib.final_layer import FinalLayer
 from lib.model import continuing, first_token, generating, running, sites
@@ -121,6 +122,8 @@ class Model:
         Raises ValueError for a token id outside the vocabulary, for sequences longer than the model has positions, and
         for edits that do not belong to these sequences, ModelError when a hook did not fire."""
         self._check(tokens, edits)
+        if "logits" in names:
+            batch_size = min(batch_size, memory.rows(self.final_layer.d_vocab * tokens.shape[1]))
         parts = [
             running.run(self.bridge, self.final_layer, tokens[rows], names, [edit.rows(rows) for edit in edits])
             for rows in torch.arange(len(tokens)).split(batch_size)

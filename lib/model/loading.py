@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from lib import admission, checkpoint
+from lib import admission, checkpoint, memory
 from lib.checkpoint import ModelError
 from lib.final_layer import FinalLayer
 from lib.model.language_model import Model
@@ -18,6 +18,8 @@ from lib.model.sites import output_weights
 from lib.model.tokenizer import Tokenizer
 from lib.source import Source, resolve
 
+CELLS = 2**22
+"""Weights of the unembedding that are folded at a time: 32 MiB in float64."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
 
 
@@ -95,7 +97,7 @@ def fold(bridge: Any, config: Any, *, d_vocab: int) -> FinalLayer:
     from RMSNorm by whether a constant shift matters. The probe alternates between 1 and -1: it is already
     centred, and no entry of it is small. Raises ModelError as `epsilon` does."""
     norm = copy.deepcopy(bridge.ln_final.original_component).double()
-    W_U, b_U = bridge.W_U.detach()[:, :d_vocab].double(), bridge.b_U.detach()[:d_vocab].double()
+    W_U, b_U = bridge.W_U.detach()[:, :d_vocab], bridge.b_U.detach()[:d_vocab].double()
     probe = 1.0 - 2.0 * (torch.arange(W_U.shape[0], device=W_U.device, dtype=torch.float64) % 2)
     with torch.no_grad():
         bias = norm(torch.zeros_like(probe))
@@ -104,11 +106,15 @@ def fold(bridge: Any, config: Any, *, d_vocab: int) -> FinalLayer:
         centres = bool(torch.allclose(norm(probe + 5) - bias, response, atol=1e-4))
     eps = epsilon(norm, bridge.cfg.architecture)
     gain = response * (1 + eps) ** 0.5 / probe
-    W_U, b_U = W_U * gain[:, None], bias @ W_U + b_U
-    keep = torch.promote_types(bridge.W_U.dtype, torch.float32)
+    keep, parts = torch.promote_types(bridge.W_U.dtype, torch.float32), []
+    for some in W_U.split(memory.rows(len(W_U), cells=CELLS), dim=1):
+        wide = some.double()
+        folded = wide * gain[:, None]
+        parts.append(((folded - folded.mean(0) if centres else folded).to(keep), bias @ wide))
+    folded, shifts = zip(*parts, strict=True)
     return FinalLayer(
-        W_U=(W_U - W_U.mean(0) if centres else W_U).to(keep),
-        b_U=b_U.to(keep),
+        W_U=torch.cat([some.mT for some in folded]).mT,
+        b_U=(torch.cat(shifts) + b_U).to(keep),
         eps=eps,
         centres=centres,
         multiplier=float(getattr(config, "logit_scale", None) or 1 / getattr(config, "logits_scaling", 1.0)),

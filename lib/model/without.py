@@ -17,13 +17,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lib import memory
 from lib.model import edits, generating
 from lib.model.language_model import Model
 from lib.model.path import Path
 from lib.model.sites import Site
-
-CELLS = 2**25
-"""Logits that may be in memory at once: 128 MiB in float32."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ def along(model: Model, path: Path, sets: Bool[Tensor, "set d_mlp"], value: Floa
     resid, activation = (state.flatten(0, 1).to(dtype) for state in (path.resid, path.activation))
     nobody = torch.zeros_like(sets[:1])
     given = torch.cat([nobody, sets]).to(device), value.to(device, dtype)
-    n_tokens = max(1, CELLS // (len(given[0]) * model.final_layer.d_vocab))
+    n_tokens = memory.rows(len(given[0]) * model.final_layer.d_vocab)
     tiles = resid.split(n_tokens), activation.split(n_tokens)
     parts = [_largest(model, *state, *given) for state in zip(*tiles, strict=True)]
     top_logit, top_id = (torch.cat(part, 1).unflatten(1, path.ids.shape) for part in zip(*parts, strict=True))
