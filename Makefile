@@ -21,6 +21,7 @@ TAKES_book = MODEL POST_TRAINED PARAMETERS TRUST_PICKLE
 TAKES_chapter = MODEL POST_TRAINED CHAPTER PARAMETERS TRUST_PICKLE
 TAKES_pocket = TWINS SMOKE
 TAKES_bench = SAVE
+TAKES_lab = CHAPTER
 IDLE = $(filter-out PYTHON JOBS $(foreach goal,$(MAKECMDGOALS),$(TAKES_$(goal))),$(GIVEN))
 ifneq ($(strip $(IDLE)),)
 $(error make $(MAKECMDGOALS) has no use for $(strip $(IDLE)); see make help)
@@ -42,7 +43,7 @@ REAL = $(if $(filter $(PACKAGED),$(MODEL) $(POST_TRAINED)),.venv/real)
 
 BOOK = .venv/bin/python -m lib.book
 TESTS = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $(JOBS) --dist loadfile --jaxtyping-packages=lib,beartype.beartype
-.PHONY: help book chapter pocket bench style check test nulls clean elsewhere
+.PHONY: help book chapter lab pocket bench style check test nulls clean elsewhere
 
 help:
 	@echo "make book [MODEL=… [POST_TRAINED=…]]   run every chapter, build site/<model>/index.html"
@@ -51,6 +52,7 @@ help:
 	@echo "make check                      for daily work: style and the quick tests, in a minute or so"
 	@echo "make nulls                      what chapters say of models without training and of neurons drawn at random"
 	@echo "make chapter CHAPTER=02 [MODEL=… PARAMETERS='n_sequences=8']   run one chapter"
+	@echo "make lab [CHAPTER=02]           open a copy of a chapter in JupyterLab, in the kernel that the book runs it in"
 	@echo "make pocket [TWINS=1] [SMOKE=1] retrain the embedded models; their controls too; or a two-minute trial"
 	@echo "make bench [SAVE=1]             time the effects against the published procedure; keep the result in the book"
 	@echo "make clean                      remove runs/ and site/"
@@ -74,6 +76,14 @@ book: .venv/ready $(REAL)
 chapter: .venv/ready $(REAL)
 	@$(BOOK) make chapter --chapter "$$CHAPTER" --model "$$MODEL" --post-trained "$$POST_TRAINED" --parameters "$$PARAMETERS" --jobs $(JOBS)
 
+.venv/lab: .venv/ready requirements-lab.txt
+	@echo "adding JupyterLab to .venv from requirements-lab.txt"
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-lab.txt -c requirements.txt
+	@touch $@
+
+lab: .venv/lab
+	@$(BOOK) lab --chapter "$$CHAPTER"
+
 pocket: .venv/ready
 	$(if $(filter-out 1,$(TWINS) $(SMOKE)),$(error TWINS and SMOKE are switches; set them to 1 or leave them out))
 	@.venv/bin/python -m lib.pocket.build $(if $(filter 1,$(TWINS)),--twins) $(if $(filter 1,$(SMOKE)),--smoke)
@@ -83,16 +93,22 @@ bench: .venv/ready
 	@.venv/bin/python -m lib.bench $(if $(filter 1,$(SAVE)),--save)
 
 style: .venv/ready
+	@echo "style: ruff"
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 
 check: style
+	@echo "tests: the quick ones"
 	@$(TESTS) -m "not slow and not long" tests
 
 test: style
+	@echo "types: mypy (1 of 4)"
 	@.venv/bin/mypy
+	@echo "book: every chapter on the pocket model (2 of 4)"
 	@$(BOOK) make book
+	@echo "tests: every one but the slow (3 of 4)"
 	@$(TESTS) -m "not slow" --durations=10 tests
+	@echo "chapters: a second run, compared with the first (4 of 4)"
 	@.venv/bin/python -m tests.rerun
 
 nulls: .venv/ready

@@ -13,8 +13,8 @@ try:
     RUN = f"runs/{ORDER.slug}"
     if workflow.is_main_process:
         ORDER.write(Path(RUN))
-except ValueError as error:
-    sys.exit(f"error: {error}")
+except Exception as error:
+    sys.exit(book.net.told(error))
 
 for name, most in {"megabytes": book.machine.free(), "cards": 1}.items():  # of this machine, unless --resources says
     if workflow.global_resources.get(name).value is None:

@@ -58,6 +58,18 @@ def others(parameters: Mapping[str, Any]) -> dict[str, Source]:
     return {name: source.resolve(model) for name, model in named.items()}
 
 
+def told(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as cards and ledgers tell them: a folder or a file by its own name, as where it lies is nobody's
+    business and its content has a fingerprint; of the folder of results nothing."""
+    return {name: _told(name, value) for name, value in parameters.items()}
+
+
+def _told(name: str, value: Any) -> Any:
+    if isinstance(value, str) and Path(value).is_absolute():
+        return "" if name == "results" else Path(value).name
+    return value
+
+
 def _source(parameters: Mapping[str, Any]) -> Source | None:
     model = parameters.get("model", "")
     return source.resolve(model, revision=parameters.get("revision", "")) if model else None

@@ -39,10 +39,11 @@ def _git(folder: Path, *arguments: str) -> str:
 def facts(model: Model | tuple[Model, Model], parameters: dict[str, Any]) -> dict[str, Any]:
     """Everything that a rerun needs to get the same numbers, as plain values; of a pair both, as `base + post-trained`.
 
-    `parameters` are the chapter's. Raises SourceError when another model that they name cannot be had."""
+    `parameters` are the chapter's; folders and files among them are told by their own names. Raises SourceError when
+    another model that they name cannot be had."""
     models = model if isinstance(model, tuple) else (model,)
     return _joined([_of_model(each) for each in models]) | {
-        "parameters": parameters,
+        "parameters": identity.told(parameters),
         **_of_text(models[0], parameters),
         "fingerprint": identity.made_of(parameters, loaded=models[0].source),
         "device": str(models[0].bridge.original_model.device),

@@ -92,7 +92,7 @@ def test_a_case_is_cut_along_each_of_its_axes(case):
     assert ways.gear("eager")(small).shape == (3, 5)
 
 
-def test_processes_take_turns_and_leave_one_entry_each_about_the_neurons_that_there_are(monkeypatch):
+def test_processes_take_turns_and_leave_one_entry_each_about_the_neurons_that_there_are(monkeypatch, capsys):
     ask, asked = bench.Process.ask, []
 
     def remembered(self, **order):
@@ -105,6 +105,13 @@ def test_processes_take_turns_and_leave_one_entry_each_about_the_neurons_that_th
         "gpt2-small-shape", n_tokens=20, n_neurons=500, n_hooked=2, rounds=3, threads=1, grow=False, **SMALL
     )
     assert [(entry["name"], entry["neurons"]) for entry in entries] == [("published", 96), ("hooks", 2), ("eager", 96)]
+    told = capsys.readouterr()
+    assert told.out == "" and all(line.startswith("bench 0") for line in told.err.splitlines())
+    assert [turn for turn in (1, 2, 3) if f"round {turn} of 3: what the machine can do, then publ" in told.err] == [
+        1,
+        2,
+        3,
+    ]
     assert all(0 <= order["first"] < order["last"] <= 96 for order in asked if "first" in order)  # none is empty
     for entry in entries:
         assert entry["seconds"] > 0 and entry["peak_mib"] > 100 and entry["max_abs_error"] < 1e-4

@@ -61,6 +61,7 @@ def test_what_cannot_be_had_here_is_refused_by_whom_it_is_for(chapter, folder, t
         ("dim", -3, "has to be 0 or more, got -3"),
         ("neuron", -2, "has to be -1 or more, got -2"),
         ("tail", float("nan"), "has to be a finite number, got nan"),
+        ("tail", float("inf"), "has to be a finite number, got inf"),
         ("tail", 2.0, "has to lie between 0 and 1, got 2.0"),
         ("threshold", float("inf"), "has to be a finite number, got inf"),
         ("min_share", 1.5, "has to be 1 or less, got 1.5"),
@@ -88,6 +89,7 @@ def test_defaults_lie_within_bounds():
         ("gpu", "device must be cpu, or cuda for a GPU, got 'gpu'"),
         ("cuda:x", "device must be cpu, or cuda for a GPU, got 'cuda:x'"),
         ("", "device must be cpu, or cuda for a GPU, got ''"),
+        ("mps", "device='mps' was asked for, but this machine has no such device"),
         ("xpu:7", "device='xpu:7' was asked for, but this machine has no such device"),
         ("cuda:99", "device='cuda:99' was asked for, but this machine has no"),
     ],
@@ -97,5 +99,7 @@ def test_a_device_that_is_not_there_is_said_in_one_sentence(device, said):
         in_process.run("01", device=device)
 
 
-def test_a_large_seed_is_a_seed_like_any_other():
-    assert drawing.named(2**70, "a").initial_seed() != drawing.named(2**70 + 1, "a").initial_seed()
+def test_a_large_or_a_negative_seed_is_a_seed_like_any_other():
+    seeds = (2**70, 2**70 + 1, -1, 1)
+    assert len({drawing.named(seed, "a").initial_seed() for seed in seeds}) == len(seeds)
+    assert all(book.checked(chapter, {"seed": seed}) for chapter in book.chapters() for seed in seeds)

@@ -4,14 +4,16 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from lib import book
-from lib.book import run
+from lib.book import engine
 from tests.conftest import HANGING
 
 pytestmark = pytest.mark.long
@@ -240,6 +242,46 @@ def test_a_chapter_that_fails_is_one_sentence_keeps_its_partial_notebook_and_is_
     assert make(repository) == (run / f"notebooks/{CHAPTER}.ipynb", True)
 
 
+def kernels(root):
+    """The processes of kernels that work in this repository."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if b"ipykernel_launcher" in (process / "cmdline").read_bytes() and (process / "cwd").samefile(root):
+                found.append(process.name)
+        except OSError:  # it has ended meanwhile
+            continue
+    return found
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_interrupted_is_one_sentence_and_leaves_no_kernel_no_lock_and_nothing_half_made(repository, how):
+    chapter = repository / f"notebooks/{CHAPTER}.ipynb"
+    whole = chapter.read_text()
+    slow = json.loads(whole)
+    slow["cells"][-1]["source"] = "import time\ntime.sleep(600)"
+    chapter.write_text(json.dumps(slow))
+    given = [sys.executable, "-m", "lib.book", "make", "chapter", "--chapter", "01", "--jobs", "1"]
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    try:
+        with subprocess.Popen(given, cwd=repository, env=shell(repository), start_new_session=True, **pipes) as made:
+            while not (repository / f"runs/pocket/results/{CHAPTER}/card.json").exists() and made.poll() is None:
+                time.sleep(0.1)  # until it comes to the last cell
+            assert kernels(repository / "notebooks")
+            os.kill(made.pid, how)
+            out, err = made.communicate(timeout=HANGING)
+    finally:
+        chapter.write_text(whole)
+    lines = [line for line in err.splitlines() if not line.startswith(f"{CHAPTER}: cell")]
+    assert lines == ["stopped; chapters that were made are kept, and the same command goes on from there"] and not out
+    assert made.returncode == 130 and not kernels(repository / "notebooks")
+    run = repository / "runs/pocket"
+    assert not (run / f"notebooks/{CHAPTER}.ipynb").exists() and not (run / f"results/{CHAPTER}").exists()
+    assert make(repository) == (run / f"notebooks/{CHAPTER}.ipynb", True)
+    (run / f"notebooks/{CHAPTER}.ipynb").unlink()
+    shutil.rmtree(run / f"results/{CHAPTER}")
+
+
 def test_an_environment_that_came_with_a_copy_is_made_anew(repository):
     environment = repository / ".venv"
     (environment / "bin").mkdir(parents=True)
@@ -256,11 +298,11 @@ def test_an_environment_that_came_with_a_copy_is_made_anew(repository):
 
 
 def test_a_lock_that_a_dead_run_left_is_cleared(tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "_HELD", [])
+    monkeypatch.setattr(engine, "_HELD", [])
     (tmp_path / ".snakemake/locks").mkdir(parents=True)
-    run.hold(tmp_path / "runs")
+    engine.hold(tmp_path / "runs")
     assert not (tmp_path / ".snakemake/locks").exists()
     with pytest.raises(book.BookError, match="another run is under way"):
-        run.hold(tmp_path / "runs")
-    run._HELD.pop().close()
-    run.hold(tmp_path / "runs")
+        engine.hold(tmp_path / "runs")
+    engine._HELD.pop().close()
+    engine.hold(tmp_path / "runs")

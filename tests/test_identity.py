@@ -130,3 +130,9 @@ def test_a_pair_is_made_of_its_partner_and_of_the_stage_between_though_neither_w
 def test_a_pair_without_a_partner_is_refused(parameters):
     with pytest.raises(source.SourceError, match="has no post-trained partner"):
         identity.made_of(parameters | {"post_trained": ""})
+
+
+def test_folders_and_files_are_told_by_their_own_names():
+    given = {"model": "/a/b", "text": "/a/c.txt", "results": "/a/r", "post_trained": "org/name", "seed": 3}
+    told = {"model": "b", "text": "c.txt", "results": "", "post_trained": "org/name", "seed": 3}
+    assert identity.told(given) == told

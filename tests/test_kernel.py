@@ -1,5 +1,6 @@
 """Kernels are the same from whatever shell they are started, and figures that are due are there."""
 
+import subprocess
 import sys
 
 import pytest
@@ -24,8 +25,8 @@ def test_a_shells_settings_change_nothing_but_where_things_are():
     assert bare["MPLBACKEND"].endswith("backend_inline") and bare["OMP_NUM_THREADS"] == "2"
 
 
-def test_the_kernel_is_this_environments_python_whatever_its_name_finds():
-    manager = kernel.manager()(kernel_name="python3")
+def test_the_kernel_is_this_environments_python_whatever_its_name_finds(tmp_path):
+    manager = kernel.manager(tmp_path / "said.txt")(kernel_name="python3")
     assert manager.kernel_spec.argv[:3] == [sys.executable, "-m", "ipykernel_launcher"]
 
 
@@ -73,6 +74,12 @@ def test_a_library_from_another_repository_is_told(copy, tmp_path, monkeypatch):
     assert home.foreign(old) == copy and home.foreign(copy) is None
     monkeypatch.setattr(sys, "prefix", "/usr")
     assert home.foreign(old) is None
+
+
+def test_a_kernel_of_another_environment_is_told_what_it_lacks():
+    command = [sys.executable, "-S", "-c", "from lib import book"]  # without its packages
+    done = subprocess.run(command, cwd=kernel.REPOSITORY, capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1].startswith("ImportError: the chapters need torch, which the Python of this ker")
 
 
 def test_the_first_cell_of_a_chapter_refuses_a_library_from_another_repository(copy, monkeypatch):

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pandas as pd
 
@@ -49,6 +50,17 @@ def test_a_card_of_two_models_names_both_where_they_differ(pocket, gpt2_folder, 
     assert saved["architecture"] == pocket.bridge.cfg.architecture  # which they share
     assert saved["fingerprint"]["post_trained"] == other.source.revision
     assert table.loc["model", "run"] == saved["model"]
+
+
+def test_a_card_tells_folders_and_files_by_their_own_names(gpt2_folder, tmp_path):
+    model = shutil.copytree(gpt2_folder, tmp_path / "parent" / "mine")
+    given = {"model": str(model), "text": str(tmp_path / "parent" / "a.txt"), "seed": 3}
+    (tmp_path / "parent" / "a.txt").write_text("one")
+    results = tmp_path / "parent" / "results"
+    table = provenance.card(door.load(str(model)), given | {"results": str(results)}, results=str(results))
+    assert "parent" not in (results / "card.json").read_text() and "parent" not in table.to_html()
+    assert table.loc["parameters", "run"] == "model=mine, text=a.txt, seed=3"
+    assert table.loc["model", "run"].startswith("mine@")
 
 
 def test_nothing_is_written_without_a_folder(pocket, tmp_path, monkeypatch):

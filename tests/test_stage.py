@@ -92,6 +92,13 @@ def test_no_text_of_a_page_is_a_path_of_this_machine(results):
     assert "2.py:3: UserWarning: lib/text.py is b.txt" in text
 
 
+def test_what_lies_beside_a_model_is_told_by_its_own_name_too():
+    told = paths.without_paths("/a/parent/other/w.bin, /a/parent, /a/parents/x", given={"model": "/a/parent/model"})
+    assert told == "w.bin, …, /a/parents/x"
+    inside = {"model": str(REPOSITORY / "model")}
+    assert paths.without_paths(f"{REPOSITORY}/lib/x.py", given=inside) == "lib/x.py"
+
+
 def test_paths_are_told_over_and_what_only_looks_like_one_is_left():
     kept = ["a / b", "1/2", "https://x.org/tmp/a", "/tmpfs", "~", "lib/x.py"]
     assert paths.without_paths({"a": [*kept, 1, None]}, given={}) == {"a": [*kept, 1, None]}

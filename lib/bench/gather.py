@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from lib.bench import telling
 from lib.bench.case import random_model
 from lib.model import Recorded
 
@@ -19,6 +20,7 @@ def overhead(*, n_sequences: int = 4, sequence_length: int = 256, rounds: int = 
 
     `plain` and `gather` end before the unembedding, `plain_logits` and `gather_logits` run it; `overhead` and
     `overhead_logits` are what gathering adds to the plain pass of its own kind, as a share of it."""
+    telling.step(f"what gathering adds to a plain pass, {rounds} rounds")
     model = random_model(**shape)
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(model.final_layer.d_vocab, (n_sequences, sequence_length), generator=generator)

@@ -17,6 +17,7 @@ import torch
 
 from lib import model as door
 from lib import patching
+from lib.bench import telling
 from lib.bench.case import random_model
 from lib.bench.run import Process, shares
 from lib.bench.worker import forget_peak, peak_mib
@@ -79,6 +80,7 @@ def side_by_side(name: str, *, n_pairs: int, rounds: int, threads: int, **shape:
 
     In every round the full passes take a share of the columns, and the grid takes all: its time is the median."""
     case = {"name": name, "n_pairs": n_pairs} | shape
+    telling.step(f"{name}: patching by full passes and by the grid, {rounds} rounds")
     workers = {way: Process(way, case, threads=threads, module=MODULE) for way in WAYS}
     spent: dict[str, list[float]] = {way: [] for way in WAYS}
     for first, last in shares(N_COLUMNS, rounds):

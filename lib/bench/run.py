@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from lib.bench import telling
 from lib.bench.ceiling import KIND, reached
 
 ORDER = ("published", "hooks", "eager", "fused", "cumulant")
@@ -63,6 +64,7 @@ def side_by_side(
     is measured in every round too, and what share of it each gear reaches. As many tokens and neurons as
     asked for, or as many as there are: what an entry says, and what is divided by, is how many were computed."""
     case = {"name": name, "n_tokens": n_tokens, "n_neurons": n_neurons} | shape
+    telling.step(f"{name}: the reference, in float64")
     reference = Process("reference", case, threads=threads)
     there = reference.size["neurons"]
     reference.ask(first=0, last=there)
@@ -99,6 +101,7 @@ def _in_turns(
     spent: dict[str, list[float]] = {way: [] for way in workers}
     ceilings = []
     for turn in range(rounds):
+        telling.step(f"round {turn + 1} of {rounds}: what the machine can do, then {', '.join(workers)}")
         ceilings.append(machine.ask(ceiling=True))
         for way, worker in workers.items():
             first, last = shares(asked[way], rounds)[turn] if way in SHARED else (0, asked[way])
@@ -110,6 +113,7 @@ def _in_turns(
 def _with_frequency(workers: dict[str, Process], rounds: int) -> dict[str, float]:
     """Seconds of every gear with the frequency-frozen variant on top, the median over rounds as without it."""
     gears = [way for way in workers if way not in SHARED]
+    telling.step(f"the frequency-frozen variant on top, {rounds} rounds: {', '.join(gears)}")
     spent = [{way: workers[way].ask(frequency=True)["seconds"] for way in gears} for _ in range(rounds)]
     return {way: statistics.median(took[way] for took in spent) for way in gears}
 
@@ -128,6 +132,7 @@ def _error(means: list[list[float]], reference: torch.Tensor) -> float:
 
 def _growth(worker: Process) -> list[dict[str, Any]]:
     """Seconds at four sizes of tokens, neurons and vocabulary; the best of three."""
+    telling.step(f"how the cost of {worker.way} grows with {', '.join(SIZES)}")
     return [
         {"name": worker.way, "axis": axis, "size": size}
         | {"seconds": min(worker.ask(grow=BASE | {axis: size})["seconds"] for _ in range(3))}

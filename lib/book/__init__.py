@@ -1,12 +1,13 @@
 """From chapters to a book: what is left to do around papermill, Snakemake and Jupyter Book.
 
-The Snakefile is the graph; here is what its rules call. `request` refuses what cannot be met before a
-kernel starts, `orders` says by content what each chapter is to be made of, `run` executes chapters in the `kernel`
-of this environment and says in one sentence where one failed, `stage` lays out the executed chapters as Jupyter
-Book wants them, `site` renders them and mends the pages; `say` and `summary` show what a run found in words.
+The Snakefile is the graph; here is what its rules call. `request` refuses what cannot be met before a kernel starts,
+`orders` says by content what each chapter is to be made of, `engine` has made what is stale, `run` executes a chapter
+in the `kernel` of this environment and says in one sentence where it failed, `stage` lays out the executed chapters
+as Jupyter Book wants them, `site` renders them and mends the pages; `say` and `summary` show what a run found in words.
 Imports no torch."""
 
-from lib.book import machine
+from lib.book import machine, net
+from lib.book.engine import hold, make
 from lib.book.kernel import kernel_environment
 from lib.book.orders import Order, order
 from lib.book.request import (
@@ -23,7 +24,7 @@ from lib.book.request import (
     parameters,
     parsed,
 )
-from lib.book.run import THREADS, Places, execute, hold, make
+from lib.book.run import THREADS, Places, execute
 from lib.book.saying import SUMMARY, Said, say, summary
 from lib.book.site import build
 from lib.book.stage import stage
@@ -50,6 +51,7 @@ __all__ = [
     "kernel_environment",
     "machine",
     "make",
+    "net",
     "order",
     "parameters",
     "parsed",

@@ -1,13 +1,13 @@
-"""The command line of the Makefile and the Snakefile: `python -m lib.book make | execute | render`."""
+"""The command line of the Makefile and the Snakefile: `python -m lib.book make | execute | render | lab`."""
 
 import argparse
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
-from lib import source
-from lib.book import THREADS, BookError, Places, build, chapters, execute, make, stage
+from lib.book import THREADS, BookError, Places, build, chapters, execute, lab, make, net, stage
 
 
 def main() -> None:
@@ -31,11 +31,10 @@ def main() -> None:
     rendered.add_argument("run", type=lambda path: Path(path).resolve())
     rendered.add_argument("site", type=lambda path: Path(path).resolve())
     rendered.add_argument("--chapters", nargs="+", default=chapters())
+    opened = commands.add_parser("lab")
+    opened.add_argument("--chapter", default="")
     arguments = parser.parse_args()
-    try:
-        _dispatch(arguments)
-    except (BookError, source.SourceError) as error:
-        sys.exit(f"error: {error}")
+    sys.exit(net.caught(lambda: _dispatch(arguments), quiet=arguments.command != "make"))
 
 
 def _dispatch(arguments: argparse.Namespace) -> None:
@@ -54,10 +53,15 @@ def _dispatch(arguments: argparse.Namespace) -> None:
         places = Places(log=arguments.log, output=arguments.output, results=arguments.results)
         asked = json.loads(arguments.asked.read_text(encoding="utf-8"))
         execute(arguments.chapter, asked, places=places, threads=arguments.threads)
+    elif arguments.command == "lab":
+        lab.lab(arguments.chapter)
     else:
+        print(f"site: rendering {arguments.site.name}", file=sys.stderr, flush=True)
         stage(arguments.run, names=arguments.chapters)
         build(arguments.run, site=arguments.site)
 
 
 if __name__ == "__main__":
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # as Ctrl-C: what was begun is put away
     main()

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from lib.book.request import REPOSITORY
 
@@ -56,18 +56,34 @@ def _is_passed_on(name: str) -> bool:
     return name.upper() in PASSED_ON or name.startswith(FAMILIES)
 
 
-def manager() -> type[Any]:
-    """The class of kernel managers that start this environment's Python, whatever kernels lie around."""
+def manager(said: Path) -> type[Any]:
+    """The class of kernel managers that start this environment's Python, whatever kernels lie around.
+
+    What a kernel says beside its cells goes to the file `said`; when it ended, `status` is its exit status."""
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
 
     class OfThisEnvironment(AsyncKernelManager):
         """Starts ipykernel in this environment's Python."""
 
+        status: ClassVar[int | None] = None
+
         @property
         def kernel_spec(self) -> KernelSpec:
             """This environment's Python, not what a search for the kernel's name finds."""
             command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
             return KernelSpec(argv=command, display_name="Python 3", language="python")
+
+        async def _async_launch_kernel(self, kernel_cmd: list[str], **given: Any) -> None:
+            with said.open("w") as stream:
+                await super()._async_launch_kernel(kernel_cmd, **given | {"stdout": stream, "stderr": stream})
+
+        async def _async_is_alive(self) -> bool:
+            alive = await super()._async_is_alive()
+            if not alive and self.provisioner is not None:
+                type(self).status = await self.provisioner.poll()
+            return alive
+
+        is_alive = _async_is_alive
 
     return OfThisEnvironment

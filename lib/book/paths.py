@@ -2,7 +2,8 @@
 
 A path on a page tells a reader nothing, names the owner of the machine, and sends a notebook that is run
 again elsewhere to write where nobody asked. So whatever a run left is told over: a path inside the
-repository from its root, any other by its last part, the folder of results as the empty default."""
+repository from its root, any other by its last part, so too whatever lies beside a model or a text that was
+given, and their folder not at all; the folder of results as the empty default."""
 
 import html
 import json
@@ -55,7 +56,15 @@ def _plain(text: str, given: dict[str, Any]) -> str:
     others = [entry for name, entry in given.items() if name != "results" and isinstance(entry, str)]
     for path in filter(os.path.isabs, others):
         text = re.sub(_any(spellings(path)), lambda found: Path(found[0]).name, text)
+        text = _beside(str(Path(path).parent)).sub(lambda found: Path(found[1] or "…").name, text)
     return _known().sub(_told_over, text)
+
+
+@cache
+def _beside(folder: str) -> re.Pattern[str]:
+    """The folder, and what follows it in a path; none where it holds this repository, whose paths are known."""
+    holds_all = REPOSITORY.is_relative_to(folder)
+    return re.compile(r"(?!)" if holds_all else rf"(?<![\w.-])(?:{_any(spellings(folder))})({REST})")
 
 
 def _any(texts: Iterable[str]) -> str:

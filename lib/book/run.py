@@ -1,40 +1,28 @@
-"""Runs chapters: one by papermill, all of them by Snakemake.
+"""Runs one chapter by papermill, and says in one sentence where it failed.
 
-`execute` runs one chapter and says in one sentence where it failed; `make` checks a request and
-hands it to Snakemake, which decides what is stale; `hold` lets one run at a time into a folder."""
+Whatever ends it, a cell, a kernel that is killed, a full disk or a reader's Ctrl-C: nothing is left that could be taken
+for a chapter that was made."""
 
-import fcntl
 import json
 import os
 import shutil
-import subprocess
+import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from lib import cache
 from lib.book import figures
 from lib.book import notebook as files
 from lib.book.kernel import kernel_environment, manager
-from lib.book.orders import order
-from lib.book.request import (
-    NOTEBOOKS,
-    REPOSITORY,
-    BookError,
-    chapter_named,
-    chapters_about,
-    checked,
-    parsed,
-    with_partner,
-)
+from lib.book.progress import MADE
+from lib.book.request import NOTEBOOKS, BookError, checked
 
 THREADS = 1
 """Processor threads of a chapter of a book, whose chapters run side by side. Sums over another number of threads end
 in other digits, so the run card says the number."""
-_HELD: list[IO[str]] = []
+LESS = "lower n_sequences or sequence_length, name a smaller model, or make one chapter at a time (JOBS=1)"
+"""What helps where memory runs out."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +51,21 @@ def execute(chapter: str, asked: dict[str, Any], *, places: Places, threads: int
         notebook = files.read(places.log)
         _refuse_bare(notebook, chapter=chapter, log=places.log)
         _refuse_other(asked.get("made_of", {}), places.results, chapter=chapter)
-    except BookError:
+        notebook["metadata"]["asked"] = asked.get("fingerprint", "")
+        places.results.mkdir(parents=True, exist_ok=True)
+        places.output.parent.mkdir(parents=True, exist_ok=True)
+        files.write(notebook, places.log)
+    except BaseException:  # a reader's Ctrl-C too
         shutil.rmtree(places.results, ignore_errors=True)
         raise
-    notebook["metadata"]["asked"] = asked.get("fingerprint", "")
-    places.results.mkdir(parents=True, exist_ok=True)
-    places.output.parent.mkdir(parents=True, exist_ok=True)
-    files.write(notebook, places.log)
     shutil.move(places.log, places.output)
+    said(places.log).unlink(missing_ok=True)
+    print(f"{chapter}{MADE}", file=sys.stderr, flush=True)
+
+
+def said(log: Path) -> Path:
+    """Where what a kernel said beside its cells is kept while it runs, and after it failed."""
+    return log.with_suffix(".txt")
 
 
 def _papermill(chapter: str, log: Path, given: dict[str, Any], threads: int) -> None:
@@ -79,6 +74,7 @@ def _papermill(chapter: str, log: Path, given: dict[str, Any], threads: int) -> 
     environment = kernel_environment(threads)
     os.environ.clear()
     os.environ.update(environment)
+    kernels = manager(said(log))
     told = f"{chapter}: cell {{n_fmt}} of {{total_fmt}}, {{elapsed}}"
     try:
         papermill.execute_notebook(
@@ -86,16 +82,31 @@ def _papermill(chapter: str, log: Path, given: dict[str, Any], threads: int) -> 
             log,
             parameters=given,
             kernel_name="python3",
-            kernel_manager_class=manager(),
+            kernel_manager_class=kernels,
             cwd=str(NOTEBOOKS),
-            progress_bar={"file": _Lines(), "disable": False, "mininterval": 2, "bar_format": told},
+            progress_bar={"file": _Lines(), "disable": False, "mininterval": 10, "bar_format": told},
             autosave_cell_every=10,
         )
     except papermill.PapermillExecutionError as error:
-        place = f"chapter {chapter}, cell {error.exec_count}"
-        raise BookError(f"{place}: {error.ename}: {error.evalue}; the partial notebook is {log}") from None
+        what = f"chapter {chapter}, cell {error.exec_count}: {' '.join(f'{error.ename}: {error.evalue}'.split())}"
+        raise BookError(f"{what}{_more_room(what)}; the partial notebook is {log}") from None
     except RuntimeError as error:  # as nbclient raises when a kernel dies, which out of memory it does
-        raise BookError(f"chapter {chapter}: {error}; there may be too little memory, see {log}") from None
+        raise BookError(f"chapter {chapter}: {_ended(error, kernels.status)}; the partial notebook is {log}") from None
+
+
+def _more_room(what: str) -> str:
+    """What helps where a cell could not have the memory that it asked for."""
+    asked = ("MemoryError", "OutOfMemoryError", "allocate memory", "not enough memory")
+    return f"; there is too little memory: {LESS}" if any(sign in what for sign in asked) else ""
+
+
+def _ended(error: RuntimeError, status: int | None) -> str:
+    """Why a kernel is no more, by its exit status; a negative one is the signal that ended it."""
+    if status == -signal.SIGKILL:
+        return f"its kernel was killed, as happens where memory runs out: {LESS}"
+    if status is not None and status < 0:
+        return f"its kernel was ended by {signal.Signals(-status).name}"
+    return f"{error}; there may be too little memory" if status is None else f"its kernel ended with status {status}"
 
 
 def _refuse_bare(notebook: dict[str, Any], *, chapter: str, log: Path) -> None:
@@ -127,58 +138,3 @@ class _Lines:
 
     def flush(self) -> None:
         sys.stderr.flush()
-
-
-def hold(runs: Path) -> None:
-    """Keeps every other run out of the folder `runs` until this process ends, and clears what a dead one left locked.
-
-    Raises BookError when another run is under way there."""
-    runs.mkdir(exist_ok=True)
-    lock = (runs / ".lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise BookError("another run is under way in this folder; wait for it to end") from None
-    _HELD.append(lock)
-    shutil.rmtree(runs.parent / ".snakemake" / "locks", ignore_errors=True)  # stale: we hold the lock
-
-
-def make(targets: str, *, model: str, chapter: str, assignments: str, jobs: int, post_trained: str = "") -> None:
-    """The everyday targets: checks the request, then hands it to Snakemake, one run at a time.
-
-    A chapter alone has all `jobs` threads; those of a book have one each and run side by side.
-    Raises BookError and SourceError for what cannot be met, BookError when Snakemake fails."""
-    alone, given = targets == "chapter", with_partner(parsed(assignments), post_trained)
-    wanted = [chapter_named(chapter)] if alone else chapters_about(model, given)
-    asked = order(model, given, wanted=wanted)
-    goal = f"runs/{asked.slug}/notebooks/{wanted[0]}.ipynb" if alone else f"site/{asked.slug}/index.html"
-    config = {"model": asked.model, "parameters": given, "chapters": wanted}
-    with _config_file(config | {"threads": jobs if alone else THREADS}) as file:
-        command = [sys.executable, "-m", "snakemake", goal, "--cores", str(jobs), "--configfile", str(file)]
-        command += ["--rerun-incomplete", "--keep-going", "--scheduler", "greedy", "--quiet", "all"]
-        command += ["--profile", "none", "--workflow-profile", "none"]  # a profile of the shell's changes nothing
-        if subprocess.run(command, cwd=REPOSITORY, env=_environment()).returncode:
-            raise BookError(f"{goal} was not made; what stopped it is said above")
-    print(f"made {goal}")
-
-
-def _environment() -> dict[str, str]:
-    """The caller's, with a cache folder of our own for Snakemake where that in the home folder cannot be written to;
-    what the hub left there is still read."""
-    if cache.is_writable(cache.readers()):
-        return dict(os.environ)
-    own = {"XDG_CACHE_HOME": str(cache.OWN)}
-    return {"HF_HOME": str(cache.readers() / "huggingface"), **os.environ, **own}
-
-
-@contextmanager
-def _config_file(config: dict[str, Any]) -> Iterator[Path]:
-    """A file that keeps the types of values, which Snakemake's --config does not, and is this process's own."""
-    file = REPOSITORY / "runs" / f".config-{os.getpid()}.json"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(config), encoding="utf-8")
-    try:
-        yield file
-    finally:
-        file.unlink(missing_ok=True)

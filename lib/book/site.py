@@ -9,6 +9,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import yaml
@@ -25,7 +26,7 @@ NOT_SHIPPED = ("**/*.map", "_static/scripts/fontawesome.js*", "_static/sphinx-th
 def build(run: Path, *, site: Path) -> None:
     """Renders a staged run into `site`, which is replaced only by a complete book.
 
-    Raises BookError when Jupyter Book warns or fails, its messages on the error stream."""
+    Raises BookError when Jupyter Book warns or fails, its messages in the run's folder `logs`."""
     command = [sys.executable, "-c", JUPYTER_BOOK, "build", str(run / "book")]
     command += ["--config", str(run / "_config.yml"), "--toc", str(run / "_toc.yml"), "--path-output", str(run)]
     shutil.rmtree(run / "_build", ignore_errors=True)
@@ -36,12 +37,22 @@ def build(run: Path, *, site: Path) -> None:
         env=kernel_environment(),
     )
     if done.returncode:
-        print(done.stdout[-4000:], done.stderr[-4000:], sep="\n", file=sys.stderr)
-        raise BookError(f"Jupyter Book could not build {run / 'book'}; its messages are above")
+        log = run / "logs" / "site.txt"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(f"{done.stdout}\n{done.stderr}", encoding="utf-8")
+        raise BookError(f"Jupyter Book could not build {run / 'book'}; what it said is in {log}")
     finish(run / "_build" / "html", run)
-    shutil.rmtree(site, ignore_errors=True)
+    _replace(site, run / "_build" / "html")
+
+
+def _replace(site: Path, built: Path) -> None:
+    """Puts a built book in the place of another, which stays whole until the new one is."""
     site.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(run / "_build" / "html", site)
+    with tempfile.TemporaryDirectory(dir=site.parent, prefix=".") as folder:
+        new = shutil.copytree(built, Path(folder) / "new")
+        if site.exists():
+            site.rename(Path(folder) / "old")
+        new.rename(site)
 
 
 def finish(built: Path, run: Path) -> None:

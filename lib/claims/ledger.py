@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from lib import identity
 from lib.claims.names import CHAPTERS, known_as
 from lib.claims.page import LedgerPage
 from lib.claims.verdict import Finding, Measured
@@ -61,7 +62,7 @@ class Ledger:
             "chapter": chapter,
             "model": names if len(names) > 1 else names[0],
             "revision": revisions if len(names) > 1 else revisions[0],
-            "parameters": {name: value for name, value in parameters.items() if name != "results"},
+            "parameters": {name: value for name, value in identity.told(parameters).items() if name != "results"},
         }
         self.entries: list[dict[str, Any]] = []
         self._own = {claim.id: claim for claim in load().values() if claim.chapter == chapter}

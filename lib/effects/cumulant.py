@@ -47,7 +47,7 @@ class Series:
 
 def series(block: Block, edit: Edits, reach: Float[Tensor, "token edit"]) -> Series:
     """Log-sum-exps and entropy of every pair by the series."""
-    biased = bool(block.layer.b_U.any())
+    biased = bool(block.final.b_U.any())
     powers = moments.OF_BOTH if biased else moments.OF_Z
     raw, mean_z = moments.raw(Sources(block.log_p, block.z, edit.rows), powers)
     own = moments.central(raw) if biased else moments.without_bias(moments.central(raw))

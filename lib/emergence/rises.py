@@ -49,11 +49,11 @@ def rho_risen(
             "generator": generator,
         }
         pairs.append(neuron_weights.halves(w_out, parts, **given))
-    parts = [
+    chosen = [
         (rule(choosing), choosing.norm, measured.rho - before.rho)
         for (_, before), (choosing, measured) in zip(*pairs, strict=True)
     ]
-    return controls.over_halves(parts, n_sets=10, n=final.final_layer.d_vocab, generator=generator)
+    return controls.over_halves(chosen, n_sets=10, n=final.final_layer.d_vocab, generator=generator)
 
 
 def share_risen(
