@@ -29,7 +29,10 @@ FLOORS = [
         "emergence",
     },  # the case studies
     {"kinds", "evidence", "induction", "truthfulness", "refusal", "emergence"},  # the case studies
-    {"plots", "claims", "provenance", "book", "sentences"},
+    {"plots", "claims", "provenance"},
+    {"sentences"},
+    {"real_model"},  # tables and ledgers of two runs in, Markdown and figures out
+    {"book"},
     {"bench"},  # measures the library, and draws what it found
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

@@ -143,11 +143,25 @@ def hold(runs: Path) -> None:
     shutil.rmtree(runs.parent / ".snakemake" / "locks", ignore_errors=True)  # stale: we hold the lock
 
 
-def make(targets: str, *, model: str, chapter: str, assignments: str, jobs: int, post_trained: str = "") -> None:
+def make(
+    targets: str,
+    *,
+    model: str,
+    chapter: str,
+    assignments: str,
+    jobs: int,
+    post_trained: str = "",
+    save: bool = False,
+) -> None:
     """The everyday targets: checks the request, then hands it to Snakemake, one run at a time.
 
-    A chapter alone has all `jobs` threads; those of a book have one each and run side by side.
+    A chapter alone has all `jobs` threads; those of a book have one each and run side by side. What the book found is
+    kept in the repository where it is to `save`.
     Raises BookError and SourceError for what cannot be met, BookError when Snakemake fails."""
+    from lib.book import saving  # which no chapter needs
+
+    if save:
+        saving.refuse_embedded(model)
     alone, given = targets == "chapter", with_partner(parsed(assignments), post_trained)
     wanted = [chapter_named(chapter)] if alone else chapters_about(model, given)
     asked = order(model, given, wanted=wanted)
@@ -160,6 +174,8 @@ def make(targets: str, *, model: str, chapter: str, assignments: str, jobs: int,
         if subprocess.run(command, cwd=REPOSITORY, env=_environment()).returncode:
             raise BookError(f"{goal} was not made; what stopped it is said above")
     print(f"made {goal}")
+    if save:
+        print(f"kept {saving.keep(REPOSITORY / 'runs' / asked.slug).relative_to(REPOSITORY)}")
 
 
 def _environment() -> dict[str, str]:
