@@ -42,7 +42,7 @@ def _told(text: str, run: Path, cards: Mapping[str, Mapping[str, Any]], runs: li
     others = [one for one in runs if one.report["fingerprint"]["model"] != here.report["fingerprint"]["model"]]
     if not others:
         return page.bare(text, ITSELF.format(name=runs[0].name) if runs else NONE)
-    there = others[0]
+    there = others[0] if others[0].name != here.name else others[0].named(f"{here.name}, kept")
     folder = staged / "tables" / PAGE
     folder.mkdir(parents=True)
     for table in there.files.values():

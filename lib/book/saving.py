@@ -80,6 +80,7 @@ def _files(run: Path) -> dict[str, str]:
     for chapter in cards:
         results = run / "results" / chapter
         given = json.loads((results / "card.json").read_text(encoding="utf-8"))["parameters"]
+        cards[chapter] = without_paths(cards[chapter], given=given)
         if (results / CLAIMS).is_file():
             entries += without_paths(json.loads((results / CLAIMS).read_text(encoding="utf-8")), given=given)
         for table in sorted(results.glob("*.csv")):

@@ -143,7 +143,11 @@ def _ends(entry: Entry) -> tuple[float, float, float]:
 
 
 def _outcome(one: Carried) -> str:
-    """The outcome of a claim; where its number is decided and its second half is not, that."""
+    """The outcome of a claim in a row's name: what of it carries over, where that is a failure or one half."""
     here, there = one.decided[0]
-    first_alone = one.outcome == "cannot be told" and len(one.halves) > 1 and here and here == there
-    return "carries over, its second half is open" if first_alone else one.outcome
+    failed = [half[0] for half in one.decided].count("contradicted")
+    if one.outcome == "carries over" and failed:
+        return "its failure carries over" if failed == len(one.halves) else "carries over, one half as a failure"
+    if one.outcome == "cannot be told" and len(one.halves) > 1 and here and here == there:
+        return f"first half {here} on both, second open"
+    return one.outcome

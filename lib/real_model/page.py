@@ -33,13 +33,15 @@ def filled(text: str, pair: Pair, *, figures: Path, folder: str) -> str:
     found = measured.in_both(pair)
     outcomes: dict[str, Outcome] = {}
     parts: dict[str, str] = {}
+    first = []
     for name, question in QUESTIONS.items():
         parts[name], own = _answer(name, question, pair, found, figures)
+        first += [*own][:1]
         outcomes |= own
     parts["ledger"] = _ledger(found, pair)
     parts["models"] = _models(pair)
     parts["tables"] = ", ".join(f"[{name}](table:{folder}/{name})" for name in sorted(pair[1].files))
-    lines = "\n".join(f"- {line}" for line in says.findings(outcomes))
+    lines = "\n".join(f"- {line}" for line in says.findings(outcomes, first=first))
     parts["found"] = f":::{{admonition}} What this page finds\n:class: found\n{lines}\n:::"
     return MARK.sub(lambda mark: parts[mark[1]], text)
 

@@ -5,7 +5,7 @@ chapter. Both are read into the same shape, so that the page cannot treat them d
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,10 @@ class Results:
     def name(self) -> str:
         """The model, as pages show it."""
         return str(self.report["model"])
+
+    def named(self, name: str) -> "Results":
+        """The same run under another name, where another model has its own."""
+        return replace(self, report=self.report | {"model": name})
 
     def table(self, name: str) -> Any:
         """One of its tables with pandas. Raises KeyError for one that it does not have."""

@@ -29,7 +29,7 @@ def claim(found: Carried, *, what: str, here: str, there: str) -> str:
     if silent:
         return f"{lead} {_capital(what)} was not measured on {silent}."
     numbers = f"{told(measurement(found.here))} on {here} and {told(measurement(found.there))} on {there}"
-    return f"{lead} {_capital(what)} is {numbers}: {_why(found, here, there)}."
+    return f"{lead} {_capital(what)} is {numbers}. {_why(found, here, there)}."
 
 
 def second_half(found: Carried, *, what: str) -> str:
@@ -46,16 +46,16 @@ def _silent(found: Carried, here: str, there: str) -> str:
 
 
 def _why(found: Carried, here: str, there: str) -> str:
-    """The verdicts behind an outcome."""
+    """The verdicts behind an outcome, as a sentence without its full stop."""
     kinds = {half[0] for half in found.decided}
     if found.outcome == "carries over":
         if len(kinds) > 1:
-            return "both runs support one half of the claim and contradict the other"
-        return f"both runs {'support' if 'supported' in kinds else 'contradict'} the claim"
+            return "Both runs support one half of the claim and contradict the other"
+        return f"Both runs {'support' if 'supported' in kinds else 'contradict'} the claim"
     if not found.claim.but:
-        return f"the claim is {_on_both(found.halves[0], here, there)}"
+        return f"The claim is {_on_both(found.halves[0], here, there)}"
     first, second = (_on_both(half, here, there) for half in found.halves)
-    return f"its first half is {first}, its second {second}"
+    return f"Its first half is {first}, its second {second}"
 
 
 def _on_both(verdicts: tuple[str, str], here: str, there: str) -> str:
@@ -65,7 +65,7 @@ def _on_both(verdicts: tuple[str, str], here: str, there: str) -> str:
 
 
 def _capital(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}"
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def counts(outcomes: Sequence[Outcome]) -> str:
@@ -135,18 +135,22 @@ def ledgers(groups: Sequence[Group], alone: Mapping[str, int]) -> list[str]:
     return [
         f"Both ledgers speak of {counted(len(groups), 'claim')}; {n['not tested']} of these could not be tested on one "
         "of the models or on either.",
-        f"Of the {tested} others {n['supported on both']} are supported on both and "
-        f"{listed([f'{count} on {name} alone' for name, count in alone.items()])}; {n['contradicted on both']} are "
-        f"contradicted on both, and {n['open']} are left open by one model or both.",
+        f"The {tested} others: {n['supported on both']} supported on both, "
+        f"{', '.join([f'{count} on {name} alone' for name, count in alone.items()])}, {n['contradicted on both']} "
+        f"contradicted on both, and {n['open']} left open by one model or both.",
     ]
 
 
-def findings(outcomes: Mapping[str, Outcome]) -> list[str]:
-    """What a page found, a line for each outcome: the questions that have it."""
+def findings(outcomes: Mapping[str, Outcome], *, first: Sequence[str]) -> list[str]:
+    """What a page found, a line for each outcome, from that of all it asked: how many have it, and which of those
+    that were asked `first`, one for each question; of what does not carry over all."""
     lines = []
     for outcome, lead in LEADS.items():
-        some = [question for question, found in outcomes.items() if found == outcome]
-        lines.append(f"**{lead}** {_capital('; '.join(some)) if some else 'Nothing'}.")
+        some = [asked for asked, found in outcomes.items() if found == outcome]
+        named = some if outcome == "does not carry over" else [asked for asked in some if asked in first]
+        others = f"{'; and ' if named else ''}{len(some) - len(named)} more" if len(some) > len(named) else ""
+        told = _capital("; ".join(named)) + others if some else "Nothing"
+        lines.append(f"**{lead}** {told}.")
     return lines
 
 
