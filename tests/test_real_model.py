@@ -161,6 +161,14 @@ def test_a_chapter_that_the_kept_run_does_not_have_leaves_its_question_open(plac
     assert "real-spectrum.svg" in text and "`small`" not in text
 
 
+def test_a_run_that_measured_nothing_leaves_every_question_open(place, tmp_path):
+    run = kept.run(tmp_path / "few", "few", entries=[], chapters=("01",))
+    text = staged(tmp_path / "staged", run, place / "models")
+    assert text.count("**Cannot be told.** Both runs need a ledger of this chapter") == len(QUESTIONS) - 1
+    assert "{figure}" not in text and "Both ledgers speak of no claim" in text
+    assert "**Carries over.** Nothing." in text
+
+
 def test_a_kept_run_that_cannot_be_read_is_one_sentence(place, tmp_path):
     shutil.copytree(place / "models", tmp_path / "models")
     (tmp_path / "models/real/run.json").write_text("{")

@@ -29,7 +29,7 @@ def test_a_run_is_kept_with_its_tables_its_ledger_and_what_it_was_made_of(run, t
     found = results.of_kept(place)
     assert found.name == "mine" and found.report["fingerprint"]["library"] == "l"
     assert found.report["seconds"] == 15.0 and found.report["text"].startswith("Python's language reference")
-    assert found.number("03", "rho_floor") == 0.4 and found.report["weights"] == "as published"
+    assert found.number("03", "rho_floor") == 0.4 and found.report["weights"] == "plain"
     assert found.claims == {entry["claim"]: entry for entry in kept.ledger()}
 
 

@@ -37,7 +37,7 @@ def rho_beside_chance(table: DataFrame, *, bound: float, ax: Axes) -> Axes:
     ax.set(xlabel="rho over chance", yticks=range(0, -len(models), -1), yticklabels=models, xlim=(0, None))
     ax.set(ylim=(-len(models) + 0.5, 0.5))
     ax.grid(visible=False, axis="y")
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, columnspacing=1)
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, columnspacing=1)
     return ax
 
 

@@ -47,7 +47,7 @@ def rho(pair: Pair) -> Figure:
         table = run.table("neurons.csv")
         own = {"over_chance": table.rho / measured.chance(run), "chosen": table.stolfo, "model": run.name}
         parts.append(pandas.DataFrame(own))
-    figure, ax = plt.subplots(figsize=(8, 2.6), layout="constrained")
+    figure, ax = plt.subplots(figsize=(9, 2.6), layout="constrained")
     second = claims.load()["stolfo2024.C4"].but
     assert second and second.below
     drawn.rho_beside_chance(pandas.concat(parts), bound=second.below, ax=ax)

@@ -61,7 +61,7 @@ def report(cards: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     shared = ("source", "revision", "architecture", "device", "versions", "code", "date", SIZES, "coordinates")
     return {
         "model": first["model"],
-        "weights": first.get("weights", "as published"),
+        "weights": first.get("weights", "plain"),
         "text": next(iter(texts), "none"),
         **{name: first[name] for name in shared if name in first},
         "fingerprint": {name: value for card in cards.values() for name, value in card["fingerprint"].items()},
