@@ -216,6 +216,19 @@ def test_rules_choose_among_what_their_floors_let_pass_however_numbers_are_round
         assert not able["du"].all() and able["rho_top"].all()
 
 
+def test_a_difference_of_method_is_told_and_one_of_the_model_is_not(place, text, tmp_path):
+    assert "The two runs differ" not in text and "another state of the library" not in text
+    shutil.copytree(place / "models", tmp_path / "models")
+    report = tmp_path / "models/real/run.json"
+    changed = json.loads(report.read_text())
+    changed["fingerprint"]["library"] = "z"
+    changed["chapters"][book.chapter_named("05")]["parameters"] |= {"top": 0.7, "text": "other.txt"}
+    report.write_text(json.dumps(changed))
+    told = staged(tmp_path / "staged", place / "runs" / "small", tmp_path / "models")
+    assert "The two runs differ in `top` (0.5 and 0.7) in chapter 05." in told and "`text`" not in told
+    assert "The kept run was made with another state of the library (z) than this book (l)" in told
+
+
 def test_chance_is_that_of_the_norm_of_the_model(place):
     here, there = pair(place)
     assert measured.chance(here) == pytest.approx((2 / 32) ** 0.5)

@@ -161,6 +161,14 @@ def test_other_code_is_told_only_where_it_is_other():
     )
 
 
+def test_other_parameters_are_told_with_both_values_and_their_chapters():
+    assert says.other_parameters({}) == ""
+    assert says.other_parameters({"`seed` (0 and 1)": ["02"], "`dim` (0 and 8)": ["03", "04"]}) == (
+        "The two runs differ in `seed` (0 and 1) in chapter 02. The two runs differ in `dim` (0 and 8) in chapters 03 "
+        "and 04."
+    )
+
+
 def test_every_sentence_is_short():
     long = [entry(TWO, (-0.1234, -0.2345, -0.0123), but=second) for second in (NONE, UP)]
     found = carried(claims.load()[TWO], *long)

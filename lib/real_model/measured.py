@@ -19,6 +19,22 @@ Pair = tuple[Results, Results]
 LEVEL = 0.05
 
 
+OF_THE_MODEL = ("model", "revision", "post_trained", "text", "results", "plain", "dropout", "control", "checkpoints")
+"""Parameters that name what a run is about, which the page tells in other words."""
+
+
+def otherwise(pair: Pair) -> dict[str, list[str]]:
+    """Parameters that have other values in the two runs, with both, and the chapters that both ran with them."""
+    here, there = (run.report["chapters"] for run in pair)
+    found: dict[str, list[str]] = {}
+    for chapter in sorted(set(here) & set(there)):
+        one, other = (chapters[chapter]["parameters"] for chapters in (here, there))
+        for name in sorted(set(one) & set(other) - set(OF_THE_MODEL)):
+            if one[name] != other[name]:
+                found.setdefault(f"`{name}` ({one[name]} and {other[name]})", []).append(chapter.split("_")[0])
+    return found
+
+
 def in_both(pair: Pair) -> dict[str, Carried]:
     """Every claim that both ledgers speak of and that a model can bear on, by id, in the order of the book."""
     here, there = (run.claims for run in pair)

@@ -106,7 +106,8 @@ def _models(pair: Pair) -> str:
     lines += [f"| {label} | {_cell(here, key)} | {_cell(there, key)} |" for label, key in rows]
     lines.append(f"| seconds, all chapters | {here['seconds']:,.0f} | {there['seconds']:,.0f} |")
     code = says.other_code(*(report["fingerprint"].get("library", "") for report in (here, there)))
-    return "\n".join(lines) + (f"\n\n{code}" if code else "")
+    more = " ".join(filter(None, (code, says.other_parameters(measured.otherwise(pair)))))
+    return "\n\n".join(filter(None, ("\n".join(lines), more)))
 
 
 def _cell(report: dict[str, object], key: str) -> str:

@@ -162,3 +162,11 @@ def other_code(here: str, there: str) -> str:
         f"The kept run was made with another state of the library ({there}) than this book ({here}), so a difference "
         "may also be one of method."
     )
+
+
+def other_parameters(found: Mapping[str, Sequence[str]]) -> str:
+    """Which parameters two runs have otherwise, by the chapters that have them; empty where none is."""
+    if not found:
+        return ""
+    parts = [f"{name} in {'chapter' if len(at) == 1 else 'chapters'} {listed(at)}" for name, at in found.items()]
+    return " ".join(f"The two runs differ in {part}." for part in parts)
