@@ -156,7 +156,10 @@ def test_a_chapter_that_the_kept_run_does_not_have_leaves_its_question_open(plac
     saving.keep(there, models=tmp_path / "models")
     text = staged(tmp_path / "staged", place / "runs" / "small", tmp_path / "models")
     section = text.partition("## Do these neurons decide")[2].partition("\n## ")[0]
-    assert "**Cannot be told.** Both runs need a ledger of this chapter, and that of `part` has none." in section
+    assert (
+        "**Cannot be told.** Both ledgers need a claim of this question, the same one, and there is none for `part`."
+        in section
+    )
     assert "the run of `part` has no `transitions.csv`" in section and "{figure}" not in section
     assert "real-spectrum.svg" in text and "`small`" not in text
 
@@ -164,9 +167,24 @@ def test_a_chapter_that_the_kept_run_does_not_have_leaves_its_question_open(plac
 def test_a_run_that_measured_nothing_leaves_every_question_open(place, tmp_path):
     run = kept.run(tmp_path / "few", "few", entries=[], chapters=("01",))
     text = staged(tmp_path / "staged", run, place / "models")
-    assert text.count("**Cannot be told.** Both runs need a ledger of this chapter") == len(QUESTIONS) - 1
+    assert text.count("**Cannot be told.** Both ledgers need a claim of this question") == len(QUESTIONS) - 1
     assert "{figure}" not in text and "Both ledgers speak of no claim" in text
-    assert "**Carries over.** Nothing." in text
+    assert "**Carries over.** Nothing." in text and "surer on a repeat; copying held back." in text
+    assert "agreement of the rules" in text.partition("**Cannot be told.**")[2].partition("\n")[0]
+
+
+def test_ledgers_without_a_claim_in_common_leave_a_question_open(place, tmp_path):
+    runs = {}
+    for model, name in {"one": "stolfo2024.C2", "two": "stolfo2024.C5"}.items():
+        entries = [kept.entry(name, but=DOWN if name.endswith("2") else None)]
+        runs[model] = kept.run(tmp_path / "runs" / model, model, fingerprint=model, entries=entries)
+    saving.keep(runs["two"], models=tmp_path / "models")
+    run, entry = runs["one"], kept.entry("stolfo2024.C3.dim", (2.0, 2.0, 2.0))
+    for folder in (run / "results" / book.chapter_named("02"), tmp_path / "models/two"):
+        ledger = json.loads((folder / "claims.json").read_text())
+        (folder / "claims.json").write_text(json.dumps([*ledger, entry]))
+    section = staged(tmp_path / "staged", run, tmp_path / "models").partition("## Does the final norm")[2]
+    assert "there is none for `one` and `two`." in section.partition("\n## ")[0]
 
 
 def test_a_kept_run_that_cannot_be_read_is_one_sentence(place, tmp_path):

@@ -130,8 +130,9 @@ def test_what_is_missing_is_named():
     assert says.missing({"a": ["`x.csv`", "`y.csv`"], "b": []}) == (
         "There is no figure here: the run of `a` has no `x.csv` and `y.csv`."
     )
-    assert says.no_ledger(["a", "b"]).endswith(
-        "Both runs need a ledger of this chapter, and that of `a` and that of `b` has none."
+    assert says.no_ledger(["a", "b"]) == (
+        "**Cannot be told.** Both ledgers need a claim of this question, the same one, and there is none for `a` and "
+        "`b`."
     )
 
 

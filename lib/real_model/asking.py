@@ -30,6 +30,13 @@ class Question:
     drawn: tuple[str, ...] = ()
     """The claims whose numbers a second figure shows: those in units that share an axis."""
     more: Callable[[Pair], Findings] | None = None
+    subject: str = ""
+    """What it is about in short, where no claim says so."""
+
+    @property
+    def open(self) -> dict[str, Outcome]:
+        """The outcome of a question that nothing answers."""
+        return {next(iter(self.claims.values()), (self.subject, ""))[0]: "cannot be told"}
 
     def missing(self, pair: Pair) -> dict[str, list[str]]:
         """The tables that each run lacks, by its model."""

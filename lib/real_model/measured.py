@@ -48,9 +48,14 @@ def _is_of_paper(entry: Any) -> bool:
     return audit.CAUTION in entry["reason"]
 
 
+def cut(run: Results) -> int:
+    """Directions below the drop of the spectrum, by the rule of chapter 02. Raises KeyError without its ledger."""
+    return int(run.claims["stolfo2024.C3.dim"]["measured"])
+
+
 def dim(run: Results) -> int:
     """Directions of the effective null space, as chapter 03 used it. Raises KeyError where the run does not have it."""
-    return int(run.number("03", "dim") or run.claims["stolfo2024.C3.dim"]["measured"])
+    return int(run.number("03", "dim") or cut(run))
 
 
 def chance(run: Results) -> float:

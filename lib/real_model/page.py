@@ -68,7 +68,9 @@ def _answer(name: str, question: Question, pair: Pair, found: Claims, figures: P
         caption = "What the claims rest on, with 95 % intervals, and whether each carries over."
         pictures.append((f"{name}-claims", drawing.of_claims(shown, pair), alt, caption))
     if question.claims and not outcomes:
-        told.insert(0, says.no_ledger([run.name for run in pair if not set(question.claims) & set(run.claims)]))
+        without = [run.name for run in pair if not set(question.claims) & set(run.claims)]
+        told.insert(0, says.no_ledger(without or [run.name for run in pair]))
+    outcomes = outcomes or question.open
     drawn = [_figure(*picture, told=[] if at else told, figures=figures) for at, picture in enumerate(pictures)]
     return "\n\n".join([*drawn, _found(told)]), outcomes
 

@@ -6,9 +6,11 @@ from lib.real_model.measured import Pair
 from lib.real_model.results import SIZES
 from lib.sentences import real_model as says
 
+RULES = "agreement of the rules"
+
 
 def _dims(pair: Pair) -> Findings:
-    found = {f"`{run.name}`": (measured.dim(run), run.report[SIZES][1]) for run in pair}
+    found = {f"`{run.name}`": (measured.cut(run), run.report[SIZES][1]) for run in pair}
     return [says.dims(found)], {}
 
 
@@ -25,7 +27,7 @@ def _agreement(pair: Pair) -> Findings:
     found = measured.agreement(pair)
     shared = {f"`{run.name}`": len(beyond) for run, beyond in zip(pair, found.beyond, strict=True)}
     told = says.overlap(found.outcome, shared, both=found.both, apart=found.apart, n=found.n)
-    return [told], {"agreement of the rules": found.outcome}
+    return [told], {RULES: found.outcome}
 
 
 def _flipped(pair: Pair) -> Findings:
@@ -34,7 +36,7 @@ def _flipped(pair: Pair) -> Findings:
 
 QUESTIONS = {
     "spectrum": Question(
-        tables=("spectrum.csv", "neurons.csv"),
+        tables=("spectrum.csv",),
         draw=drawing.spectrum,
         alt="Two panels: singular values over their median on a logarithmic axis, whole spectra and their ends.",
         caption="The spectra of both unembeddings, each over its own median; right, their last directions.",
@@ -94,6 +96,7 @@ QUESTIONS = {
         alt="A heat map for each model: the Jaccard index of every pair of rules.",
         caption="Jaccard index of every pair of rules; in brackets, how many neurons a rule chose.",
         more=_agreement,
+        subject=RULES,
     ),
     "frequency": Question(
         tables=("frequency.csv",),

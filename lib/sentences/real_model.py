@@ -123,8 +123,10 @@ def missing(wanted: Mapping[str, Sequence[str]]) -> str:
 
 def no_ledger(names: Sequence[str]) -> str:
     """That a question has no answer: the models whose run has none of its claims."""
-    runs = listed([f"that of `{name}`" for name in names])
-    return f"**{LEADS['cannot be told']}** Both runs need a ledger of this chapter, and {runs} has none."
+    return (
+        f"**{LEADS['cannot be told']}** Both ledgers need a claim of this question, the same one, and there is none "
+        f"for {listed([f'`{name}`' for name in names])}."
+    )
 
 
 def ledgers(groups: Sequence[Group], alone: Mapping[str, int]) -> list[str]:
