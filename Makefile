@@ -17,7 +17,7 @@ $(error there is no variable $(strip $(STRAY)); make knows $(KNOWN))
 endif
 
 # What each target takes beside PYTHON and JOBS: a variable that it would pass over is refused as well.
-TAKES_book = MODEL POST_TRAINED PARAMETERS TRUST_PICKLE
+TAKES_book = MODEL POST_TRAINED PARAMETERS TRUST_PICKLE SAVE
 TAKES_chapter = MODEL POST_TRAINED CHAPTER PARAMETERS TRUST_PICKLE
 TAKES_pocket = TWINS SMOKE
 TAKES_bench = SAVE
@@ -46,7 +46,7 @@ TESTS = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $(JOBS) --dist loadfile 
 .PHONY: help book chapter lab pocket bench style check test nulls clean elsewhere
 
 help:
-	@echo "make book [MODEL=… [POST_TRAINED=…]]   run every chapter, build site/<model>/index.html"
+	@echo "make book [MODEL=… [POST_TRAINED=…] [SAVE=1]]   run every chapter, build site/<model>/index.html; keep its tables"
 	@echo "make book MODEL=$(PACKAGED)   a real model that needs no hub"
 	@echo "make test                       the same set-up, then every test but the slow ones"
 	@echo "make check                      for daily work: style and the quick tests, in a minute or so"
@@ -71,7 +71,8 @@ help:
 	@touch $@
 
 book: .venv/ready $(REAL)
-	@$(BOOK) make book --model "$$MODEL" --post-trained "$$POST_TRAINED" --parameters "$$PARAMETERS" --jobs $(JOBS)
+	$(if $(filter-out 1,$(SAVE)),$(error SAVE is a switch; set it to 1 or leave it out))
+	@$(BOOK) make book --model "$$MODEL" --post-trained "$$POST_TRAINED" --parameters "$$PARAMETERS" --jobs $(JOBS) $(if $(filter 1,$(SAVE)),--save)
 
 chapter: .venv/ready $(REAL)
 	@$(BOOK) make chapter --chapter "$$CHAPTER" --model "$$MODEL" --post-trained "$$POST_TRAINED" --parameters "$$PARAMETERS" --jobs $(JOBS)

@@ -22,7 +22,10 @@ FLOORS = [
     {"kinds"},
     {"evidence", "induction", "knowledge_conflicts", "knowledge", "confidence", "emergence"},  # the case studies
     {"truthfulness", "refusal"},  # two more, which read statements as `knowledge` does
-    {"plots", "claims", "provenance", "book", "sentences"},
+    {"plots", "claims", "provenance"},
+    {"sentences"},
+    {"real_model"},  # tables and ledgers of two runs in, Markdown and figures out
+    {"book"},
     {"bench"},  # measures the library, and draws what it found
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

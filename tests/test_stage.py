@@ -210,6 +210,9 @@ def test_staging_leaves_tables_cards_and_an_escaped_title_without_a_path(results
     toc = yaml.safe_load((run / "_toc.yml").read_text())
     assert not left_out.listed(toc) and left_out.PAGE in json.dumps(toc)
     assert "ipynb" not in (run / "book/book/intro.md").read_text()
+    beside = (run / "book/book/real_model.md").read_text()
+    assert beside.startswith("# The same measurements") and "<!-- beside" not in beside
+    assert not (run / "book/book/models").exists()
     assert report["post_trained"] == ""
 
 

@@ -21,6 +21,7 @@ def main() -> None:
     everyday.add_argument("--post-trained", default="")
     everyday.add_argument("--parameters", default="")
     everyday.add_argument("--jobs", type=int, default=os.cpu_count())
+    everyday.add_argument("--save", action="store_true", help="keep what the book found in book/models")
     one = commands.add_parser("execute")
     one.add_argument("chapter")
     one.add_argument("--asked", type=Path, required=True, help="the file that says what is asked for")
@@ -39,6 +40,8 @@ def main() -> None:
 
 def _dispatch(arguments: argparse.Namespace) -> None:
     if arguments.command == "make":
+        if arguments.target == "chapter" and arguments.save:
+            raise BookError("--save keeps a whole book, got one chapter; leave it out, or make the book")
         if arguments.target == "chapter" and not arguments.chapter:
             raise BookError(f"say which chapter, as in: make chapter CHAPTER={chapters()[0].split('_')[0]}")
         make(
@@ -48,6 +51,7 @@ def _dispatch(arguments: argparse.Namespace) -> None:
             post_trained=arguments.post_trained,
             assignments=arguments.parameters,
             jobs=arguments.jobs,
+            save=arguments.save,
         )
     elif arguments.command == "execute":
         places = Places(log=arguments.log, output=arguments.output, results=arguments.results)

@@ -46,26 +46,39 @@ def hold(runs: Path) -> None:
     shutil.rmtree(runs.parent / ".snakemake" / "locks", ignore_errors=True)  # stale: we hold the lock
 
 
-def make(targets: str, *, model: str, chapter: str, assignments: str, jobs: int, post_trained: str = "") -> None:
+def make(
+    targets: str, *, model: str, chapter: str, assignments: str, jobs: int, post_trained: str = "", save: bool = False
+) -> None:
     """The everyday targets: checks the request, then hands it to Snakemake, one run at a time.
 
-    A chapter alone has all `jobs` threads; those of a book have one each and run side by side.
+    A chapter alone has all `jobs` threads; those of a book have one each and run side by side. What the book found is
+    kept in the repository where it is to `save`.
     Raises BookError and SourceError for what cannot be met, BookError when Snakemake fails, OSError where nothing can
     be written."""
+    from lib.book import saving  # which no chapter needs
+
+    if save:
+        saving.refuse_embedded(model)
     began, alone, given = time.monotonic(), targets == "chapter", with_partner(parsed(assignments), post_trained)
     wanted = [chapter_named(chapter)] if alone else chapters_about(model, given)
     asked = order(model, given, wanted=wanted)
     goal = f"runs/{asked.slug}/notebooks/{wanted[0]}.ipynb" if alone else f"site/{asked.slug}/index.html"
     for folder in ("runs",) if alone else ("runs", "site"):
         _writable(REPOSITORY / folder)
-    config = {"model": asked.model, "parameters": given, "chapters": wanted}
+    _by_snakemake(goal, asked, {"model": asked.model, "parameters": given, "chapters": wanted}, jobs, alone=alone)
+    print(f"made {goal}{'' if alone else f' in {spoken(time.monotonic() - began)}; open it in a browser'}")
+    if save:
+        print(f"kept {saving.keep(REPOSITORY / 'runs' / asked.slug).relative_to(REPOSITORY)}")
+
+
+def _by_snakemake(goal: str, asked: Order, config: dict[str, Any], jobs: int, *, alone: bool) -> None:
+    """Makes a goal by the graph; raises BookError when it fails."""
     with _config_file(config | {"threads": jobs if alone else THREADS}) as file:
         command = [sys.executable, "-m", "snakemake", goal, "--cores", str(jobs), "--configfile", str(file)]
         command += ["--rerun-incomplete", "--keep-going", "--scheduler", "greedy", "--quiet", "all"]
         command += ["--profile", "none", "--workflow-profile", "none"]  # a profile of the shell's changes nothing
         with _standing(REPOSITORY / goal):
             _watched(command, asked, goal)
-    print(f"made {goal}{'' if alone else f' in {spoken(time.monotonic() - began)}; open it in a browser'}")
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from lib.documents import EMBEDDED, PYTHON
 
 REPOSITORY = Path(__file__).parents[2]
 NOTEBOOKS = REPOSITORY / "notebooks"
+MODELS = REPOSITORY / "book" / "models"
+"""Where runs of real models are kept."""
 KERNEL_NAMES = {"In", "Out", "exit", "quit", "open", "get_ipython"}
 
 

@@ -12,7 +12,7 @@ from lib.book import landing, left_out
 from lib.book import notebook as files
 from lib.book.orders import refuse_mixture, refuse_other
 from lib.book.paths import without_paths
-from lib.book.request import REPOSITORY
+from lib.book.request import MODELS, REPOSITORY
 from lib.book.shown import shown
 
 
@@ -21,15 +21,14 @@ def stage(run: Path, *, names: list[str]) -> None:
     `run/run.json`; one page stands for the chapters that are left out.
 
     Raises BookError unless every chapter is what was asked for, and all are about one model."""
+    from lib.book import beside  # reads a kept run, which no chapter needs
+
     staged = run / "book"
     shutil.rmtree(staged, ignore_errors=True)
-    shutil.copytree(REPOSITORY / "book", staged / "book")
+    shutil.copytree(REPOSITORY / "book", staged / "book", ignore=shutil.ignore_patterns(MODELS.name))
     (staged / "notebooks").mkdir()
     executed = {name: files.read(run / "notebooks" / f"{name}.ipynb") for name in names}
-    first = staged / "book" / "intro.md"
-    filled = landing.filled(first.read_text(encoding="utf-8"), executed, folder=staged / "book" / "figures")
-    first.write_text(filled, encoding="utf-8")
-    _leave_out(run, names)
+    _fill_first_page(staged / "book", executed)
     cards = {}
     for name, notebook in executed.items():
         given = notebook["metadata"]["papermill"]["parameters"]
@@ -42,9 +41,18 @@ def stage(run: Path, *, names: list[str]) -> None:
         page = shown(notebook, chapter=name, results=results)
         files.write(page, staged / "notebooks" / f"{name}.ipynb")
     refuse_mixture(cards)
+    beside.stage(run, staged, cards)
+    _leave_out(run, names)
     report = _report(cards)
     (run / "run.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (run / "_config.yml").write_text(yaml.safe_dump(_config(report), allow_unicode=True), encoding="utf-8")
+
+
+def _fill_first_page(prose: Path, executed: dict[str, Any]) -> None:
+    """Puts into the first page what the executed chapters found."""
+    first = prose / "intro.md"
+    filled = landing.filled(first.read_text(encoding="utf-8"), executed, folder=prose / "figures")
+    first.write_text(filled, encoding="utf-8")
 
 
 def _leave_out(run: Path, names: list[str]) -> None:
