@@ -7,7 +7,7 @@ import pandas
 import pytest
 
 from lib import book
-from lib.book import paths, saving
+from lib.book import engine, paths, saving
 from lib.real_model import results
 from tests import kept
 
