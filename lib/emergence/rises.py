@@ -40,7 +40,7 @@ def rho_risen(
     for model in (first, final):
         generator.set_state(state)  # the same tokens are drawn for both
         layer, w_out = model.final_layer, model.W_out.cpu()
-        parts = neuron_weights.parts(layer.weight_coordinates().cpu(), generator=generator)
+        dealt = neuron_weights.parts(layer.weight_coordinates().cpu(), generator=generator)
         given: dict[str, Any] = {
             "centres": layer.centres,
             "dim": dim,
@@ -48,7 +48,7 @@ def rho_risen(
             "n_halves": n_halves,
             "generator": generator,
         }
-        pairs.append(neuron_weights.halves(w_out, parts, **given))
+        pairs.append(neuron_weights.halves(w_out, dealt, **given))
     parts = [
         (rule(choosing), choosing.norm, measured.rho - before.rho)
         for (_, before), (choosing, measured) in zip(*pairs, strict=True)
