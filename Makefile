@@ -42,7 +42,7 @@ PACKAGED = smollm2-135m-instruct
 REAL = $(if $(filter $(PACKAGED),$(MODEL) $(POST_TRAINED)),.venv/real)
 
 BOOK = .venv/bin/python -m lib.book
-TESTS = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $(JOBS) --dist loadfile --jaxtyping-packages=lib,beartype.beartype
+TESTS = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --jaxtyping-packages=lib,beartype.beartype
 .PHONY: help book chapter lab pocket bench style check test nulls clean elsewhere
 
 help:

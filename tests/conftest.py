@@ -16,6 +16,12 @@ from lib.source import POCKET_MODELS
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
 
+
+def pytest_collection_modifyitems(items):
+    """Long files run first, so that no worker is left with one of them when the others have nothing more to do."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 HANGING = 3600
 """Seconds after which a command that a test runs is taken to hang; says nothing about how fast it should be."""
 TOKENIZER = POCKET_MODELS / "pocket" / "tokenizer.json"
