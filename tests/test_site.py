@@ -268,3 +268,10 @@ def test_a_run_leaves_its_tables_claims_and_report():
     for chapter in book.chapters():
         assert json.loads((run / "results" / chapter / "claims.json").read_text())
     assert (run / "results/02_null_space/spectrum.csv").read_text().startswith("index,singular_value\n")
+
+
+def test_the_chapters_are_about_the_layer_that_their_claims_are_about():
+    """By default, that is: a name used twice in a chapter once made its neurons another layer's, its claims idle."""
+    left = json.loads((book.REPOSITORY / "runs/pocket/results/03_entropy_neurons/claims.json").read_text())
+    idle = {entry["claim"]: entry["reason"] for entry in left if "this is layer" in entry["reason"]}
+    assert left and idle == {}
