@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 
 import pytest
 import torch
@@ -24,6 +25,13 @@ def pytest_collection_modifyitems(items):
 
 HANGING = 3600
 """Seconds after which a command that a test runs is taken to hang; says nothing about how fast it should be."""
+
+
+def heeding_interrupts():
+    """Begins a process as a terminal would: one that was started in the background passes Ctrl-C over."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 TOKENIZER = POCKET_MODELS / "pocket" / "tokenizer.json"
 D_VOCAB = len(json.loads(TOKENIZER.read_text())["model"]["vocab"])  # the tiny models borrow it
 HF = {

@@ -14,7 +14,7 @@ import pytest
 
 from lib import book
 from lib.book import engine
-from tests.conftest import HANGING
+from tests.conftest import HANGING, heeding_interrupts
 
 pytestmark = pytest.mark.long
 
@@ -262,7 +262,7 @@ def test_what_is_interrupted_is_one_sentence_and_leaves_no_kernel_no_lock_and_no
     slow["cells"][-1]["source"] = "import time\ntime.sleep(600)"
     chapter.write_text(json.dumps(slow))
     given = [sys.executable, "-m", "lib.book", "make", "chapter", "--chapter", "01", "--jobs", "1"]
-    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "preexec_fn": heeding_interrupts}
     try:
         with subprocess.Popen(given, cwd=repository, env=shell(repository), start_new_session=True, **pipes) as made:
             while not (repository / f"runs/pocket/results/{CHAPTER}/card.json").exists() and made.poll() is None:

@@ -15,6 +15,7 @@ from lib import book
 from lib.book import engine, kernel, net, request, run, site
 from lib.book.orders import Order
 from lib.source import SourceError
+from tests.conftest import heeding_interrupts
 
 CHAPTER = "01_small"
 
@@ -223,7 +224,7 @@ def test_what_is_stopped_ends_with_all_that_it_had_begun(repository):
     """A program that starts another one and minds no polite request."""
     code = "import signal, time; [signal.signal(n, signal.SIG_IGN) for n in (2, 15)]; print(1, flush=True)"
     sleeper = f"{code}; time.sleep(600)"
-    pipes = {"stdout": subprocess.PIPE, "text": True, "start_new_session": True}
+    pipes = {"stdout": subprocess.PIPE, "text": True, "start_new_session": True, "preexec_fn": heeding_interrupts}
     starts = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {sleeper!r}])"
     process = subprocess.Popen([sys.executable, "-c", starts], **pipes)
     assert process.stdout.readline() == "1\n"

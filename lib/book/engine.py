@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
@@ -77,7 +77,7 @@ def _by_snakemake(goal: str, asked: Order, config: dict[str, Any], jobs: int, *,
         command = [sys.executable, "-m", "snakemake", goal, "--cores", str(jobs), "--configfile", str(file)]
         command += ["--rerun-incomplete", "--keep-going", "--scheduler", "greedy", "--quiet", "all"]
         command += ["--profile", "none", "--workflow-profile", "none"]  # a profile of the shell's changes nothing
-        with _standing(REPOSITORY / goal):
+        with nullcontext() if alone else _standing(REPOSITORY / goal):
             _watched(command, asked, goal)
 
 
