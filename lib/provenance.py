@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from lib import documents, identity
+from lib import admission, documents, identity
 from lib.model import Model
 
 PACKAGES = ("torch", "transformer_lens", "transformers", "datasets", "numpy")
@@ -66,7 +66,15 @@ def _of_model(model: Model) -> dict[str, Any]:
         "architecture": model.bridge.cfg.architecture,
         "layers, d_model, d_mlp, d_vocab": [model.n_layers, final.d_model, model.W_out.shape[0], final.d_vocab],
         "coordinates": _coordinates(model),
+        "all-zero weights": _silent(model),
     }
+
+
+def _silent(model: Model) -> str:
+    """Which weight matrices write nothing, as those of layers before growth: how many, and the first by name."""
+    found = admission.silent(model.bridge.original_model)
+    first = found[0].replace("._original_component", "") if found else ""
+    return f"{len(found)}, the first of them {first}" if found else "none"
 
 
 def _of_text(model: Model, parameters: dict[str, Any]) -> dict[str, str]:

@@ -1,7 +1,9 @@
 import json
+import re
 import shutil
 
 import pandas as pd
+import pytest
 
 from lib import documents, provenance
 from lib import model as door
@@ -72,3 +74,11 @@ def test_nothing_is_written_without_a_folder(pocket, tmp_path, monkeypatch):
 
 def test_outside_a_checkout_the_code_has_no_commit(tmp_path):
     assert provenance.git_state(tmp_path) == "no git"
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("pocket", "none"), ("pocket-step-00000", r"\d+, the first of them .*weight")]
+)
+def test_a_card_names_weights_that_write_nothing(name, says):
+    told = provenance.facts(door.load(name), {"model": name})["all-zero weights"]
+    assert re.fullmatch(says, told) and "_original" not in told
