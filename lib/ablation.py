@@ -17,11 +17,10 @@ def mean(
     """Each neuron's mean, over all positions (BOS included) or over those `among` some.
 
     Raises ValueError when `among` holds no position."""
-    if among is None:
-        return activation.flatten(0, 1).mean(0)
-    if not among.any():
+    if among is not None and not among.any():
         raise ValueError("a mean needs at least one position, but the mask holds none")
-    return activation[among].mean(0)
+    some = activation.flatten(0, 1) if among is None else activation[among]
+    return some.mean(0, dtype=torch.float64).to(activation.dtype)
 
 
 def zero(activation: Float[Tensor, "sequence position d_mlp"]) -> Float[Tensor, " d_mlp"]:

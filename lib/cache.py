@@ -2,7 +2,10 @@
 
 A home that cannot be written to is no reason to fail; only where nothing can be written is there no place at all."""
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 OWN = Path(__file__).parents[1] / ".snakemake" / "cache"
@@ -31,3 +34,14 @@ def folder() -> Path:
     if found is None:
         raise OSError(f"neither {readers()} nor {OWN} can be written to")
     return found
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Within the context no other process makes the same file or folder; one that dies holds nobody up.
+
+    Raises OSError where no lock can be put beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

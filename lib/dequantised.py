@@ -6,10 +6,8 @@ made beside its place and moved there whole: of several chapters that need it at
 broken off leaves nothing that could be taken for a model."""
 
 import errno
-import fcntl
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -45,7 +43,7 @@ def folder(source: Source, *, write: Callable[[Path, Path], None]) -> Path:
     if found.is_dir():
         return found
     try:
-        with _alone(found):
+        with cache.alone(found):
             if not found.is_dir():
                 _make(found, source, write)
     except OSError as error:
@@ -53,15 +51,6 @@ def folder(source: Source, *, write: Callable[[Path, Path], None]) -> Path:
             raise
         raise _no_room(found, source, str(error.strerror)) from None
     return found
-
-
-@contextmanager
-def _alone(found: Path) -> Iterator[None]:
-    """Keeps other processes from making the same folder; one that dies holds nobody up."""
-    found.parent.mkdir(parents=True, exist_ok=True)
-    with found.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _make(found: Path, source: Source, write: Callable[[Path, Path], None]) -> None:

@@ -8,7 +8,7 @@ import torch
 from scipy.stats import binom, spearmanr
 from torch.testing import assert_close
 
-from lib import ablation, controls, drawing, effects, evidence, neuron_weights, null_space, selection
+from lib import ablation, controls, drawing, effects, evidence, measures, neuron_weights, null_space, selection
 from lib import model as door
 from lib.resampling import Estimate
 
@@ -319,21 +319,27 @@ def test_the_slope_of_a_clipped_neuron_is_held_against_those_of_like_neurons(gen
     assert not stands_out(idle, -1) and not stands_out(idle)
 
 
+def kl_from(log_unigram, logits):
+    """KL(unigram || model) of every token, in nats."""
+    return measures.kl_divergence(log_unigram.to(logits).expand_as(logits), logits)
+
+
 def test_lone_neurons_are_those_nearest_in_effect_each_ablated_alone(gpt2_folder, generator):
     model = door.load(str(gpt2_folder))
     tokens = torch.randint(1, 1500, (8, 12), generator=generator)
     scored, total = model.scored(tokens), torch.rand(N_NEURONS, generator=generator) + 0.1
-    found = evidence.lone(
-        model, tokens, 7, total=total, scored=scored, read={"entropy": effects.read_entropy}, generator=generator
-    )
+    flat = torch.zeros(model.final_layer.d_vocab).double().index_fill(0, torch.tensor([3]), 1.0).log_softmax(-1)
+    found = evidence.lone(model, tokens, 7, total=total, scored=scored, log_unigram=flat, generator=generator)
     distance = (total.log() - total[7].log()).abs()
     nearest = distance.argsort()[1 : 1 + evidence.ablation.N_LIKE].tolist()
     assert found.unit[0] == 7 and set(found.unit[1:].tolist()) == set(nearest) and not found.sets.neuron[:, 7].any()
     single = torch.eye(N_NEURONS, dtype=torch.bool)[found.unit]
-    flat = torch.zeros(model.final_layer.d_vocab).double().index_fill(0, torch.tensor([3]), 1.0).log_softmax(-1)
-    by_token = effects.by_token(model, tokens, sets=single, scored=scored, log_unigram=flat)
-    assert_close(found.change["loss"], by_token.loss_change, atol=1e-4, rtol=1e-3)
-    assert_close(found.change["entropy"], by_token.entropy_change, atol=1e-4, rtol=1e-3)
+    mean = ablation.mean(model.run(tokens, "activation").activation)
+    read = {"loss": effects.read_loss, "entropy": effects.read_entropy, "kl": lambda z, _: kl_from(flat, z)}
+    by_hand = effects.readings(model, tokens, sets=single, scored=scored, replacement=mean, read=read)
+    assert set(found.change) == set(read)
+    for name, change in found.change.items():
+        assert_close(change, by_hand.ablated[name] - by_hand.clean[name], atol=1e-4, rtol=1e-3)
     run = model.run(tokens, "logits", "activation")
     mean = ablation.mean(run.activation)
     assert_close(found.fires, (run.activation > mean)[scored][:, found.unit].mT)

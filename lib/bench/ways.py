@@ -84,7 +84,7 @@ def gear(name: str, *, frequency: bool = False) -> Callable[[Case], Means]:
         large = name == "cumulant" and exact.compiler_works("cpu")  # as in a run over all neurons and more tokens
         report = Report(name, "fused" if large else "eager")
         vars(measured)["report"] = report
-        way = measuring.Neurons(case.model, report, TOLERANCE)
+        way = measuring.Neurons(case.model, torch.arange(n_neurons), report, TOLERANCE)
         measuring.add(sums, case.clean, case.delta, case.log_unigram if frequency else None, way)
         return sums.sum(1)[[names.index(name) for name in MEANS]] / len(case.delta)
 

@@ -32,10 +32,8 @@ from lib.effects.by_token import (
     as_temperature,
     by_token,
     confidence,
-    read_correct,
     read_entropy,
     read_loss,
-    read_unigram_kl,
     readings,
 )
 from lib.effects.clean import Clean, clean_run
@@ -62,10 +60,8 @@ __all__ = [
     "confidence",
     "measure",
     "measure_sets",
-    "read_correct",
     "read_entropy",
     "read_loss",
-    "read_unigram_kl",
     "readings",
     "shares",
 ]

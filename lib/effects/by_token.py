@@ -11,10 +11,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lib import measures, memory, temperature
-from lib.effects import edits
+from lib.effects import edits, measuring
 from lib.effects.clean import Block, Clean, clean_run
 from lib.effects.edits import Replacement
-from lib.effects.measuring import Sets
 from lib.effects.result import Unmeasured
 from lib.model import Model
 
@@ -75,11 +74,13 @@ def by_token(
     Raises ValueError as `clean_run` does."""
     clean = clean_run(model, tokens, scored)
     value = edits.mean_activation(model, tokens) if replacement is None else replacement
-    parts, way, kind = [], Sets(model, sets), TokenEffects if log_unigram is None else FrequencyTokenEffects
+    parts, kind = [], TokenEffects if log_unigram is None else FrequencyTokenEffects
+    way = measuring.way_of(model, sets, scored, log_unigram)
     for at in torch.arange(len(clean.target)).split(way.block_size()):
         block = Block(model, clean.part(at), log_unigram)
-        changes = [change for _, change in way.parts(block, edits.difference(block.clean, value))]
-        parts.append({name: torch.cat([change[name] for change in changes], 1).mT for name in changes[0]})
+        columns, changes = zip(*way.parts(block, edits.difference(block.clean, value)), strict=True)
+        order = torch.cat(columns).argsort()
+        parts.append({name: torch.cat([change[name] for change in changes], 1)[:, order].mT for name in changes[0]})
         parts[-1] |= {"loss": -block.own, "entropy": block.entropy, "reciprocal_rank": block.reciprocal_rank}
         parts[-1] |= {"kl": block.frequency.kl} if block.frequency else {}
     joined = {name: torch.cat([part[name] for part in parts], -1) for name in parts[0]}
@@ -96,21 +97,6 @@ def read_entropy(logits: Float[Tensor, "token d_vocab"], target: Int[Tensor, " t
 def read_loss(logits: Float[Tensor, "token d_vocab"], target: Int[Tensor, " token"]) -> Float[Tensor, " token"]:
     """Loss in nats."""
     return measures.loss(logits, target)
-
-
-def read_correct(logits: Float[Tensor, "token d_vocab"], target: Int[Tensor, " token"]) -> Float[Tensor, " token"]:
-    """1 where the most likely token is the one that comes next, else 0."""
-    return (logits.argmax(-1) == target).to(logits.dtype)
-
-
-def read_unigram_kl(log_unigram: Float[Tensor, " d_vocab"]) -> Read:
-    """KL(unigram || model) in nats."""
-    p = log_unigram.exp()
-
-    def kl(logits: Float[Tensor, "token d_vocab"], target: Int[Tensor, " token"]) -> Float[Tensor, " token"]:
-        return logits.logsumexp(-1) - logits @ p.to(logits) - torch.special.entr(p).sum().to(logits)
-
-    return kl
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lib import memory
-from lib.effects import changes, cumulant, edits, exact
+from lib.effects import changes, cumulant, edits, exact, kept
 from lib.effects.changes import Change, Found
 from lib.effects.clean import Block, Clean, check_finite, clean_run
 from lib.effects.edits import Edits, Replacement
@@ -38,6 +38,10 @@ ROUTED = 0.05
 """The share of its pairs that the cumulant gear may be expected to send through an exact one."""
 WORTH_SAYING = 1e12
 """Exponentials of a run above which its time is estimated first."""
+TOLERANCE = 1e-4
+"""The error that is allowed to a token and neuron unless another is asked for, in nats."""
+FEW = 16
+"""Neurons below which the cumulant gear saves no more exponentials than it takes itself."""
 RELATIVE_COST = {"eager": 1.7, "fused": 0.9, "cumulant": 0.2, "recomputed": 15.0}
 """Time per exponential asked for, over that of torch.exp alone; for an estimate, not for a decision."""
 Sums = Float[Tensor, "quantity sequence column"]
@@ -53,20 +57,27 @@ def measure(
     log_unigram: Float[Tensor, " d_vocab"] | None = None,
     replacement: Replacement | None = None,
     gear: str = "auto",
-    tolerance: float = 1e-4,
+    tolerance: float = TOLERANCE,
+    results: str = "",
 ) -> Effects:
     """Ablates every last-layer neuron, one at a time.
 
     `replacement` holds values of `ablation`; without it the mean over all positions is put in. With `log_unigram` the
     result is `FrequencyEffects`; without it nothing is measured that needs it, which saves a fifth to two fifths of the
     time. `gear` is chosen by `choose`; an error of `tolerance` nats is allowed to a token and neuron, and none at
-    all where it is 0. Raises ValueError as `clean_run` does, and when a sequence has no scored position."""
+    all where it is 0. `results` is the chapter's folder of results: within a run of the book, what an earlier chapter
+    measured is found again (`kept`). Raises ValueError as `clean_run` does, and when a sequence has no scored
+    position."""
     text = Text(model, tokens, scored, replacement, log_unigram)
     n_neurons = model.W_out.shape[0]
     n_pairs, distributions = int(scored.sum()) * n_neurons, 2 if log_unigram is None else 3
     report = choose(model, n_pairs, gear=gear, tolerance=tolerance, exponentials=distributions)
-    way = Sets(model, torch.eye(n_neurons).bool()) if model.not_exact else Neurons(model, report, tolerance)
-    return text.effects(way, n_neurons, report)
+    way: Neurons | Sets = Sets(model, torch.eye(n_neurons).bool(), report)
+    if not model.not_exact:
+        way = Neurons(model, torch.arange(n_neurons, device=model.W_out.device), report, tolerance)
+    given = {"tokens": tokens, "scored": scored, "replacement": text.replacement, "log_unigram": log_unigram}
+    asked = {"gear": report.gear, "exact": report.exact, "tolerance": tolerance}
+    return kept.once(results, model, given | asked, lambda: text.effects(way, n_neurons))
 
 
 def measure_sets(
@@ -78,9 +89,26 @@ def measure_sets(
     log_unigram: Float[Tensor, " d_vocab"] | None = None,
     replacement: Replacement | None = None,
 ) -> Effects:
-    """Ablates all neurons of a set together, one set after another, exactly; errors as in `measure`."""
+    """Ablates all neurons of a set together, one set after another; errors as in `measure`."""
     text = Text(model, tokens, scored, replacement, log_unigram)
-    return text.effects(Sets(model, sets), len(sets), Report("recomputed" if model.not_exact else "eager"))
+    return text.effects(way_of(model, sets, scored, log_unigram), len(sets))
+
+
+def way_of(
+    model: Model,
+    sets: Bool[Tensor, "set d_mlp"],
+    scored: Bool[Tensor, "sequence position"],
+    log_unigram: Float[Tensor, " d_vocab"] | None,
+) -> "Neurons | Sets":
+    """The way through sets: exact, but for a long list of single neurons, which go as those of `measure` do."""
+    single = sets.sum(1) == 1
+    n_single, distributions = int(single.sum()), 2 if log_unigram is None else 3
+    gear = "auto" if single.all() and n_single >= FEW else "fused" if _is_large(model, scored, n_single) else "eager"
+    n_pairs = n_single * int(scored.sum())
+    report = choose(model, n_pairs, gear=gear, tolerance=TOLERANCE, exponentials=distributions)
+    if report.gear == "cumulant":
+        return Neurons(model, sets.nonzero()[:, 1].to(model.W_out.device), report, TOLERANCE)
+    return Sets(model, sets, report)
 
 
 def choose(model: Model, n_pairs: int, *, gear: str, tolerance: float, exponentials: int) -> Report:
@@ -107,6 +135,10 @@ def choose(model: Model, n_pairs: int, *, gear: str, tolerance: float, exponenti
     return Report(chosen, "fused" if behind and exact.compiler_works(model.W_out.device.type) else "eager")
 
 
+def _is_large(model: Model, scored: Bool[Tensor, "sequence position"], n_neurons: int) -> bool:
+    return int(scored.sum()) * n_neurons * model.final_layer.d_vocab > WORTH_COMPILING
+
+
 def _say_how_long(exponentials: int, gear: str, model: Model) -> None:
     """Prints an estimate for a run above `WORTH_SAYING` exponentials, from a glance at this machine."""
     if exponentials <= WORTH_SAYING:
@@ -120,9 +152,10 @@ def _say_how_long(exponentials: int, gear: str, model: Model) -> None:
 
 @dataclass(frozen=True)
 class Neurons:
-    """A way through a block: every neuron by itself, chunk after chunk, by the gear of a report, which grows."""
+    """A way through a block: some neurons, each by itself, chunk after chunk, by the gear of a report, which grows."""
 
     model: Model
+    units: Int[Tensor, " neuron"]
     report: Report
     tolerance: float
 
@@ -133,10 +166,11 @@ class Neurons:
     def parts(self, block: Block, delta: Float[Tensor, "token d_mlp"]) -> Iterator[Part]:
         """What adding `delta` to each neuron changes."""
         n_neurons = max(1, min(self.block_size(), PAIRS // block.n_tokens))
-        for neurons in torch.arange(delta.shape[1], device=delta.device).split(n_neurons):
+        for columns in torch.arange(len(self.units), device=delta.device).split(n_neurons):
+            neurons = self.units[columns]
             edit = edits.alone(self.model, block, delta, neurons, about=block.mean_p)
             found = self._found(block, edit, delta[:, neurons])
-            yield neurons, changes.of(block, found, changes.shift(block, edit))
+            yield columns, changes.of(block, found, changes.shift(block, edit))
 
     def _found(self, block: Block, edit: Edits, delta: Float[Tensor, "token edit"]) -> Found:
         """By the exact gear once the cumulant gear has been sending it too many pairs."""
@@ -155,22 +189,26 @@ class Sets:
 
     model: Model
     sets: Bool[Tensor, "set d_mlp"]
+    report: Report
 
     def block_size(self) -> int:
         """Tokens of a block: those of a tile."""
         return memory.rows(self.model.final_layer.d_vocab, cells=exact.CELLS)
 
     def parts(self, block: Block, delta: Float[Tensor, "token d_mlp"]) -> Iterator[Part]:
-        """What adding `delta` to the members of each set changes."""
+        """What adding `delta` to the members of each set changes; first of single neurons, then of larger sets."""
         if self.model.not_exact:
             yield from self._recomputed(block, delta)
             return
-        for columns in torch.arange(len(self.sets)).split(memory.rows(block.z.numel())):
-            edit = self._edit(block, delta, self.sets[columns])
-            found = exact.every_pair(block, edit, fused=False)
-            yield columns.to(delta.device), changes.of(block, found, changes.shift(block, edit))
+        fused, is_single = self.report.gear == "fused", self.sets.sum(1) == 1
+        for kind in (is_single, ~is_single):
+            for columns in kind.nonzero()[:, 0].split(memory.rows(block.z.numel())):
+                edit = self._edit(block, delta, columns)
+                found = exact.every_pair(block, edit, fused=fused)
+                yield columns.to(delta.device), changes.of(block, found, changes.shift(block, edit))
 
-    def _edit(self, block: Block, delta: Float[Tensor, "token d_mlp"], sets: Bool[Tensor, "set d_mlp"]) -> Edits:
+    def _edit(self, block: Block, delta: Float[Tensor, "token d_mlp"], columns: Int[Tensor, " set"]) -> Edits:
+        sets = self.sets[columns]
         if (sets.sum(1) == 1).all():  # one row of the vocabulary for each, and none for each token
             return edits.alone(self.model, block, delta, sets.nonzero()[:, 1].to(delta.device), about=block.mean_p)
         return edits.together(self.model, block, delta, sets)
@@ -220,7 +258,7 @@ class Text:
         if log_unigram is not None:
             check_finite({"log_unigram": log_unigram.exp()})  # minus infinity is allowed
 
-    def effects(self, way: Neurons | Sets, n_columns: int, report: Report) -> Effects:
+    def effects(self, way: Neurons | Sets, n_columns: int) -> Effects:
         """Batch after batch, as means by sequence."""
         device, n = self.model.W_out.device, self.scored.sum(1)
         names = self.kind.quantities()
@@ -232,4 +270,4 @@ class Text:
             value = self.replacement if self.replacement.ndim == 1 else self.replacement[some]
             add(sums[:, some], clean, edits.difference(clean, value), self.log_unigram, way)
         check_finite({"the sum of effects": sums})
-        return self.kind(**dict(zip(names, sums / n.to(device)[:, None], strict=True)), n=n, report=report)
+        return self.kind(**dict(zip(names, sums / n.to(device)[:, None], strict=True)), n=n, report=way.report)

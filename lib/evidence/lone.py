@@ -37,7 +37,7 @@ class Lone:
     fires: Bool[Tensor, "neuron token"]
     """Whether each neuron's activation is above its mean over all positions."""
     change: dict[str, Float[Tensor, "neuron token"]]
-    """Ablated less clean, by what was read."""
+    """Ablated less clean, by what was read: loss, entropy, and kl where there was a unigram distribution."""
     sequence: Int[Tensor, " token"]
 
     def mean_beyond(self, name: str, among: Bool[Tensor, "#neuron token"], *, generator: torch.Generator) -> Against:
@@ -162,12 +162,13 @@ def lone(
     *,
     total: Float[Tensor, " neuron"],
     scored: Bool[Tensor, "sequence position"],
-    read: dict[str, effects.Read],
+    log_unigram: Float[Tensor, " d_vocab"] | None = None,
     replacement: effects.Replacement | None = None,
     generator: torch.Generator,
 ) -> Lone:
-    """Ablates one neuron, and `N_LIKE` others nearest in total effect, one after another; `read` names what is read off
-    the logits besides the loss. The mean over all positions is put in unless `replacement` is given."""
+    """Ablates one neuron, and `N_LIKE` others nearest in total effect, each alone; reads the changes of loss and
+    entropy, and with `log_unigram` that of "kl", KL(unigram || model), all in nats. The mean over all positions is put
+    in unless `replacement` is given. Raises ValueError as `effects.by_token` does."""
     one = torch.arange(len(total)) == unit
     n_like = min(N_LIKE, len(total) - 1)
     sets = controls.matched(one, total.cpu(), n_sets=1000, generator=generator, nearest=n_like)
@@ -175,21 +176,22 @@ def lone(
     activation = model.run(tokens, "activation").activation.to(model.W_out.dtype)
     mean = ablation.mean(activation)
     single = torch.eye(len(total), dtype=torch.bool)[units].to(model.W_out.device)
-    found = effects.readings(
+    found = effects.by_token(
         model,
         tokens,
         sets=single,
         scored=scored,
+        log_unigram=log_unigram,
         replacement=mean if replacement is None else replacement,
-        read={"loss": effects.read_loss, "correct": effects.read_correct} | read,
     )
+    read = ("loss", "entropy") if log_unigram is None else ("loss", "entropy", "kl")
     fires = (activation[scored.to(activation.device)] > mean)[:, units.to(activation.device)]
     return Lone(
         unit=units,
         sets=sets,
-        loss=found.clean["loss"],
-        correct=found.clean["correct"] > 0,
+        loss=found.loss,
+        correct=found.reciprocal_rank == 1,
         fires=fires.mT.cpu(),
-        change={name: found.ablated[name] - found.clean[name] for name in found.clean},
+        change={name: getattr(found, f"{name}_change") for name in read},
         sequence=found.sequence,
     )

@@ -13,10 +13,11 @@ from torch import Tensor
 from lib import memory
 from lib import text as text_module
 from lib.final_layer import FinalLayer
-from lib.model import continuing, first_token, generating, running, sites
+from lib.model import continuing, first_token, generating, remembering, running, sites
 from lib.model import path as paths
 from lib.model.edits import Edit
 from lib.model.path import Path
+from lib.model.remembering import Remembered
 from lib.model.running import Recorded, Run
 from lib.model.sites import Site
 from lib.model.tokenizer import Tokenizer
@@ -111,7 +112,8 @@ class Model:
         edits: Sequence[Edit] = (),
         batch_size: int = 8,
     ) -> Run:
-        """Runs sequences and keeps exactly what was named.
+        """Runs sequences and hands back exactly what was named; the first three of a clean run from memory, where the
+        same sequences ran before (see `remembering`).
 
         - `resid` sequence position d_model: the residual stream entering the final norm
         - `scale` sequence position: what the final norm divides by
@@ -122,13 +124,11 @@ class Model:
         Raises ValueError for a token id outside the vocabulary, for sequences longer than the model has positions, and
         for edits that do not belong to these sequences, ModelError when a hook did not fire."""
         self._check(tokens, edits)
+        if not edits and {*names} <= {"resid", "scale", "activation"} and len(tokens):
+            return self._remembered(tokens, names, batch_size)
         if "logits" in names:
             batch_size = min(batch_size, memory.rows(self.final_layer.d_vocab * tokens.shape[1]))
-        parts = [
-            running.run(self.bridge, self.final_layer, tokens[rows], names, [edit.rows(rows) for edit in edits])
-            for rows in torch.arange(len(tokens)).split(batch_size)
-        ]
-        return Run({name: torch.cat([part[name] for part in parts]) for name in names})
+        return self._run(tokens, names, edits, batch_size)
 
     def record(
         self,
@@ -230,6 +230,30 @@ class Model:
         chosen: dict[str, Any] = {"positions": slice(None), "edits": (), "batch_size": 1}
         sites.prove_sums(self.n_layers, lambda asked: running.record(self.bridge, tokens, asked, **chosen))
         return True
+
+    def _run(
+        self,
+        tokens: Int[Tensor, "sequence position"],
+        names: Sequence[Recorded],
+        edits: Sequence[Edit],
+        batch_size: int,
+    ) -> Run:
+        parts = [
+            running.run(self.bridge, self.final_layer, tokens[rows], names, [edit.rows(rows) for edit in edits])
+            for rows in torch.arange(len(tokens)).split(batch_size)
+        ]
+        return Run({name: torch.cat([part[name] for part in parts]) for name in names})
+
+    @cached_property
+    def _memory(self) -> Remembered:
+        return Remembered(self.bridge)
+
+    def _remembered(self, tokens: Int[Tensor, "sequence position"], names: Sequence[Recorded], batch_size: int) -> Run:
+        """The clean run, from memory where these sequences ran before."""
+        found = self._memory.runs(tokens, lambda new: self._run(new, remembering.KEPT, (), batch_size))
+        if "scale" in names:
+            found["scale"] = self.final_layer.scale(found["resid"].to(self.final_layer.W_U.dtype))
+        return Run({name: found[name] for name in names})
 
     def _check(
         self,

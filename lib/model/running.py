@@ -65,7 +65,7 @@ def run(
     bridge: Any,
     final_layer: FinalLayer,
     tokens: Int[Tensor, "batch position"],
-    names: tuple[Recorded, ...],
+    names: Sequence[Recorded],
     edits: Sequence[Edit],
 ) -> dict[str, Tensor]:
     """What was named of one batch, edits done; see `Model.run`."""
