@@ -6,7 +6,10 @@ from torch.testing import assert_close
 
 from lib import ablation, effects, measures
 from lib import model as door
+from lib.effects import measuring
 from tests.conftest import D_VOCAB
+
+READ = {"entropy": effects.read_entropy, "loss": effects.read_loss}
 
 
 @pytest.fixture
@@ -34,43 +37,34 @@ def test_clipped_sets_are_as_confident_as_the_model_with_hooks(tiny_folder, toke
     sets = torch.stack([torch.arange(d_mlp) == 3, torch.rand(d_mlp, generator=generator) < 0.3])
     scored = torch.zeros_like(tokens, dtype=torch.bool)
     scored[:, 5:10] = True
-    found = effects.confidence(model, tokens, sets=sets, scored=scored, replacement=clipped)
+    found = effects.by_token(model, tokens, sets=sets, scored=scored, replacement=clipped)
+    read = effects.readings(model, tokens, sets=sets, scored=scored, replacement=clipped, read=READ)
     clean = model.run(tokens, "logits").logits
-    for row, members in enumerate(sets):
-        logits = run_with(model, tokens, members, clipped)
-        for name, measure in (("entropy", measures.entropy), ("loss", lambda z: measures.loss(z, tokens.roll(-1, 1)))):
-            assert_close(getattr(found, name), measure(clean)[scored], atol=1e-4, rtol=1e-4)
-            assert_close(getattr(found, f"ablated_{name}")[row], measure(logits)[scored], atol=1e-4, rtol=1e-4)
-    assert (found.ablated_entropy - found.entropy).abs().max() > 1e-4
-    grid = found.by_sequence(found.ablated_entropy)
-    assert_close(grid[1, 2], found.ablated_entropy[1, found.sequence == 2])
+    for name, measure in (("entropy", measures.entropy), ("loss", lambda z: measures.loss(z, tokens.roll(-1, 1)))):
+        assert_close(getattr(found, name), measure(clean)[scored], atol=1e-4, rtol=1e-4)
+        assert_close(read.clean[name], measure(clean)[scored], atol=1e-4, rtol=1e-4)
+        for row, members in enumerate(sets):
+            ablated = measure(run_with(model, tokens, members, clipped))[scored]
+            assert_close(getattr(found, f"{name}_change")[row], ablated - read.clean[name], atol=2e-4, rtol=1e-4)
+            assert_close(read.ablated[name][row], ablated, atol=1e-4, rtol=1e-4)
+    assert found.entropy_change.abs().max() > 1e-4
 
 
-def test_it_agrees_with_the_effects_that_keep_more(pocket, tokens):
-    sets, scored = torch.eye(len(pocket.W_out), dtype=torch.bool)[:2], pocket.scored(tokens)
-    mean = ablation.mean(pocket.run(tokens, "activation").activation)
-    log_unigram = torch.arange(1.0, D_VOCAB + 1).log_softmax(0)
-    found = effects.confidence(pocket, tokens, sets=sets, scored=scored, replacement=mean)
-    whole = effects.by_token(pocket, tokens, sets=sets, scored=scored, log_unigram=log_unigram)
-    assert_close(found.ablated_entropy - found.entropy, whole.entropy_change, atol=1e-5, rtol=1e-4)
-    assert_close(found.ablated_loss - found.loss, whole.loss_change, atol=1e-5, rtol=1e-4)
-
-
-def test_no_sets_leave_the_clean_run(pocket, tokens):
-    nobody, scored = torch.zeros(0, len(pocket.W_out), dtype=torch.bool), pocket.scored(tokens)
-    found = effects.confidence(pocket, tokens, sets=nobody, scored=scored, replacement=torch.zeros(len(pocket.W_out)))
-    assert found.ablated_entropy.shape == (0, int(scored.sum())) and found.entropy.isfinite().all()
-
-
-def test_sequences_of_unequal_length_have_no_common_grid(pocket, tokens):
+@pytest.mark.parametrize("worth_compiling", [measuring.WORTH_COMPILING, 1])
+def test_sets_of_one_and_of_several_come_back_in_their_order(pocket, tokens, generator, monkeypatch, worth_compiling):
+    """Single neurons go another way than larger sets, and in a long run a long list of them another still."""
+    monkeypatch.setattr(measuring, "WORTH_COMPILING", worth_compiling)
+    d_mlp = len(pocket.W_out)
+    single, larger = torch.eye(d_mlp, dtype=torch.bool), torch.rand(3, d_mlp, generator=generator) < 0.1
+    mixed = torch.stack([larger[0], single[4], larger[1], single[2], larger[2]])
     scored = pocket.scored(tokens)
-    scored[0, 5] = False
-    found = effects.confidence(
-        pocket,
-        tokens,
-        sets=torch.eye(len(pocket.W_out), dtype=torch.bool)[:1],
-        scored=scored,
-        replacement=torch.zeros(len(pocket.W_out)),
-    )
-    with pytest.raises(ValueError, match="sequences have between 7 and 8 scored tokens"):
-        found.by_sequence(found.entropy)
+    mean = ablation.mean(pocket.run(tokens, "activation").activation)
+    for sets in (mixed, single[:40].flip(0)):
+        found = effects.by_token(pocket, tokens, sets=sets, scored=scored)
+        read = effects.readings(pocket, tokens, sets=sets, scored=scored, replacement=mean, read=READ)
+        pooled = effects.measure_sets(pocket, tokens, sets=sets, scored=scored)
+        for name in READ:
+            change = getattr(found, f"{name}_change")
+            assert_close(change, read.ablated[name] - read.clean[name], atol=2e-4, rtol=1e-3)
+            assert_close(pooled.mean(f"{name}_change").float(), change.mean(1), atol=1e-5, rtol=1e-4)
+        assert pooled.report.gear == ("eager" if worth_compiling > 1 else "cumulant" if sets is not mixed else "fused")

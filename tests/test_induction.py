@@ -192,22 +192,41 @@ def test_a_head_at_rest_at_one_query_leaves_everything_before_it_as_it_was(pocke
     tokens = torch.randint(1, 2000, (4, 12), generator=generator)
     heads = induction.mask([Head(1, 0), Head(0, 2)], like=torch.zeros(pocket.n_layers, pocket.n_heads))
     queries = torch.tensor([5, 9])
-    one = induction.one_at_a_time(pocket, tokens, heads, queries=queries)
+    resting = induction.Resting.of(pocket, tokens, [heads])
+    one = resting.one_at_a_time(heads, queries=queries)
     for column, query in enumerate(queries.tolist()):
         with pocket.bos_ablated(heads, queries=slice(query, None)):
             expected = pocket.run(tokens, "activation").activation[:, query]
         assert_close(one[:, column], expected, atol=1e-4, rtol=1e-4)
-    everywhere = induction.all_at_once(pocket, tokens, heads, queries=queries)
+    everywhere = resting.all_at_once(heads, queries=queries)
     clean = pocket.run(tokens, "activation").activation[:, queries]
     assert (one - clean).abs().max() > 1e-3 and (one - everywhere).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("where", ["first", "last", "both"])
+def test_what_a_pass_left_behind_is_enough_for_heads_at_rest(tiny_folder, generator, where):
+    """As with the edit that runs everything, one position at a time in a run of its own each, and at all of them."""
+    model = door.load(str(tiny_folder))
+    tokens = torch.randint(model.final_layer.d_vocab, (3, 9), generator=generator)
+    layers = {"first": [0], "last": [model.n_layers - 1], "both": [0, model.n_layers - 1]}[where]
+    heads = induction.mask([Head(layer, 1) for layer in layers], like=torch.zeros(model.n_layers, model.n_heads))
+    queries, resting = torch.tensor([2, 7]), induction.Resting.of(model, tokens, [heads])
+    close = {"atol": 1e-4, "rtol": 1e-4}
+    with model.bos_ablated(heads, queries=slice(-1, None)):
+        alone = [model.run(tokens[:, : query + 1], "activation").activation[:, -1] for query in queries.tolist()]
+    assert_close(resting.one_at_a_time(heads, queries=queries), torch.stack(alone, 1).float(), **close)
+    with model.bos_ablated(heads):
+        everywhere = model.run(tokens, "activation").activation[:, queries]
+    assert_close(resting.all_at_once(heads, queries=queries), everywhere.float(), **close)
 
 
 def test_without_heads_to_rest_nothing_changes(pocket, generator):
     tokens = torch.randint(1, 2000, (4, 12), generator=generator)
     nobody, queries = torch.zeros(pocket.n_layers, pocket.n_heads, dtype=torch.bool), torch.tensor([5, 11])
     clean = pocket.run(tokens, "activation").activation[:, queries]
-    assert_close(induction.one_at_a_time(pocket, tokens, nobody, queries=queries), clean, atol=1e-4, rtol=1e-4)
-    assert_close(induction.all_at_once(pocket, tokens, nobody, queries=queries), clean, atol=1e-4, rtol=1e-4)
+    resting = induction.Resting.of(pocket, tokens, [nobody])
+    assert_close(resting.one_at_a_time(nobody, queries=queries), clean, atol=1e-4, rtol=1e-4)
+    assert_close(resting.all_at_once(nobody, queries=queries), clean, atol=1e-4, rtol=1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +265,8 @@ def test_the_fall_of_a_neuron_is_its_activation_less_that_with_heads_at_rest(poc
     assert list(table.index) == [induction.WHOLE, "one", "two"] and (table.low <= table.high).all()
     for name, some in (heads | others).items():
         members = induction.mask(some, like=torch.zeros(pocket.n_layers, pocket.n_heads))
-        at_rest = induction.one_at_a_time(pocket, pairs.tokens, members, queries=queries)[..., 5]
+        resting = induction.Resting.of(pocket, pairs.tokens, [members])
+        at_rest = resting.one_at_a_time(members, queries=queries)[..., 5]
         fall = (clean[:, 12:13] - at_rest).mean() * pocket.W_out[5].norm() * (clean[:, 12] - clean[:, 4]).mean().sign()
         assert (found.repeat - found.at_rest[name]).mean().item() == pytest.approx(fall.item(), abs=1e-4)
         assert name in others or table.fall[name] == pytest.approx(fall.item(), abs=1e-4)

@@ -14,9 +14,9 @@ run's value along the token-frequency direction gives the frequency-frozen varia
 neurons \(\delta w\) is the sum over its members.
 
 `measure` takes one neuron at a time, in one of three gears that give the same numbers (`measuring`); `measure_sets`
-takes whole sets. Both keep means by sequence. `by_token` keeps every token of a few sets; `confidence` does so
-for many, and keeps nothing but entropy and loss. What is about token frequency is measured only where a
-`log_unigram` is given, and adds a quarter to two thirds to the time.
+takes whole sets. Both keep means by sequence; `by_token` keeps every token, and `readings` what is read off the logits
+themselves. What is about token frequency is measured only where a `log_unigram` is given, and adds a quarter to two
+thirds to the time.
 
 A change of activations goes through the modules in this order: beside the run without it (`clean`) it becomes rows and
 factors of the logits (`edits`); a gear finds out what these do to each token (`exact`, or `cumulant` from `moments`);
@@ -24,14 +24,12 @@ from that come the ten quantities (`changes`), summed by sequence (`measuring`, 
 
 from lib.effects.by_token import (
     AsTemperature,
-    Confidence,
     FrequencyTokenEffects,
     Read,
     Readings,
     TokenEffects,
     as_temperature,
     by_token,
-    confidence,
     read_entropy,
     read_loss,
     readings,
@@ -45,7 +43,6 @@ __all__ = [
     "QUANTITIES",
     "AsTemperature",
     "Clean",
-    "Confidence",
     "Effects",
     "FrequencyEffects",
     "FrequencyTokenEffects",
@@ -57,7 +54,6 @@ __all__ = [
     "as_temperature",
     "by_token",
     "clean_run",
-    "confidence",
     "measure",
     "measure_sets",
     "read_entropy",

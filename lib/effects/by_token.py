@@ -1,7 +1,7 @@
 """Effects of a few sets of neurons with every token kept: for scatter plots and for single stories.
 
 `by_token` keeps all that `measure_sets` has the means of. `readings` keeps only what it is asked for by name, read off
-the logits; `confidence` and `as_temperature` ask for the usual."""
+the logits, and `as_temperature` the temperature that comes nearest to an ablation."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
@@ -136,46 +136,6 @@ def _logits(
         block = Block(model, clean.part(at))
         pairs = edits.logits(model, block, edits.difference(block.clean, replacement), sets)
         yield block.clean.target, block.logits, (free for free, _ in pairs)
-
-
-@dataclass(frozen=True)
-class Confidence:
-    """How sure the model is of every scored token, and what that costs, clean and ablated; nats throughout."""
-
-    entropy: Float[Tensor, " token"]
-    loss: Float[Tensor, " token"]
-    ablated_entropy: Float[Tensor, "set token"]
-    ablated_loss: Float[Tensor, "set token"]
-    sequence: Int[Tensor, " token"]
-    position: Int[Tensor, " token"]
-
-    def by_sequence(self, value: Float[Tensor, "*set token"]) -> Float[Tensor, "*set sequence pair"]:
-        """A quantity by sequence and scored position. Raises ValueError unless all sequences have as many of these."""
-        count = self.sequence.bincount()
-        if (count != count[0]).any():
-            raise ValueError(f"sequences have between {count.min()} and {count.max()} scored tokens, not one number")
-        return value.unflatten(-1, (len(count), int(count[0])))
-
-
-def confidence(
-    model: Model,
-    tokens: Int[Tensor, "sequence position"],
-    *,
-    sets: Bool[Tensor, "set d_mlp"],
-    scored: Bool[Tensor, "sequence position"],
-    replacement: Replacement,
-) -> Confidence:
-    """Entropy and loss under the ablation of sets; as `readings`."""
-    both: dict[str, Read] = {"entropy": read_entropy, "loss": read_loss}
-    found = readings(model, tokens, sets=sets, scored=scored, replacement=replacement, read=both)
-    return Confidence(
-        entropy=found.clean["entropy"],
-        loss=found.clean["loss"],
-        ablated_entropy=found.ablated["entropy"],
-        ablated_loss=found.ablated["loss"],
-        sequence=found.sequence,
-        position=found.position,
-    )
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 Repeats are made (`of_text`, `of_random_tokens`, with `shuffled` as their control) or found (`natural_repeats`); every
 token of a repeat stands beside the same token of the first pass. Heads that continue a repeat have a high
-`induction_score`; what they drive shows when they rest (`one_at_a_time`, `all_at_once`). After Stolfo et al. (2024),
+`induction_score`; what they drive shows when they rest (`Resting`). After Stolfo et al. (2024),
 section 6."""
 
-from lib.induction.bos_ablation import WHOLE, Rest, all_at_once, one_at_a_time, rest
+from lib.induction.bos_ablation import WHOLE, Rest, Resting, rest
 from lib.induction.clipping import TOGETHER, Clipped, clip_away
 from lib.induction.heads import (
     Head,
@@ -62,7 +62,7 @@ __all__ = [
     "Reading",
     "Repeats",
     "Rest",
-    "all_at_once",
+    "Resting",
     "as_before",
     "best_score",
     "best_score_risen",
@@ -84,7 +84,6 @@ __all__ = [
     "natural_repeats",
     "of_random_tokens",
     "of_text",
-    "one_at_a_time",
     "outside",
     "pushes",
     "ranking",

@@ -5,7 +5,9 @@ at a time: everything before that position stays as it was, keys and values incl
 at once the head also stops writing what later positions read, and effects add up along the sequence: another
 quantity, and under another name here."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,40 +18,77 @@ from lib import drawing, resampling
 from lib.controls import Against, beside
 from lib.induction.heads import Head, mask
 from lib.induction.repeats import Repeats
-from lib.model import Model
+from lib.model import Model, recording, resuming
 from lib.resampling import Estimate
 
 WHOLE = "the whole reaction"
 """How far the neuron moves from first pass to repeat, as a row among those of the heads."""
 
 
-def one_at_a_time(
-    model: Model,
-    tokens: Int[Tensor, "sequence position"],
-    heads: Bool[Tensor, "layer head"],
+@dataclass(frozen=True, eq=False)
+class Resting:
+    """Last-layer activations with heads at rest, from what a plain pass over the same sequences left behind.
+
+    A head at rest puts out the first token's value vector, which is the same in every pass. Blocks in front of the
+    first such head, and positions before the first at which it rests, are as they were and do not run again."""
+
+    model: Model
+    started: resuming.Started
+
+    @classmethod
+    def of(
+        cls, model: Model, tokens: Int[Tensor, "sequence position"], masks: Collection[Bool[Tensor, "layer head"]]
+    ) -> "Resting":
+        """Runs the sequences once, for all of these masks. Raises as `Model.run` does."""
+        return cls(model, resuming.start(model.bridge, tokens, first=0, blocks={*map(_lowest, masks)}))
+
+    def one_at_a_time(
+        self, heads: Bool[Tensor, "layer head"], *, queries: Int[Tensor, " query"]
+    ) -> Float[Tensor, "sequence query d_mlp"]:
+        """At each queried position when the heads rest there and nowhere else."""
+        parts = [self._run(heads, slice(query, query + 1))[:, 0] for query in queries.tolist()]
+        return torch.stack(parts, dim=1)
+
+    def all_at_once(
+        self, heads: Bool[Tensor, "layer head"], *, queries: Int[Tensor, " query"]
+    ) -> Float[Tensor, "sequence query d_mlp"]:
+        """At each queried position when the heads rest at every position of the sequence."""
+        return self._run(heads, slice(0, int(queries.max()) + 1))[:, queries]
+
+    def _run(self, heads: Bool[Tensor, "layer head"], at: slice) -> Float[Tensor, "sequence position d_mlp"]:
+        bridge, n_sequences = self.model.bridge, len(self.started.tokens)
+        rest = self.started.behind(torch.arange(n_sequences), at.start, until=at.stop)
+        kept: dict[str, Tensor] = {}
+        place = {"activation": f"blocks.{self.model.n_layers - 1}.mlp.hook_post"}
+        hooks = [
+            (
+                f"blocks.{layer}.attn.hook_z",
+                partial(put, head=mask.nonzero()[:, 0], value=self.started.first_value(layer)),
+            )
+            for layer, mask in enumerate(heads.cpu())
+            if mask.any()
+        ]
+        with bridge.hooks(fwd_hooks=hooks), recording(bridge, place, kept):
+            rest.run(_lowest(heads), rest.stream(_lowest(heads)))
+        return kept["activation"].float().cpu()
+
+
+def put(
+    z: Float[Tensor, "sequence position head d_head"],
+    hook: Any,
     *,
-    queries: Int[Tensor, " query"],
-) -> Float[Tensor, "sequence query d_mlp"]:
-    """Last-layer activations at each queried position when the heads rest there and nowhere else.
-
-    Exact: each query is the last position of a run of its own, so that nothing comes after it."""
-    parts = []
-    with model.bos_ablated(heads, queries=slice(-1, None)):
-        for query in queries.tolist():
-            parts.append(model.run(tokens[:, : query + 1], "activation", batch_size=64).activation[:, -1])
-    return torch.stack(parts, dim=1).float().cpu()
+    head: Int[Tensor, " some"],
+    value: Float[Tensor, "sequence group d_head"],
+) -> Float[Tensor, "sequence position head d_head"]:
+    """The heads' outputs with a value vector of each sequence in the place of some of them."""
+    z = z.clone()
+    z[:, :, head] = value[:, None, head * value.shape[1] // z.shape[2]]
+    return z
 
 
-def all_at_once(
-    model: Model,
-    tokens: Int[Tensor, "sequence position"],
-    heads: Bool[Tensor, "layer head"],
-    *,
-    queries: Int[Tensor, " query"],
-) -> Float[Tensor, "sequence query d_mlp"]:
-    """Last-layer activations at each queried position when the heads rest at every position of the sequence."""
-    with model.bos_ablated(heads):
-        return model.run(tokens, "activation", batch_size=64).activation[:, queries].float().cpu()
+def _lowest(heads: Bool[Tensor, "layer head"]) -> int:
+    """The first layer with a head at rest; 0 where none rests."""
+    return int(heads.any(1).int().argmax())
 
 
 @dataclass(frozen=True)
@@ -124,11 +163,11 @@ def rest(
     moved = (clean[:, queries] - clean[:, queries - length]).mean()
     weight = model.W_out[unit].norm().item() * (-1 if moved < 0 else 1)
     masks = {name: mask(some, like=nobody) for name, some in heads.items()}
-    one, every = (
-        {name: weight * way(model, repeats.tokens, m, queries=queries)[..., unit] for name, m in masks.items()}
-        for way in (one_at_a_time, all_at_once)
-    )
-    for name, some in (controls or {}).items():
-        found = one_at_a_time(model, repeats.tokens, mask(some, like=nobody), queries=queries)
-        one |= {name: weight * found[..., unit]}
+    others = {name: mask(some, like=nobody) for name, some in (controls or {}).items()}
+    resting = Resting.of(model, repeats.tokens, [*masks.values(), *others.values()])
+    one = {
+        name: weight * resting.one_at_a_time(some, queries=queries)[..., unit]
+        for name, some in (masks | others).items()
+    }
+    every = {name: weight * resting.all_at_once(some, queries=queries)[..., unit] for name, some in masks.items()}
     return Rest(weight * clean[:, queries], weight * clean[:, queries - length], one, every)

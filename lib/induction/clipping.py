@@ -5,6 +5,7 @@ from falling below. What that does to the entropy says whether the reaction held
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -57,24 +58,22 @@ def clip_away(
     repeat.
 
     `activation` is read at all positions but the last, and `rises` says which neurons rise on the repeat. Raises as
-    `effects.confidence` does."""
+    `effects.by_token` does."""
     mean = ablation.mean(activation, among=repeats.first_mask[:, :-1])
+    given: dict[str, Any] = {"scored": repeats.repeat_mask, "replacement": ablation.clip(activation, mean, rises)}
     single = torch.eye(len(chosen), dtype=torch.bool)
-    groups = [single, chosen[None], *sets.values()]
-    found = effects.confidence(
-        model,
-        repeats.tokens,
-        scored=repeats.repeat_mask,
-        sets=torch.cat(groups).to(model.W_out.device),
-        replacement=ablation.clip(activation, mean, rises),
-    )
-    alone, together, *others = found.by_sequence(found.ablated_entropy).split([*map(len, groups)])
+    alone = effects.by_token(model, repeats.tokens, sets=single, **given)
+    groups = [chosen[None], *sets.values()]
+    found = effects.by_token(model, repeats.tokens, sets=torch.cat(groups), **given)
+    shape = len(repeats.tokens), -1  # as many pairs in every sequence
+    clean = alone.entropy.view(shape)
+    together, *others = (clean + found.entropy_change.unflatten(1, shape)).split([*map(len, groups)])
     return Clipped(
-        clean=found.by_sequence(found.entropy),
-        alone=alone,
+        clean=clean,
+        alone=clean + alone.entropy_change.unflatten(1, shape),
         together=together[0],
         controls=dict(zip(sets, others, strict=True)),
-        loss=found.loss,
-        loss_change=found.ablated_loss[: len(chosen)] - found.loss,
-        sequence=found.sequence,
+        loss=alone.loss,
+        loss_change=alone.loss_change,
+        sequence=alone.sequence,
     )

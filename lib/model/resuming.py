@@ -35,11 +35,17 @@ class Started:
     pieces: list[Pieces]
     """By layer, keys and values of all positions."""
 
-    def behind(self, row: Int[Tensor, " row"], position: int) -> "Rest":
-        """The rest of the pass from a position on, for some of the prompts, each as often as it is named."""
+    def behind(self, row: Int[Tensor, " row"], position: int, *, until: int | None = None) -> "Rest":
+        """The rest of the pass from a position on, for some of the prompts, each as often as it is named; `until` ends
+        it in front of a later position, and None at the end of the prompts."""
         row = row.to(self.tokens.device)
+        end = self.tokens.shape[1] if until is None else until
         pieces = [(key[row], value[row]) for key, value in self.pieces]
-        return Rest(self, row, position, checkpoint.prefix_cache(pieces, position))
+        return Rest(self, row, slice(position, end), checkpoint.prefix_cache(pieces, position))
+
+    def first_value(self, layer: int) -> Float[Tensor, "prompt head d_head"]:
+        """The value vectors of the first token; grouped heads have one together."""
+        return self.pieces[layer][1][:, :, 0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,16 +54,17 @@ class Rest:
 
     started: Started
     row: Int[Tensor, " row"]
-    position: int
+    positions: slice
     cache: Any
 
     def stream(self, block: int) -> Float[Tensor, "row place d_model"]:
-        """A copy of what entered the block from here on."""
-        return self.started.streams[block][self.row, self.position - self.started.first :]
+        """A copy of what entered the block at these positions."""
+        first = self.started.first
+        return self.started.streams[block][self.row, self.positions.start - first : self.positions.stop - first]
 
     def run(self, block: int, stream: Float[Tensor, "row place d_model"]) -> Float[Tensor, "row d_model"]:
         """What enters the final norm at the last position when this stream enters the block."""
-        bridge, tokens = self.started.bridge, self.started.tokens[self.row, self.position :]
+        bridge, tokens = self.started.bridge, self.started.tokens[self.row, self.positions]
         given = {"past_key_values": self.cache, "use_cache": True}
         with entering(bridge, block, stream), leaving(bridge) as left, plainly():
             bridge.original_model.base_model(input_ids=tokens, **given)

@@ -52,7 +52,7 @@ def filled(
         rest = started.behind(pair, int(position.min()))
         for number, block in inner.items():
             stream = rest.stream(block)
-            stream[torch.arange(len(pair)), position - rest.position] = values[number][pair, place].to(stream)
+            stream[torch.arange(len(pair)), position - rest.positions.start] = values[number][pair, place].to(stream)
             found[pair, number, place] = _read(model, pairs, pair, rest.run(block, stream))
     return found
 
