@@ -232,6 +232,20 @@ def test_without_a_unigram_distribution_the_other_quantities_are_the_same(tiny, 
         assert max(errors(whole, without).values()) < 1e-5
 
 
+@pytest.mark.parametrize("worth_compiling", [measuring.WORTH_COMPILING, 1])
+def test_one_more_direction_leaves_what_all_quantities_beside_it_say(tiny_folder, monkeypatch, worth_compiling):
+    """Where everything is computed again as well, and where the cumulant gear takes one series alone."""
+    model = door.load(str(tiny_folder))
+    tokens = torch.randint(1, model.final_layer.d_vocab, (2, 8), generator=torch.Generator().manual_seed(1))
+    ranks = torch.arange(1.0, model.final_layer.d_vocab + 1)
+    given = {"scored": model.scored(tokens), "log_unigram": (-2 * ranks.log()).log_softmax(0)}
+    whole = effects.measure(model, tokens, **given, gear="auto" if model.not_exact else "eager")
+    monkeypatch.setattr(measuring, "WORTH_COMPILING", worth_compiling)
+    alone = effects.direct_frequency(model, tokens, **given)
+    assert_close(alone, whole.direct_frequency, atol=1e-4, rtol=1e-3)
+    assert (alone - whole.total).abs().max() > 1e-4  # the direction has a part in it
+
+
 def test_many_random_sets_at_once_are_what_each_is_alone(tiny, asked, generator, monkeypatch):
     sets = torch.rand(40, 48, generator=generator) < 0.2
     together = effects.measure_sets(tiny, sets=sets, **asked)

@@ -190,10 +190,9 @@ def test_bins_by_permuted_unigrams_are_means_over_the_permutations():
 
 def test_leaving_unseen_tokens_out_changes_a_share_by_what_they_hold(generator):
     effect, chosen = made_up(generator), mask(3, 20)
-    seen = made_up(generator)
-    seen.total.copy_(effect.total)
-    seen.direct_frequency.copy_(effect.direct_frequency + 0.2 * effect.total)
-    seen.n.copy_(effect.n)
+    seen = effect.direct_frequency + 0.2 * effect.total
+    assert_close(effect.mediated_along(effect.direct_frequency), effect.frequency_mediated)
+    assert_close(effect.mediated_along(seen), effect.frequency_mediated - 0.2)
     found = evidence.seen_alone(effect, seen, chosen, generator=generator)
     n = effect.n[:, None].double()
     left, total = ((n * getattr(effect, name))[:, chosen].sum() for name in ("direct_frequency", "total"))

@@ -36,7 +36,7 @@ from lib.effects.by_token import (
 )
 from lib.effects.clean import Clean, clean_run
 from lib.effects.edits import Replacement
-from lib.effects.measuring import measure, measure_sets
+from lib.effects.measuring import direct_frequency, measure, measure_sets
 from lib.effects.result import QUANTITIES, Effects, FrequencyEffects, Report, shares
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "as_temperature",
     "by_token",
     "clean_run",
+    "direct_frequency",
     "measure",
     "measure_sets",
     "read_entropy",

@@ -57,17 +57,20 @@ def shift(block: Block, edit: Edits) -> Shift:
 
 
 def of(block: Block, found: Found, shift: Shift) -> Change:
-    """At every token; what needs a unigram distribution only where there is one."""
-    change = {
-        "loss_change": found["free"] - shift.free,
-        "direct_loss_change": found["frozen"] - shift.frozen,
-        "entropy_change": found["entropy"] - block.entropy[:, None],
-        "reciprocal_rank_change": found["reciprocal_rank"] - block.reciprocal_rank[:, None],
-        "prediction_change": found["prediction_change"],
-    }
+    """At every token; what needs a unigram distribution only where there is one, and nothing else where `found` holds
+    "frequency" alone."""
+    change: Change = {}
+    if "free" in found:
+        change = {
+            "loss_change": found["free"] - shift.free,
+            "direct_loss_change": found["frozen"] - shift.frozen,
+            "entropy_change": found["entropy"] - block.entropy[:, None],
+            "reciprocal_rank_change": found["reciprocal_rank"] - block.reciprocal_rank[:, None],
+            "prediction_change": found["prediction_change"],
+        }
     if shift.frequency:
         change["frequency_loss_change"] = found["frequency"] - shift.frequency.target
-        change["kl_change"] = found["free"] - shift.frequency.unigram
+        change |= {"kl_change": found["free"] - shift.frequency.unigram} if "free" in found else {}
     return {name: value.masked_fill(shift.still, 0) for name, value in change.items()}
 
 

@@ -33,6 +33,8 @@ HEAD = 128
 """Most likely tokens among which a change of prediction is looked for."""
 FAR = 3.0
 """Change of a logit, in nats, from which on an unlikely token is looked after."""
+IN_NATS = ("free", "frozen", "frequency", "entropy")
+"""What of `PER_PAIR` the series gives, and is checked."""
 NEAR_THE_TOP = 64
 """Ranks that are counted exactly whatever a token from outside the likeliest does."""
 
@@ -165,28 +167,62 @@ def every_pair(
     edit: Edits,
     delta: Float[Tensor, "token edit"],
     *,
+    asked: tuple[str, ...] = PER_PAIR,
     tolerance: float,
     report: Report,
 ) -> Found:
-    """What `PER_PAIR` names, by the series where its error is under `tolerance`, else exactly; `report` grows."""
+    """What `PER_PAIR` names, by the series where its error is under `tolerance`, else exactly; `report` grows.
+
+    `asked` may name "frequency" alone, which takes a series and no more."""
     reach = _reach(block, edit)
-    cut = series(block, edit, reach)
-    reciprocal_rank, changes, crossed = predictions(block, edit, reach)
-    by_name = {**cut.found, "reciprocal_rank": reciprocal_rank, "prediction_change": changes}
-    found = torch.stack([by_name[name] for name in PER_PAIR])
+    if asked == ("frequency",):
+        of_frequency, error = _frequency(block, edit, reach)
+        by_name, crossed = {"frequency": of_frequency}, torch.zeros_like(error, dtype=torch.bool)
+    else:
+        cut = series(block, edit, reach)
+        reciprocal_rank, changes, crossed = predictions(block, edit, reach)
+        by_name, error = {**cut.found, "reciprocal_rank": reciprocal_rank, "prediction_change": changes}, cut.error
+    found = torch.stack([by_name[name] for name in asked])
+    _settle(block, edit, delta, found, asked, Doubt(error, crossed, tolerance), report)
+    return dict(zip(asked, found, strict=True))
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Where the series may be too far off."""
+
+    error: Float[Tensor, "token edit"]
+    """Estimated, in nats, without safety factor."""
+    crossed: Bool[Tensor, "token edit"]
+    """Where a prediction or a rank may be another than was counted."""
+    tolerance: float
+
+
+def _settle(
+    block: Block,
+    edit: Edits,
+    delta: Float[Tensor, "token edit"],
+    found: Float[Tensor, "found token edit"],
+    names: tuple[str, ...],
+    doubt: Doubt,
+    report: Report,
+) -> None:
+    """Checks some pairs of what the series found, by these names of `PER_PAIR`, and puts in the exact values there and
+    wherever it is in doubt; `report` grows."""
+    rows = [PER_PAIR.index(name) for name in names]
     pairs = _to_check(delta, max(MIN_CHECKED, N_CHECKED - report.checked // 2))
     fused = report.exact == "fused"
-    truth = exact.some_pairs(block, edit, pairs, fused=fused)
-    wrong = (truth[:4] - found[:4, pairs[:, 0], pairs[:, 1]]).abs().amax(0).nan_to_num(nan=math.inf)
-    over, report.safety, worst = _over(cut.error, pairs, wrong, tolerance, report.safety)
+    truth = exact.some_pairs(block, edit, pairs, fused=fused)[rows]
+    in_nats = [row for row, name in enumerate(names) if name in IN_NATS]
+    wrong = (truth - found[:, pairs[:, 0], pairs[:, 1]])[in_nats].abs().amax(0).nan_to_num(nan=math.inf)
+    over, report.safety, worst = _over(doubt.error, pairs, wrong, doubt.tolerance, report.safety)
     found[:, pairs[:, 0], pairs[:, 1]] = truth
-    over |= crossed
+    over |= doubt.crossed
     over[pairs[:, 0], pairs[:, 1]] = False
     routed = over.nonzero()
-    found[:, routed[:, 0], routed[:, 1]] = exact.some_pairs(block, edit, routed, fused=fused)
+    found[:, routed[:, 0], routed[:, 1]] = exact.some_pairs(block, edit, routed, fused=fused)[rows]
     report.pairs, report.routed = report.pairs + over.numel(), report.routed + len(routed)
     report.checked, report.largest_error = report.checked + len(pairs), max(report.largest_error, worst)
-    return dict(zip(PER_PAIR, found, strict=True))
 
 
 def _over(

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -21,7 +22,7 @@ from torch import Tensor
 
 from lib import memory
 from lib.effects import changes, cumulant, edits, exact, kept
-from lib.effects.changes import Change, Found
+from lib.effects.changes import PER_PAIR, Change, Found
 from lib.effects.clean import Block, Clean, check_finite, clean_run
 from lib.effects.edits import Edits, Replacement
 from lib.effects.result import Effects, FrequencyEffects, Report
@@ -94,6 +95,28 @@ def measure_sets(
     return text.effects(way_of(model, sets, scored, log_unigram), len(sets))
 
 
+def direct_frequency(
+    model: Model,
+    tokens: Int[Tensor, "sequence position"],
+    *,
+    scored: Bool[Tensor, "sequence position"],
+    log_unigram: Float[Tensor, " d_vocab"],
+    replacement: Replacement | None = None,
+) -> Float[Tensor, "sequence neuron"]:
+    """The mean absolute loss change, in nats, of every last-layer neuron ablated alone with the token-frequency
+    projection frozen, and nothing else: for one more direction, where `measure` has told the rest beside another.
+
+    Errors as in `measure`."""
+    text, n_neurons = Text(model, tokens, scored, replacement, log_unigram), model.W_out.shape[0]
+    report = choose(model, int(scored.sum()) * n_neurons, gear="auto", tolerance=TOLERANCE, exponentials=1)
+    if model.not_exact:
+        names = FrequencyEffects.quantities()
+        recomputed = text.means(Sets(model, torch.eye(n_neurons).bool(), report), len(names), n_neurons)
+        return recomputed[names.index("direct_frequency")]
+    units = torch.arange(n_neurons, device=model.W_out.device)
+    return text.means(Neurons(model, units, report, TOLERANCE, frequency_alone=True), 1, n_neurons)[0]
+
+
 def way_of(
     model: Model,
     sets: Bool[Tensor, "set d_mlp"],
@@ -158,6 +181,8 @@ class Neurons:
     units: Int[Tensor, " neuron"]
     report: Report
     tolerance: float
+    frequency_alone: bool = False
+    """Whether nothing is asked for but what the token-frequency direction has a part in."""
 
     def block_size(self) -> int:
         """Tokens of a block."""
@@ -169,18 +194,21 @@ class Neurons:
         for columns in torch.arange(len(self.units), device=delta.device).split(n_neurons):
             neurons = self.units[columns]
             edit = edits.alone(self.model, block, delta, neurons, about=block.mean_p)
-            found = self._found(block, edit, delta[:, neurons])
-            yield columns, changes.of(block, found, changes.shift(block, edit))
+            found, shift = self._found(block, edit, delta[:, neurons]), changes.shift(block, edit)
+            yield columns, changes.of(block, found, shift)
 
     def _found(self, block: Block, edit: Edits, delta: Float[Tensor, "token edit"]) -> Found:
         """By the exact gear once the cumulant gear has been sending it too many pairs."""
-        report = self.report
+        report, asked = self.report, ("frequency",) if self.frequency_alone else PER_PAIR
         if report.gear != "cumulant":
-            return exact.every_pair(block, edit, fused=report.gear == "fused")
+            found = exact.every_pair(block, edit, fused=report.gear == "fused")
+            return {name: found[name] for name in asked}
         if report.routed_share <= TOO_MANY:
-            return cumulant.every_pair(block, edit, delta, tolerance=self.tolerance, report=report)
+            given: dict[str, Any] = {"asked": asked, "tolerance": self.tolerance, "report": report}
+            return cumulant.every_pair(block, edit, delta, **given)
         report.pairs, report.routed = report.pairs + delta.numel(), report.routed + delta.numel()
-        return exact.every_pair(block, edit, fused=report.exact == "fused")
+        found = exact.every_pair(block, edit, fused=report.exact == "fused")
+        return {name: found[name] for name in asked}
 
 
 @dataclass(frozen=True)
@@ -259,10 +287,15 @@ class Text:
             check_finite({"log_unigram": log_unigram.exp()})  # minus infinity is allowed
 
     def effects(self, way: Neurons | Sets, n_columns: int) -> Effects:
-        """Batch after batch, as means by sequence."""
-        device, n = self.model.W_out.device, self.scored.sum(1)
+        """All quantities, as means by sequence."""
         names = self.kind.quantities()
-        sums = torch.zeros(len(names), len(n), n_columns, dtype=torch.float64, device=device)
+        means = self.means(way, len(names), n_columns)
+        return self.kind(**dict(zip(names, means, strict=True)), n=self.scored.sum(1), report=way.report)
+
+    def means(self, way: Neurons | Sets, n_quantities: int, n_columns: int) -> Sums:
+        """What the way through a block finds, batch after batch, as means by sequence."""
+        device, n = self.model.W_out.device, self.scored.sum(1)
+        sums = torch.zeros(n_quantities, len(n), n_columns, dtype=torch.float64, device=device)
         per_batch = memory.rows(self.model.final_layer.d_vocab * self.tokens.shape[1])
         for batch in torch.arange(len(n)).split(per_batch):
             some = slice(int(batch[0]), int(batch[-1]) + 1)
@@ -270,4 +303,4 @@ class Text:
             value = self.replacement if self.replacement.ndim == 1 else self.replacement[some]
             add(sums[:, some], clean, edits.difference(clean, value), self.log_unigram, way)
         check_finite({"the sum of effects": sums})
-        return self.kind(**dict(zip(names, sums / n.to(device)[:, None], strict=True)), n=n, report=way.report)
+        return sums / n.to(device)[:, None]

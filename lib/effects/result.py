@@ -196,7 +196,12 @@ class FrequencyEffects(Effects):
     @property
     def frequency_mediated(self) -> Float[Tensor, " neuron"]:
         """1 - mean frequency-frozen / mean total effect; at most 1, and 0 for a neuron without any effect."""
-        return mediated(self.mean("direct_frequency"), self.mean("total"))
+        return self.mediated_along(self.direct_frequency)
+
+    def mediated_along(self, left: Float[Tensor, "sequence neuron"]) -> Float[Tensor, " neuron"]:
+        """The same share along another token-frequency direction, of which `direct_frequency` has told what is left."""
+        weight = (self.n / self.n.sum()).to(left)
+        return mediated(weight @ left, self.mean("total"))
 
 
 def mediated(left: Float[Tensor, "*neuron"], total: Float[Tensor, "*neuron"]) -> Float[Tensor, "*neuron"]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lib import controls, drawing, effects, measures, memory, resampling, selection, token_frequency
 from lib.controls import Against, Matched
-from lib.effects import Effects
+from lib.effects import Effects, FrequencyEffects
 from lib.evidence.ablation import Sequences, sequences
 from lib.model import Model
 from lib.resampling import Estimate
@@ -107,21 +107,26 @@ def apart(
 
 
 def seen_alone(
-    effect: Effects, seen_only: Effects, chosen: Bool[Tensor, " neuron"], *, generator: torch.Generator
+    effect: FrequencyEffects,
+    seen_only: Float[Tensor, "sequence neuron"],
+    chosen: Bool[Tensor, " neuron"],
+    *,
+    generator: torch.Generator,
 ) -> dict[str, Estimate]:
     """Frequency-mediated share of a set's summed effects along the direction over all tokens (`all`), along that over
-    seen tokens (`seen`), and the second minus the first (`difference`), resampled together."""
-    names = ("direct_frequency", "total")
-    columns = [getattr(e, name)[:, chosen.to(e.total.device)].sum(1) for e in (effect, seen_only) for name in names]
+    seen tokens (`seen`, from the effects that it leaves, in nats), and the second minus the first (`difference`),
+    resampled together."""
+    left = effect.direct_frequency, seen_only, effect.total
+    columns = [value[:, chosen.to(value.device)].sum(1) for value in left]
     both = torch.stack(columns, dim=1).double().cpu() * effect.n.cpu()[:, None]
 
     def estimate(statistic: Callable[[Tensor], Tensor]) -> Estimate:
         return resampling.of_means(statistic, both, n=int(effect.n.sum()), generator=generator)
 
     return {
-        "all": estimate(lambda m: 1 - m[:, 0] / m[:, 1]),
-        "seen": estimate(lambda m: 1 - m[:, 2] / m[:, 3]),
-        "difference": estimate(lambda m: m[:, 0] / m[:, 1] - m[:, 2] / m[:, 3]),
+        "all": estimate(lambda m: 1 - m[:, 0] / m[:, 2]),
+        "seen": estimate(lambda m: 1 - m[:, 1] / m[:, 2]),
+        "difference": estimate(lambda m: (m[:, 0] - m[:, 1]) / m[:, 2]),
     }
 
 
