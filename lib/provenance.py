@@ -6,7 +6,9 @@ stands there by content (`lib.identity`), so that two cards say whether they are
 
 import json
 import platform
+import resource
 import subprocess
+import time
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -54,6 +56,15 @@ def facts(model: Model | tuple[Model, Model], parameters: dict[str, Any]) -> dic
         "code": git_state(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
+
+
+def taken() -> dict[str, float]:
+    """What this process took so far: seconds of the processor, and the most memory that it held, in GiB.
+
+    No second run takes as much, so that this stands in `card.json` and not on the page."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in KiB, on a Mac in bytes
+    in_gib = most / 2**30 if platform.system() == "Darwin" else most / 2**20
+    return {"processor_seconds": round(time.process_time(), 1), "peak_gib": round(in_gib, 2)}
 
 
 def _of_model(model: Model) -> dict[str, Any]:
@@ -109,7 +120,7 @@ def card(model: Model | tuple[Model, Model], parameters: dict[str, Any], *, resu
     known = facts(model, parameters)
     if results:
         Path(results).mkdir(parents=True, exist_ok=True)
-        (Path(results) / "card.json").write_text(_as_json(known), encoding="utf-8")
+        (Path(results) / "card.json").write_text(_as_json(known | taken()), encoding="utf-8")
     rows = {name: _plain(value) for name, value in known.items()}
     return pandas.DataFrame({"run": rows.values()}, index=list(rows))
 

@@ -9,10 +9,12 @@ from torch.testing import assert_close
 from torch.utils.flop_counter import FlopCounterMode
 
 from lib.bench import case as cases
-from lib.bench import ceiling, gather, page, patching, ways
+from lib.bench import ceiling, chapters, gather, page, patching, ways
 from lib.bench import run as bench
 from lib.bench.worker import Worker, grown
+from lib.book import saving
 from lib.effects import exact, moments
+from tests import kept
 
 pytestmark = pytest.mark.long
 
@@ -204,6 +206,22 @@ def test_the_page_is_written_anew_between_its_marks(result, tmp_path):
     assert text.count("published procedure |") == 2 and "4.0% of its pairs" in text and "(+5%); with the logits" in text
     assert "3.00 s (eager gear), 3.00 s (fused gear), 3.00 s (cumulant gear)." in text
     assert "</svg>" in (tmp_path / "_static" / "how_fast.svg").read_text()
+
+
+def test_chapters_of_kept_runs_stand_on_the_page_and_are_added_up(result, tmp_path):
+    run = kept.run(tmp_path / "runs" / "m", model="mine", chapters=("02", "05"))
+    saving.keep(run, models=tmp_path / "models")
+    entries = chapters.taken(tmp_path / "models")
+    rows = chapters.table(entries).splitlines()
+    assert rows[2] == "| mine | 02_null_space | 2026-01-02 03:04 UTC | 2 | 4 | 2 | 0.25 |"
+    assert rows[-1] == "| mine | all together |  | 5 | 8 |  | 0.25 |" and len(rows) == 5
+    (tmp_path / "_static").mkdir()
+    page_file = tmp_path / "how_fast.md"
+    marks = "<!-- measured -->\n<!-- end -->\n<!-- chapters -->\n<!-- end -->\n"
+    page_file.write_text(marks)
+    page.write(result | {"chapters": entries}, tmp_path)
+    assert "| mine | all together |" in page_file.read_text()
+    assert chapters.taken(tmp_path / "none") == []
 
 
 def test_what_a_result_does_not_hold_the_page_does_not_tell(result):

@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+import time
 
 import pandas as pd
 import pytest
@@ -16,6 +17,19 @@ def test_the_run_card_names_model_weights_parameters_and_versions(pocket, tmp_pa
     assert saved["parameters"] == {"seed": 3, "text": "pocket"}
     assert set(saved["versions"]) == set(provenance.PACKAGES)
     assert table.loc["parameters", "run"] == "seed=3, text=pocket"
+
+
+def test_the_saved_card_alone_says_what_the_process_took(pocket, tmp_path):
+    import torch
+
+    before = provenance.taken()
+    held = torch.ones(2**27)  # half a GiB, written to
+    while time.process_time() < before["processor_seconds"] + 0.3:
+        held.sum().item()
+    table = provenance.card(pocket, {"seed": 3}, results=str(tmp_path))
+    saved = json.loads((tmp_path / "card.json").read_text())
+    assert saved["processor_seconds"] >= before["processor_seconds"] + 0.1
+    assert 0.5 <= saved["peak_gib"] < 50 and "peak_gib" not in table.index  # in GiB: a unit off is a thousandfold
 
 
 def test_the_run_card_says_by_content_what_was_read(pocket, tmp_path):

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from lib.bench import page, patching
+from lib.bench import chapters, page, patching
 from lib.bench.gather import overhead
 from lib.bench.run import side_by_side
 
@@ -41,7 +41,7 @@ def measured(arguments: argparse.Namespace) -> dict[str, Any]:
         result["growth"] += growth
         given = {"n_pairs": arguments.pairs, "rounds": arguments.rounds, "threads": arguments.threads}
         result["patching"] += patching.side_by_side(name, **given)
-    return result | {"gather": overhead()}
+    return result | {"gather": overhead(), "chapters": chapters.taken(REPOSITORY / "book" / "models")}
 
 
 def main() -> None:
@@ -64,7 +64,7 @@ def main() -> None:
         result = measured(arguments)
         (REPOSITORY / "runs").mkdir(exist_ok=True)
         (REPOSITORY / "runs" / "bench.json").write_text(json.dumps(result, indent=1) + "\n")
-        print(page.table(result), patching.table(result["patching"]), sep="\n\n")
+        print(page.table(result), patching.table(result["patching"]), chapters.table(result["chapters"]), sep="\n\n")
         if not arguments.save:
             return
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()

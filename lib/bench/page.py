@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas
 
-from lib.bench import patching
+from lib.bench import chapters, patching
 from lib.bench.ceiling import AIM
 
 NAMES = {
@@ -120,6 +120,8 @@ def write(result: dict[str, Any], book: Path) -> None:
     filled = {"measured": f"{table(result)}\n\n{notes(result)}\n\n{FIGURE}"}
     if result["patching"]:
         filled["patching"] = patching.table(result["patching"])
+    if result.get("chapters"):
+        filled["chapters"] = chapters.table(result["chapters"])
     text = page.read_text()
     for mark, told in filled.items():
         text = _filled(text, mark, told)

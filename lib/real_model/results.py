@@ -52,6 +52,10 @@ class Results:
         return found[chapter]["parameters"][parameter]
 
 
+OF_A_CHAPTER = ("parameters", "seconds", "processor_seconds", "peak_gib", "threads")
+"""What a report holds of each chapter's card."""
+
+
 def report(cards: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """What a run was made of, from the run cards of its chapters with their `seconds`, by chapter.
 
@@ -66,7 +70,7 @@ def report(cards: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         **{name: first[name] for name in shared if name in first},
         "fingerprint": {name: value for card in cards.values() for name, value in card["fingerprint"].items()},
         "seconds": round(sum(card["seconds"] for card in cards.values()), 1),
-        "chapters": {name: {part: card[part] for part in ("parameters", "seconds")} for name, card in cards.items()},
+        "chapters": {name: {part: card[part] for part in OF_A_CHAPTER if part in card} for name, card in cards.items()},
     }
 
 
