@@ -122,16 +122,20 @@ def _shift(x: Float[Tensor, "some d_vocab"], largest: Float[Tensor, " some"]) ->
 
 
 def one_pass(
-    z: Float[Tensor, "token d_vocab"],
-    log_p: Float[Tensor, "token d_vocab"],
+    z: Float[Tensor, "row d_vocab"],
+    log_p: Float[Tensor, "row d_vocab"],
     U: Float[Tensor, " d_vocab"],
     direction: Float[Tensor, " d_vocab"] | None,
     coefficient: Float[Tensor, "4 token"],
     target: Int[Tensor, " token"],
     best: Int[Tensor, " token"],
+    tokens: Int[Tensor, " token"] | None = None,
 ) -> tuple[Tensor, ...]:
     """The sums of the fused gear, written so that the compiler needs one pass over the tile. Single logits are gathered
-    from what comes in: gathered from `x`, they would have all of it, and `e`, written to memory first."""
+    from what comes in: gathered from `x`, they would have all of it, and `e`, written to memory first. Where `tokens`
+    are given, the tile is made of these rows of z and log p, which the pass reads where they lie."""
+    if tokens is not None:
+        z, log_p = z[tokens], log_p[tokens]
     shrink, free, frozen, back = coefficient[:, :, None]
     x, at = log_p + (shrink * z + free * U), torch.stack([target, best], 1)
     e, own = x.exp(), log_p.gather(-1, at) + (shrink * z.gather(-1, at) + free * U[at])
@@ -153,11 +157,12 @@ def fused(block: Block, edit: Edits, tokens: Some, column: int) -> Float[Tensor,
     is a single token, for which the compiler would make another kernel, and a row for each token."""
     if edit.U.shape[1] > 1 or (isinstance(tokens, Tensor) and len(tokens) == 1):
         return eager(block, edit, tokens, column)
-    rows = block.z[tokens], block.log_p[tokens], edit.U[column, 0]
+    some, at = (slice(None), tokens) if isinstance(tokens, Tensor) else (tokens, None)
+    rows = block.z[some], block.log_p[some], edit.U[column, 0]
     coefficient = _coefficients(edit, tokens, column)
     direction = block.frequency.direction if block.frequency else None
     free, frozen, of_frequency, ex, above_target, changes = compiled()(
-        *rows, direction, coefficient, block.clean.target[tokens], block.best[tokens]
+        *rows, direction, coefficient, block.clean.target[tokens], block.best[tokens], at
     )
     sums = torch.stack([free, frozen, of_frequency])
     if not ((sums > 1e-30) & (sums < 1e30)).all():
