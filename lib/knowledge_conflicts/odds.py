@@ -17,7 +17,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lib import memory
-from lib.knowledge_conflicts.screening import CELLS, Road, State
+from lib.knowledge_conflicts.head import CELLS, State
+from lib.knowledge_conflicts.screening import Road
 from lib.model import Model
 
 ALONE: dict[str, Road] = {"through the scale alone": "scale", "by the write alone": "direct"}
