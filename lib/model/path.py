@@ -22,8 +22,8 @@ from lib.model.sites import Site
 class Path:
     """The most likely tokens after some prompts of one length, step by step, on the model's device.
 
-    A prompt that has come to a stop is written on as long as another has not; what lies behind `n_steps` is no part
-    of its path."""
+    A prompt that has come to a stop may be written on as long as another has not, or be filled up with zeros; what lies
+    behind `n_steps` is no part of its path."""
 
     ids: Int[Tensor, "prompt step"]
     """The token written at each step, the stop included."""
@@ -56,23 +56,23 @@ def follow(
     """The path of prompts of one length, edits done; `Model.path` says what is asked of the numbers."""
     last = bridge.cfg.n_layers - 1
     resid, activation = Site(last, "resid_post"), Site(last, "neurons")
-    recording, ids, top, states = Recording([resid, activation], slice(-1, None)), [], [], []
+    recording, steps = Recording([resid, activation], slice(-1, None)), []
+    leave_out = not edits and not editing.are_under_way(bridge)
     with editing.under_way(bridge, edits), keeping(bridge, recording.keepers):
         asked: dict[str, Any] = {"n_tokens": n_tokens, "stops": stops, "d_vocab": d_vocab, "with_cache": with_cache}
-        for logits in generating.passes(bridge, tokens, **asked):
-            ids.append(logits.argmax(-1))
-            top.append(logits.topk(n_top))
-            states.append(recording.found())
-    written = torch.stack(ids, 1)
-    stopped = torch.isin(written, torch.tensor(sorted(stops), dtype=torch.long, device=written.device))
-    return Path(
-        ids=written,
-        n_steps=1 + (~stopped).cumprod(1)[:, :-1].sum(1),
-        top_id=torch.stack([step.indices for step in top], 1),
-        top_logit=torch.stack([step.values for step in top], 1),
-        resid=torch.cat([state[resid] for state in states], 1),
-        activation=torch.cat([state[activation] for state in states], 1),
-    )
+        for rows, logits in generating.steps(bridge, tokens, leave_out=leave_out, **asked):
+            top, state = logits.topk(n_top), recording.found()
+            found = logits.argmax(-1), top.indices, top.values, state[resid][:, 0], state[activation][:, 0]
+            steps.append([_in_rows(one, rows, len(tokens)) for one in found])
+    ids, top_id, top_logit, resids, activations = (torch.stack(one, 1) for one in zip(*steps, strict=True))
+    stopped = torch.isin(ids, torch.tensor(sorted(stops), dtype=torch.long, device=ids.device))
+    n_steps = 1 + (~stopped).cumprod(1)[:, :-1].sum(1)
+    return Path(ids, n_steps, top_id, top_logit, resids, activations)
+
+
+def _in_rows(found: Tensor, rows: Int[Tensor, " running"], n: int) -> Tensor:
+    """What was found of some of `n` rows, with zeros in the others, whose paths have ended."""
+    return found if len(rows) == n else found.new_zeros(n, *found.shape[1:]).index_copy_(0, rows, found)
 
 
 def joined(paths: Sequence[Path]) -> Path:
