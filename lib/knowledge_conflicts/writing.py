@@ -47,16 +47,22 @@ class Writer:
     Raises ValueError as `Model.path` does."""
 
     def __init__(
-        self, model: Model, prompts: Sequence[Sequence[int]], *, n_tokens: int, stops: Collection[int] = ()
+        self,
+        model: Model,
+        prompts: Sequence[Sequence[int]],
+        *,
+        n_tokens: int,
+        stops: Collection[int] = (),
+        batch_size: int = 64,
     ) -> None:
         self.model, self.prompts = model, [tuple(prompt) for prompt in prompts]
-        self.n_tokens, self.stops = n_tokens, {*stops}
+        self.n_tokens, self.stops, self.batch_size = n_tokens, {*stops}, batch_size
         self._head, self._paths, self._near = Head(model), dict[Start, Path](), dict[Start, Near]()
         self._run([(prompt, ()) for prompt in range(len(prompts))])
 
     def clean(self) -> list[tuple[int, ...]]:
         """What the model writes after each prompt, the stop at its end."""
-        return [tuple(path.ids[0, : path.n_steps[0]].tolist()) for path in self._clean_paths()]
+        return [tuple(path.ids[0, : path.n_steps[0]].tolist()) for path in self.clean_paths()]
 
     def nothing(self) -> Written:
         """The same as what an empty set leaves."""
@@ -167,7 +173,8 @@ class Writer:
         near = [self._near[start] for start in starts]
         return Near(torch.cat([one.token for one in near]), torch.cat([one.lead for one in near]))
 
-    def _clean_paths(self) -> list[Path]:
+    def clean_paths(self) -> list[Path]:
+        """The path that the model takes after each prompt."""
         return [self._paths[prompt, ()] for prompt in range(len(self.prompts))]
 
     def _run(self, starts: Sequence[Start]) -> None:
@@ -178,7 +185,7 @@ class Writer:
         for group in groups.values():
             rows = torch.tensor([[*self.prompts[prompt], *written] for prompt, written in group])
             left = [self.n_tokens - len(written) for _, written in group]
-            path = self.model.path(rows, n_tokens=max(left), stops=self.stops)
+            path = self.model.path(rows, n_tokens=max(left), stops=self.stops, batch_size=self.batch_size)
             for row, start in enumerate(group):
                 n = min(int(path.n_steps[row]), left[row])
                 self._paths[start] = replace(
