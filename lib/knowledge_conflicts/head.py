@@ -1,7 +1,7 @@
 """The last layer where tokens are predicted, read once however many sets of neurons are asked about.
 
 A set of neurons changes what is added to a state. The likeliest tokens of the state itself, and what a neuron can give
-a token at most, are the same for all sets, values and roads: they cost a pass over the vocabulary each, and are kept."""
+a token at most, are the same for all sets, values and roads. They take a pass over the vocabulary each and are kept."""
 
 from dataclasses import dataclass
 from functools import cached_property

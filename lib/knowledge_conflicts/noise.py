@@ -5,9 +5,10 @@ likeliest tokens were closest; a prompt whose likeliest token was ahead by many 
 asked again."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from lib.knowledge_conflicts.writing import Writer
@@ -19,9 +20,7 @@ SAFELY = 20
 """How many times the largest change a lead has to be; twice is enough where no logit changes by more."""
 
 
-def again(
-    writer: Writer, model: Model, *, batch_size: int
-) -> tuple[Int[Tensor, " asked"], list[tuple[int, ...]]]:
+def again(writer: Writer, model: Model, *, batch_size: int) -> tuple[Int[Tensor, " asked"], list[tuple[int, ...]]]:
     """The prompts of a writer whose answers may be others, and what another model, or the same in other batches, writes
     after them."""
     lead = torch.tensor([_lead(path) for path in writer.clean_paths()])
@@ -35,7 +34,7 @@ def again(
 
 
 def _walked(writer: Writer, model: Model, prompts: Sequence[int], batch_size: int) -> list[Path]:
-    given = {"n_tokens": writer.n_tokens, "stops": writer.stops, "batch_size": batch_size}
+    given: dict[str, Any] = {"n_tokens": writer.n_tokens, "stops": writer.stops, "batch_size": batch_size}
     return Writer(model, [writer.prompts[at] for at in prompts], **given).clean_paths()
 
 

@@ -99,8 +99,7 @@ def answers(
     for sign, said in ((1.0, context), (-1.0, known)):
         for index, (prompt, answer) in enumerate(zip(prompts, said, strict=True)):
             rows.append((index, sign, *tokens(model, prompt, answer)))
-    order = sorted(range(len(rows)), key=lambda row: len(rows[row][2]))
-    parts = [_scored(model, [rows[row] for row in group]) for group in _of_one_length(rows, order, batch_size)]
+    parts = [_scored(model, group) for group in _of_one_length(rows, batch_size)]
     resid, activation, token, whose, way = (torch.cat(part) for part in zip(*parts, strict=True))
     dtype = model.W_out.dtype
     state = State(resid.to(dtype), activation.to(dtype))
@@ -122,22 +121,22 @@ Row = tuple[int, float, list[int], int]
 """A prompt's number, the sign of the answer, the ids, and where the answer starts."""
 
 
-def _of_one_length(rows: Sequence[Row], order: Sequence[int], batch_size: int) -> list[list[int]]:
-    groups: list[list[int]] = []
-    for row in order:
-        last = groups[-1] if groups else []
-        if last and len(rows[last[0]][2]) == len(rows[row][2]) and len(last) < batch_size:
-            last.append(row)
-        else:
-            groups.append([row])
-    return groups
+def _of_one_length(rows: Sequence[Row], batch_size: int) -> list[list[Row]]:
+    """Rows whose answers start at one place, those of the same beginning together, `batch_size` beginnings at most."""
+    groups: dict[int, dict[tuple[int, ...], list[Row]]] = {}
+    for row in rows:
+        groups.setdefault(row[3], {}).setdefault(tuple(row[2][: row[3]]), []).append(row)
+    each = [[*of_one.values()] for _, of_one in sorted(groups.items())]
+    parts = [some[at : at + batch_size] for some in each for at in range(0, len(some), batch_size)]
+    return [[row for of_one in part for row in of_one] for part in parts]
 
 
 def _scored(model: Model, rows: Sequence[Row]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """State, token, prompt and sign at every position where a token of an answer is predicted."""
-    ids = torch.tensor([row[2] for row in rows])
-    run = model.run(ids, "resid", "activation", batch_size=len(rows))
-    at = [(row, place - 1) for row, (*_, start) in enumerate(rows) for place in range(start, ids.shape[1])]
-    row, place = torch.tensor(at).unbind(1)
-    whose, sign = (torch.tensor([one[part] for one in rows]) for part in (0, 1))
-    return run.resid[row, place], run.activation[row, place], ids[row, place + 1], whose[row], sign[row]
+    begun = {begin: at for at, begin in enumerate(dict.fromkeys(tuple(ids[:start]) for *_, ids, start in rows))}
+    ways = [(begun[tuple(ids[:start])], ids[start:-1]) for *_, ids, start in rows]
+    resid, activation = (torch.cat(part) for part in zip(*model.branches(torch.tensor([*begun]), ways), strict=True))
+    token = torch.tensor([id for *_, ids, start in rows for id in ids[start:]])
+    n = torch.tensor([len(ids) - start for *_, ids, start in rows])
+    whose, sign = (torch.tensor([row[part] for row in rows]).repeat_interleave(n) for part in (0, 1))
+    return resid, activation, token, whose, sign

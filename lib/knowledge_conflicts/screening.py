@@ -113,7 +113,9 @@ class Screen:
         reach = torch.where(length == 0, -1.0, reach)
         return Tile(resid, state.activation, delta, scale, near.token, near.lead, length, reach)
 
-    def _rounding(self, scale: Float[Tensor, "*pair"], length: Float[Tensor, "*set pair"]) -> Float[Tensor, "*set pair"]:
+    def _rounding(
+        self, scale: Float[Tensor, "*pair"], length: Float[Tensor, "*set pair"]
+    ) -> Float[Tensor, "*set pair"]:
         """How far rounding may be out where a set's write has this length, in units of s times a logit."""
         final, units = self.model.final_layer, ROUNDINGS * torch.finfo(length.dtype).eps
         return units * (sqrt(final.d_model) * scale + length) * (self._head.longest + final.b_U.abs().max())
@@ -127,8 +129,8 @@ class Screen:
     def _compare_close(
         self, tile: Tile, doubtful: Bool[Tensor, "set text"], ids: Int[Tensor, "set text"]
     ) -> Bool[Tensor, "set text"]:
-        """Compares the tokens that come close, for all doubtful pairs, by sums of what each neuron gives them; enters in
-        `ids` what that decides. What it leaves open is returned."""
+        """Compares the tokens that come close, for all doubtful pairs, by sums of what each neuron gives them, and
+        enters in `ids` what that decides. What it leaves open is returned."""
         left, n_pairs = doubtful.clone(), memory.rows(max(CLOSE, self._members.width**2), cells=CELLS)
         n_texts = memory.rows(CLOSE * len(self._members.held), cells=CELLS)
         for some in range(0, doubtful.shape[1], n_texts):

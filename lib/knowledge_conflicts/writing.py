@@ -8,6 +8,7 @@ shares it. The model runs once for every text that any set begins, and never for
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -16,6 +17,7 @@ from torch import Tensor
 from lib.knowledge_conflicts.head import Head, Near, State
 from lib.knowledge_conflicts.screening import Road, Screen
 from lib.model import Model, Path
+from lib.model.path import STEPPED
 
 Start = tuple[int, tuple[int, ...]]
 """A prompt, by number, and the ids that were written behind it."""
@@ -152,7 +154,8 @@ class Writer:
         stay, leave = (wanted & on for on in (first == last, first != last))
         row, start = leave.nonzero(as_tuple=True)
         step = first[row, start]
-        return stay.nonzero(as_tuple=True), _grouped(row, torch.stack([start, step, ids[row, offset[start] + step]]))
+        who, at_end = stay.nonzero(as_tuple=True)
+        return (who, at_end), _grouped(row, torch.stack([start, step, ids[row, offset[start] + step]]))
 
     def _state(self, starts: Sequence[Start]) -> tuple[State, Int[Tensor, " text"], Int[Tensor, " text"]]:
         """The states along some paths, one behind the other; the prompt of each, and which start it belongs to."""
@@ -185,26 +188,24 @@ class Writer:
         for group in groups.values():
             rows = torch.tensor([[*self.prompts[prompt], *written] for prompt, written in group])
             left = [self.n_tokens - len(written) for _, written in group]
-            path = self.model.path(rows, n_tokens=max(left), stops=self.stops, batch_size=self.batch_size)
+            asked: dict[str, Any] = {"n_tokens": max(left), "stops": self.stops, "batch_size": self.batch_size}
+            path = self.model.path(rows, whole=not group[0][1], **asked)
             for row, start in enumerate(group):
                 n = min(int(path.n_steps[row]), left[row])
                 self._paths[start] = replace(
                     path,
                     n_steps=torch.tensor([n]),
+                    in_prompt=None if path.in_prompt is None else path.in_prompt[row : row + 1],
                     **{name: getattr(path, name)[row : row + 1, :n].clone() for name in STEPPED},
                 )
 
 
-STEPPED = ("ids", "top_id", "top_logit", "resid", "activation")
-"""What a path has for every step."""
-
-
-def _grouped(
-    member: Int[Tensor, " leaving"], way: Int[Tensor, "3 leaving"]
-) -> list[tuple[Step, Int[Tensor, " _"]]]:
+def _grouped(member: Int[Tensor, " leaving"], way: Int[Tensor, "3 leaving"]) -> list[tuple[Step, Int[Tensor, " _"]]]:
     """The different ways, as start, step and token, and who goes them."""
     _, n_steps, n_tokens = (1 + way.amax(1)).tolist() if len(member) else (1, 1, 1)
-    key, which, count = ((way[0] * n_steps + way[1]) * n_tokens + way[2]).unique(return_inverse=True, return_counts=True)
+    key, which, count = ((way[0] * n_steps + way[1]) * n_tokens + way[2]).unique(
+        return_inverse=True, return_counts=True
+    )
     groups = member[which.argsort(stable=True)].split(count.tolist())
     steps = [Step(one // n_tokens // n_steps, one // n_tokens % n_steps, one % n_tokens) for one in key.tolist()]
     return list(zip(steps, groups, strict=True)) if steps else []

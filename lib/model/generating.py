@@ -16,7 +16,6 @@ from torch import Tensor
 
 from lib.model import editing, widening
 
-
 SOME_RUN = 7 / 8
 """Share of the rows of a pass below which those that have stopped are left out: it takes a copy of the cache."""
 
@@ -76,7 +75,8 @@ def steps(
     device = bridge.original_model.device
     stopping = torch.tensor(sorted(stops), dtype=torch.long, device=device)
     with_cache = editing.fits_cache(bridge) if with_cache is None else with_cache
-    cache, seen = None, tokens.to(device)
+    cache: Any = None
+    seen = tokens.to(device)
     fresh, running, rows = seen, seen.new_ones(len(seen), dtype=torch.bool), torch.arange(len(seen), device=device)
     for _ in range(n_tokens):
         if not running.any():

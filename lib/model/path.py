@@ -36,6 +36,8 @@ class Path:
     """The residual stream entering the final norm where the token is predicted."""
     activation: Float[Tensor, "prompt step d_mlp"]
     """The last layer's neurons there, after the nonlinearity."""
+    in_prompt: Float[Tensor, "prompt position d_mlp"] | None = None
+    """The same at every position of the prompts, where that was asked for."""
 
     def written(self, stops: Collection[int]) -> list[list[int]]:
         """The ids of each prompt up to its first stop and without it."""
@@ -52,22 +54,25 @@ def follow(
     n_top: int,
     edits: Sequence[Edit],
     with_cache: bool | None,
+    whole: bool = False,
 ) -> Path:
     """The path of prompts of one length, edits done; `Model.path` says what is asked of the numbers."""
     last = bridge.cfg.n_layers - 1
     resid, activation = Site(last, "resid_post"), Site(last, "neurons")
-    recording, steps = Recording([resid, activation], slice(-1, None)), []
+    recording, steps = Recording([resid, activation], slice(None) if whole else slice(-1, None)), []
+    in_prompt: Tensor | None = None
     leave_out = not edits and not editing.are_under_way(bridge)
     with editing.under_way(bridge, edits), keeping(bridge, recording.keepers):
         asked: dict[str, Any] = {"n_tokens": n_tokens, "stops": stops, "d_vocab": d_vocab, "with_cache": with_cache}
         for rows, logits in generating.steps(bridge, tokens, leave_out=leave_out, **asked):
             top, state = logits.topk(n_top), recording.found()
-            found = logits.argmax(-1), top.indices, top.values, state[resid][:, 0], state[activation][:, 0]
+            in_prompt = state[activation] if whole and in_prompt is None else in_prompt
+            found = logits.argmax(-1), top.indices, top.values, state[resid][:, -1], state[activation][:, -1]
             steps.append([_in_rows(one, rows, len(tokens)) for one in found])
     ids, top_id, top_logit, resids, activations = (torch.stack(one, 1) for one in zip(*steps, strict=True))
     stopped = torch.isin(ids, torch.tensor(sorted(stops), dtype=torch.long, device=ids.device))
     n_steps = 1 + (~stopped).cumprod(1)[:, :-1].sum(1)
-    return Path(ids, n_steps, top_id, top_logit, resids, activations)
+    return Path(ids, n_steps, top_id, top_logit, resids, activations, in_prompt)
 
 
 def _in_rows(found: Tensor, rows: Int[Tensor, " running"], n: int) -> Tensor:
@@ -82,8 +87,11 @@ def joined(paths: Sequence[Path]) -> Path:
     def filled(value: Tensor) -> Tensor:
         return torch.cat([value, value.new_zeros(len(value), longest - value.shape[1], *value.shape[2:])], 1)
 
-    together = {}
-    for name in (field.name for field in fields(Path)):
-        values = [getattr(path, name) for path in paths]
-        together[name] = torch.cat(values if name == "n_steps" else [filled(value) for value in values])
-    return Path(**together)
+    parts = {field.name: [getattr(path, field.name) for path in paths] for field in fields(Path)}
+    together = {name: torch.cat([filled(value) for value in parts[name]]) for name in STEPPED}
+    in_prompt = None if paths[0].in_prompt is None else torch.cat(parts["in_prompt"])
+    return Path(**together, n_steps=torch.cat(parts["n_steps"]), in_prompt=in_prompt)
+
+
+STEPPED = ("ids", "top_id", "top_logit", "resid", "activation")
+"""What a path has for every step."""
