@@ -52,10 +52,11 @@ class Answers:
         `value`, `road` and `strength` are those of `Writer.without`; an empty set gives the clean log-odds."""
         value = value.expand(self.n_prompts, -1).to(self.state.activation)
         delta = strength * (value[self.prompt.to(value.device)] - self.state.activation)
-        found = torch.zeros(len(sets), self.n_prompts, dtype=torch.float64)
-        for row, members in zip(found, sets.to(delta.device), strict=True):
-            score = (self.sign * self._log_probability(delta * members, members, road)).double().cpu()
-            row.index_add_(0, self.prompt, score)
+        found, sets = torch.zeros(len(sets), self.n_prompts, dtype=torch.float64), sets.to(delta.device)
+        n_texts = memory.rows(self.model.final_layer.d_vocab, cells=CELLS)
+        for some in torch.arange(len(delta), device=delta.device).split(n_texts):
+            score = self.sign[some] * self._log_probability(some, delta[some], sets, road)
+            found.index_add_(1, self.prompt[some.cpu()], score.double().cpu())
         return found
 
     def clean(self, value: Float[Tensor, "#prompt d_mlp"]) -> Float[Tensor, " prompt"]:
@@ -69,20 +70,39 @@ class Answers:
         return {way: self.log_odds(chosen[None], value, road=road)[0] for way, road in ALONE.items()}
 
     def _log_probability(
-        self, delta: Float[Tensor, "text d_mlp"], members: Bool[Tensor, " d_mlp"], road: Road
-    ) -> Float[Tensor, " text"]:
-        model, final, parts = self.model, self.model.final_layer, []
-        for some in torch.arange(len(delta), device=delta.device).split(memory.rows(final.d_vocab, cells=CELLS)):
-            clean, resid = self.state.activation[some], final.centre(self.state.resid[some])
-            if "a norm after the last MLP" in model.not_exact:
-                write = model.write(clean + delta[some]) - model.write(clean)
-                write = write * (delta[some] != 0).any(1, keepdim=True)
-            else:
-                write = delta[some][:, members] @ model.W_out[members]
+        self,
+        some: Int[Tensor, " some"],
+        delta: Float[Tensor, "some d_mlp"],
+        sets: Bool[Tensor, "set d_mlp"],
+        road: Road,
+    ) -> Float[Tensor, "set some"]:
+        """The unembedding is linear: the product of the clean state with it is made once, and each set adds the
+        products of its neurons."""
+        final, resid = self.model.final_layer, self.model.final_layer.centre(self.state.resid[some])
+        product, found = resid @ final.W_U, []
+        for members in sets:
+            write, added = self._write(some, delta, members, product, road)
             scale = final.scale(resid) if road == "direct" else final.scale(resid + write)
-            logits = final.logits(resid if road == "scale" else resid + write, scale=scale)
-            parts.append(logits.gather(1, self.token[some, None])[:, 0] - logits.logsumexp(1))
-        return torch.cat(parts)
+            logits = final.of_product(added, scale=scale)
+            found.append(logits.gather(1, self.token[some, None])[:, 0] - logits.logsumexp(1))
+        return torch.stack(found) if found else delta.new_zeros(0, len(some))
+
+    def _write(
+        self,
+        some: Int[Tensor, " some"],
+        delta: Float[Tensor, "some d_mlp"],
+        members: Bool[Tensor, " d_mlp"],
+        product: Float[Tensor, "some d_vocab"],
+        road: Road,
+    ) -> tuple[Float[Tensor, "some d_model"], Float[Tensor, "some d_vocab"]]:
+        """What one set's absence writes, and the product with the unembedding that its logits come from."""
+        model, W_U = self.model, self.model.final_layer.W_U
+        if "a norm after the last MLP" in model.not_exact:
+            clean, delta = self.state.activation[some], delta * members
+            write = (model.write(clean + delta) - model.write(clean)) * (delta != 0).any(1, keepdim=True)
+            return write, product if road == "scale" else product + write @ W_U
+        moved, W_out = delta[:, members], model.W_out[members]
+        return moved @ W_out, product if road == "scale" else torch.addmm(product, moved, W_out @ W_U)
 
 
 def answers(
