@@ -72,6 +72,14 @@ def empty_cache() -> Any:
     return DynamicCache()
 
 
+def filled_cache(pieces: list[tuple[torch.Tensor, torch.Tensor]]) -> Any:
+    """A cache that holds these keys and values, layer by layer."""
+    cache = empty_cache()
+    for layer, piece in enumerate(pieces):
+        cache.update(*piece, layer)
+    return cache
+
+
 def prefix_cache(pieces: list[tuple[torch.Tensor, torch.Tensor]], position: int) -> Any:
     """A cache that holds what lies before a position of these keys and values, layer by layer, and no more however
     often a pass adds to it: what is added overwrites what lies behind, so that nothing is copied."""

@@ -62,7 +62,15 @@ class FinalLayer:
 
         Without `scale` the norm is free: it divides by the scale of `resid` itself."""
         scale = self.scale(resid) if scale is None else scale
-        logits = self.multiplier * (self.centre(resid) / scale[..., None] @ self.W_U + self.b_U)
+        return self._capped(self.multiplier * (self.centre(resid) / scale[..., None] @ self.W_U + self.b_U))
+
+    def of_product(
+        self, product: Float[Tensor, "*token d_vocab"], *, scale: Float[Tensor, "*token"]
+    ) -> Float[Tensor, "*token d_vocab"]:
+        """Logits from the product of the centred stream with `W_U`, for those who have it already."""
+        return self._capped(self.multiplier * (product / scale[..., None] + self.b_U))
+
+    def _capped(self, logits: Float[Tensor, "*token d_vocab"]) -> Float[Tensor, "*token d_vocab"]:
         return logits if self.soft_cap is None else self.soft_cap * (logits / self.soft_cap).tanh()
 
     def over_logits(

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lib.knowledge_conflicts import answers, base, mechanism, odds, tallies, values
+from lib.knowledge_conflicts import answers, base, mechanism, noise, odds, tallies, values
 from lib.knowledge_conflicts.conflict import Conflict
 from lib.knowledge_conflicts.gathering import Gathered
 from lib.knowledge_conflicts.odds import Answers
@@ -71,9 +71,22 @@ class Asked:
         road: Road = "both",
         strength: float = 1.0,
     ) -> Tallies:
-        """Labels of what is answered without each set; see `Writer.without`."""
-        written = self.writer.without(sets, value, road=road, strength=strength)
-        return Tallies(self.clean, tallies.read(self.model, self.gathered, written), self.fact)
+        """Labels of what is answered without each set, which is found out once; see `Writer.without`."""
+        sets = sets.cpu()
+        names = [row.tobytes() for row in sets.numpy()]
+        known = self._told.setdefault((value.cpu().numpy().tobytes(), road, strength), {})
+        new = [row for name, row in {name: row for row, name in enumerate(names)}.items() if name not in known]
+        if new:
+            written = self.writer.without(sets[new], value, road=road, strength=strength)
+            labels = tallies.read(self.model, self.gathered, written)
+            known |= {names[row]: label for row, label in zip(new, labels, strict=True)}
+        ablated = torch.stack([known[name] for name in names]) if names else self.clean.expand(0, -1)
+        return Tallies(self.clean, ablated, self.fact)
+
+    @cached_property
+    def _told(self) -> dict[tuple[bytes, str, float], dict[bytes, Tensor]]:
+        """Labels without each set that has been asked about, by the value, the road and the strength."""
+        return {}
 
     def by_road(self, sets: Bool[Tensor, "set d_mlp"], value: Float[Tensor, "#prompt d_mlp"]) -> list[list[str]]:
         """What sufficed to change each answer without each set, empty where it does not change."""
@@ -83,9 +96,22 @@ class Asked:
 
     def differs(self, model: Model, *, batch_size: int) -> Bool[Tensor, " prompt"]:
         """Where the label is another when nothing but batches, or the precision of the model's weights, is."""
-        found = answers.written(model, self.gathered.prompts, stops=self.gathered.stops, batch_size=batch_size)
-        again = self.gathered.labels(answers.decoded(model, found.ids))
-        return torch.tensor([tallies.AT[label] for label in again]) != self.clean
+        place, texts = noise.again(self.writer, model, batch_size=batch_size)
+        found, told = (
+            self.clean.clone(),
+            replace(self.gathered, conflicts=tuple(self.gathered.conflicts[at] for at in place)),
+        )
+        found[place] = torch.tensor([tallies.AT[label] for label in told.labels(self._read(texts))])
+        return found != self.clean
+
+    @cached_property
+    def said(self) -> list[str]:
+        """What the clean model says to each prompt, up to where its answer ends."""
+        return self._read(self.writer.clean())
+
+    def _read(self, texts: Sequence[Sequence[int]]) -> list[str]:
+        stops = {*self.gathered.stops}
+        return answers.decoded(self.model, [[id for id in text if id not in stops] for text in texts])
 
     def _activations(self, positions: str) -> Float[Tensor, "place d_mlp"]:
         if positions not in self._kept:

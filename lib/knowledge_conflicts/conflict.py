@@ -6,10 +6,10 @@ likelihood of their first token (Tighidet et al. 2025, section 4.1), so that a m
 reason than that it was told so."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from lib.knowledge_conflicts.answers import Answer
@@ -61,12 +61,10 @@ def conflicts(
     for answer in answers:
         pools.setdefault(answer.question.relation, {}).setdefault(answer.text, answer.first)
     found = []
-    for answer, state in zip(answers, resid, strict=True):
-        pool = pools[answer.question.relation]
-        others = [text for text in pool if not confusable(text, answer.text)]
-        if others:
-            first = torch.tensor([pool[text] for text in others])
-            found += [_conflict(answer, others[at]) for at in _least_likely(model, state, first)[:per_fact]]
+    for answer, logit in zip(answers, _at_first_tokens(model, answers, resid, pools), strict=True):
+        others = [text for text in logit if not confusable(text, answer.text)]
+        others = sorted(others, key=logit.__getitem__)  # those that are equally likely stay in their order
+        found += [_conflict(answer, other) for other in others[:per_fact]]
     few = sorted(relation for relation, pool in pools.items() if len(pool) < FEWEST_OBJECTS)
     note = (
         f"fewer than {FEWEST_OBJECTS} different answers about {', '.join(few)}, so fewer false objects" if few else ""
@@ -75,10 +73,21 @@ def conflicts(
     return found, Step("another object to state", len(answers), kept, note)
 
 
-def _least_likely(model: Model, state: Float[Tensor, " d_model"], first: Int[Tensor, " object"]) -> list[int]:
-    """Places of some tokens, the least likely next one first."""
-    logits = model.final_layer.logits(state[None].to(model.W_out.dtype))[0]
-    return logits[first.to(logits.device)].argsort(stable=True).tolist()
+def _at_first_tokens(
+    model: Model, answers: Sequence[Answer], resid: Float[Tensor, "answer d_model"], pools: dict[str, dict[str, int]]
+) -> list[dict[str, float]]:
+    """For each answer the logit, where its first token was predicted, of the first token of every answer to its
+    relation. Only these columns of the unembedding are read."""
+    found: list[dict[str, float]] = [{} for _ in answers]
+    for relation, pool in pools.items():
+        rows = [row for row, answer in enumerate(answers) if answer.question.relation == relation]
+        token, place = torch.tensor([*pool.values()]).unique(return_inverse=True)
+        token, final = token.to(model.W_out.device), model.final_layer
+        some = replace(final, W_U=final.W_U[:, token], b_U=final.b_U[token])
+        logits = some.logits(resid[rows].to(model.W_out.dtype))[:, place.to(token.device)]
+        for row, logit in zip(rows, logits.tolist(), strict=True):
+            found[row] = dict(zip(pool, logit, strict=True))
+    return found
 
 
 def _conflict(answer: Answer, context: str) -> Conflict:

@@ -17,7 +17,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lib import memory
-from lib.knowledge_conflicts.screening import CELLS, Road, State
+from lib.knowledge_conflicts.head import CELLS, State
+from lib.knowledge_conflicts.screening import Road
 from lib.model import Model
 
 ALONE: dict[str, Road] = {"through the scale alone": "scale", "by the write alone": "direct"}
@@ -51,10 +52,11 @@ class Answers:
         `value`, `road` and `strength` are those of `Writer.without`; an empty set gives the clean log-odds."""
         value = value.expand(self.n_prompts, -1).to(self.state.activation)
         delta = strength * (value[self.prompt.to(value.device)] - self.state.activation)
-        found = torch.zeros(len(sets), self.n_prompts, dtype=torch.float64)
-        for row, members in zip(found, sets.to(delta.device), strict=True):
-            score = (self.sign * self._log_probability(delta * members, members, road)).double().cpu()
-            row.index_add_(0, self.prompt, score)
+        found, sets = torch.zeros(len(sets), self.n_prompts, dtype=torch.float64), sets.to(delta.device)
+        n_texts = memory.rows(self.model.final_layer.d_vocab, cells=CELLS)
+        for some in torch.arange(len(delta), device=delta.device).split(n_texts):
+            score = self.sign[some] * self._log_probability(some, delta[some], sets, road)
+            found.index_add_(1, self.prompt[some.cpu()], score.double().cpu())
         return found
 
     def clean(self, value: Float[Tensor, "#prompt d_mlp"]) -> Float[Tensor, " prompt"]:
@@ -68,20 +70,39 @@ class Answers:
         return {way: self.log_odds(chosen[None], value, road=road)[0] for way, road in ALONE.items()}
 
     def _log_probability(
-        self, delta: Float[Tensor, "text d_mlp"], members: Bool[Tensor, " d_mlp"], road: Road
-    ) -> Float[Tensor, " text"]:
-        model, final, parts = self.model, self.model.final_layer, []
-        for some in torch.arange(len(delta), device=delta.device).split(memory.rows(final.d_vocab, cells=CELLS)):
-            clean, resid = self.state.activation[some], final.centre(self.state.resid[some])
-            if "a norm after the last MLP" in model.not_exact:
-                write = model.write(clean + delta[some]) - model.write(clean)
-                write = write * (delta[some] != 0).any(1, keepdim=True)
-            else:
-                write = delta[some][:, members] @ model.W_out[members]
+        self,
+        some: Int[Tensor, " some"],
+        delta: Float[Tensor, "some d_mlp"],
+        sets: Bool[Tensor, "set d_mlp"],
+        road: Road,
+    ) -> Float[Tensor, "set some"]:
+        """The unembedding is linear: the product of the clean state with it is made once, and each set adds the
+        products of its neurons."""
+        final, resid = self.model.final_layer, self.model.final_layer.centre(self.state.resid[some])
+        product, found = resid @ final.W_U, []
+        for members in sets:
+            write, added = self._write(some, delta, members, product, road)
             scale = final.scale(resid) if road == "direct" else final.scale(resid + write)
-            logits = final.logits(resid if road == "scale" else resid + write, scale=scale)
-            parts.append(logits.gather(1, self.token[some, None])[:, 0] - logits.logsumexp(1))
-        return torch.cat(parts)
+            logits = final.of_product(added, scale=scale)
+            found.append(logits.gather(1, self.token[some, None])[:, 0] - logits.logsumexp(1))
+        return torch.stack(found) if found else delta.new_zeros(0, len(some))
+
+    def _write(
+        self,
+        some: Int[Tensor, " some"],
+        delta: Float[Tensor, "some d_mlp"],
+        members: Bool[Tensor, " d_mlp"],
+        product: Float[Tensor, "some d_vocab"],
+        road: Road,
+    ) -> tuple[Float[Tensor, "some d_model"], Float[Tensor, "some d_vocab"]]:
+        """What one set's absence writes, and the product with the unembedding that its logits come from."""
+        model, W_U = self.model, self.model.final_layer.W_U
+        if "a norm after the last MLP" in model.not_exact:
+            clean, delta = self.state.activation[some], delta * members
+            write = (model.write(clean + delta) - model.write(clean)) * (delta != 0).any(1, keepdim=True)
+            return write, product if road == "scale" else product + write @ W_U
+        moved, W_out = delta[:, members], model.W_out[members]
+        return moved @ W_out, product if road == "scale" else torch.addmm(product, moved, W_out @ W_U)
 
 
 def answers(
@@ -98,8 +119,7 @@ def answers(
     for sign, said in ((1.0, context), (-1.0, known)):
         for index, (prompt, answer) in enumerate(zip(prompts, said, strict=True)):
             rows.append((index, sign, *tokens(model, prompt, answer)))
-    order = sorted(range(len(rows)), key=lambda row: len(rows[row][2]))
-    parts = [_scored(model, [rows[row] for row in group]) for group in _of_one_length(rows, order, batch_size)]
+    parts = [_scored(model, group) for group in _of_one_length(rows, batch_size)]
     resid, activation, token, whose, way = (torch.cat(part) for part in zip(*parts, strict=True))
     dtype = model.W_out.dtype
     state = State(resid.to(dtype), activation.to(dtype))
@@ -121,22 +141,22 @@ Row = tuple[int, float, list[int], int]
 """A prompt's number, the sign of the answer, the ids, and where the answer starts."""
 
 
-def _of_one_length(rows: Sequence[Row], order: Sequence[int], batch_size: int) -> list[list[int]]:
-    groups: list[list[int]] = []
-    for row in order:
-        last = groups[-1] if groups else []
-        if last and len(rows[last[0]][2]) == len(rows[row][2]) and len(last) < batch_size:
-            last.append(row)
-        else:
-            groups.append([row])
-    return groups
+def _of_one_length(rows: Sequence[Row], batch_size: int) -> list[list[Row]]:
+    """Rows whose answers start at one place, those of the same beginning together, `batch_size` beginnings at most."""
+    groups: dict[int, dict[tuple[int, ...], list[Row]]] = {}
+    for row in rows:
+        groups.setdefault(row[3], {}).setdefault(tuple(row[2][: row[3]]), []).append(row)
+    each = [[*of_one.values()] for _, of_one in sorted(groups.items())]
+    parts = [some[at : at + batch_size] for some in each for at in range(0, len(some), batch_size)]
+    return [[row for of_one in part for row in of_one] for part in parts]
 
 
 def _scored(model: Model, rows: Sequence[Row]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """State, token, prompt and sign at every position where a token of an answer is predicted."""
-    ids = torch.tensor([row[2] for row in rows])
-    run = model.run(ids, "resid", "activation", batch_size=len(rows))
-    at = [(row, place - 1) for row, (*_, start) in enumerate(rows) for place in range(start, ids.shape[1])]
-    row, place = torch.tensor(at).unbind(1)
-    whose, sign = (torch.tensor([one[part] for one in rows]) for part in (0, 1))
-    return run.resid[row, place], run.activation[row, place], ids[row, place + 1], whose[row], sign[row]
+    begun = {begin: at for at, begin in enumerate(dict.fromkeys(tuple(ids[:start]) for *_, ids, start in rows))}
+    ways = [(begun[tuple(ids[:start])], ids[start:-1]) for *_, ids, start in rows]
+    resid, activation = (torch.cat(part) for part in zip(*model.branches(torch.tensor([*begun]), ways), strict=True))
+    token = torch.tensor([id for *_, ids, start in rows for id in ids[start:]])
+    n = torch.tensor([len(ids) - start for *_, ids, start in rows])
+    whose, sign = (torch.tensor([row[part] for row in rows]).repeat_interleave(n) for part in (0, 1))
+    return resid, activation, token, whose, sign

@@ -22,33 +22,20 @@ from typing import Literal
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 from lib import memory
+from lib.knowledge_conflicts.head import CELLS, CLOSE, Head, State
+from lib.knowledge_conflicts.members import Members
 from lib.model import Model
 
 Road = Literal["both", "scale", "direct"]
 ROADS: tuple[Road, ...] = ("both", "scale", "direct")
 """How an ablation may act: as it does, through the final norm's scale alone, or with the scale frozen."""
-CLOSE = 32
-"""Tokens of largest clean logit that are compared before the whole vocabulary is."""
-CELLS = 2**24
-"""Numbers that may be in memory at once, in each of a handful of tensors: 64 MiB in float32."""
 DENSE = 1 / 32
-"""Share of open pairs of a set and a text from which on all pairs are compared by one product."""
+"""Share of open pairs of a set and a text from which on all are compared by what each neuron gives each close token."""
 ROUNDINGS = 64
 """Units of rounding, of the largest term, that a comparison has to be clear of; else the whole formula decides."""
-
-
-@dataclass(frozen=True)
-class State:
-    """The last layer where some tokens are predicted, in the precision of the folded weights."""
-
-    resid: Float[Tensor, "text d_model"]
-    activation: Float[Tensor, "text d_mlp"]
-
-    def part(self, some: Tensor | slice) -> "State":
-        """The state at some of the texts."""
-        return State(self.resid[some], self.activation[some])
 
 
 @dataclass(frozen=True)
@@ -64,6 +51,8 @@ class Tile:
     """The tokens of largest clean logit, the likeliest first."""
     lead: Float[Tensor, "text close"]
     """How far the likeliest is ahead of each of them."""
+    length: Float[Tensor, "set text"]
+    """The longest that a set's write can be."""
     reach: Float[Tensor, "set text"]
     """What a set can give any token over the likeliest, at most; rounding is in it."""
 
@@ -75,6 +64,8 @@ class Screen:
     model: Model
     sets: Bool[Tensor, "set d_mlp"]
     road: Road = "both"
+    known: Head | None = None
+    """What is known of the model already."""
 
     def likeliest(
         self, state: State, delta: Float[Tensor, "text d_mlp"], wanted: Bool[Tensor, "set text"]
@@ -83,7 +74,7 @@ class Screen:
 
         `delta` is what an ablation adds to each activation. Changed is what the same formula changes, so that the
         rounding of a model in few bits changes nothing, and a set that adds nothing never does."""
-        n_texts = memory.rows(max(len(self.sets), self.model.final_layer.d_vocab), cells=CELLS)
+        n_texts = memory.rows(max(*self.sets.shape, 1), cells=CELLS)
         own, ids = [], []
         for some in torch.arange(len(delta), device=delta.device).split(n_texts):
             tile = self._tile(state.part(some), delta[some])
@@ -97,48 +88,37 @@ class Screen:
         return torch.cat(own), torch.cat(ids, 1)
 
     @cached_property
-    def _members(self) -> tuple[Int[Tensor, "set member"], Float[Tensor, "set member"]]:
-        """The neurons of each set, filled up to one length, and 1 where there is one, 0 where it is filled up."""
-        width = max(1, int(self.sets.sum(1).max()) if len(self.sets) else 1)
-        there, unit = self.sets.to(self.model.W_out.dtype).topk(min(width, self.sets.shape[1]), dim=1)
-        return unit, there
+    def _head(self) -> Head:
+        return Head(self.model) if self.known is None else self.known
 
     @cached_property
-    def _columns(self) -> Float[Tensor, "d_vocab d_model"]:
-        return self.model.final_layer.W_U.mT.contiguous()
-
-    @cached_property
-    def _ends(self) -> tuple[Float[Tensor, " d_mlp"], Float[Tensor, " d_mlp"]]:
-        """The least and the most that each neuron of a set gives any token; 0 for a neuron in none."""
-        held = self.sets.any(0).nonzero()[:, 0]
-        low = self.model.W_out.new_zeros(self.sets.shape[1])
-        high = low.clone()
-        for some in held.split(memory.rows(self.model.final_layer.d_vocab, cells=CELLS)):
-            low[some], high[some] = (self.model.W_out[some] @ self.model.final_layer.W_U).aminmax(dim=1)
-        return low, high
-
-    @cached_property
-    def _longest(self) -> float:
-        return self.model.final_layer.W_U.norm(dim=0).max().item()
+    def _members(self) -> Members:
+        return Members(self.sets, self.model.W_out)
 
     def _tile(self, state: State, delta: Float[Tensor, "text d_mlp"]) -> Tile:
         final, some = self.model.final_layer, self.sets.to(delta.dtype)
         resid, scale = final.centre(state.resid), final.scale(state.resid)
-        top = final.logits(resid).topk(min(CLOSE + 1, final.d_vocab))
-        lead = scale[:, None] * (top.values[:, :1] - top.values) / final.multiplier
-        at_own = (self.model.W_out @ final.W_U[:, top.indices[:, 0]]).mT
-        low, high = self._ends
-        gain = torch.where(delta > 0, delta * (high - at_own), delta * (low - at_own)).clamp(min=0)
+        near = self._head.near(state.resid) if state.near is None else state.near
+        own = near.token[:, 0]
         length = some @ (delta.abs() * self.model.W_out.norm(dim=1)).mT
-        rounding = ROUNDINGS * torch.finfo(delta.dtype).eps
-        reach = rounding * (sqrt(final.d_model) * scale + length) * (self._longest + final.b_U.abs().max())
+        reach = self._rounding(scale, length)
         if self.road != "scale":
+            at_own = (self.model.W_out @ final.W_U[:, own]).mT
+            low, high = self._head.ends(self.sets.any(0))
+            gain = torch.where(delta > 0, delta * (high - at_own), delta * (low - at_own)).clamp(min=0)
             reach = reach + some @ gain.mT
         if self.road != "direct":
-            b = final.b_U[top.indices[:, 0]]
+            b = final.b_U[own]
             reach = reach + length / sqrt(final.d_model) * torch.maximum(final.b_U.max() - b, b - final.b_U.min())
         reach = torch.where(length == 0, -1.0, reach)
-        return Tile(resid, state.activation, delta, scale, top.indices, lead, reach)
+        return Tile(resid, state.activation, delta, scale, near.token, near.lead, length, reach)
+
+    def _rounding(
+        self, scale: Float[Tensor, "*pair"], length: Float[Tensor, "*set pair"]
+    ) -> Float[Tensor, "*set pair"]:
+        """How far rounding may be out where a set's write has this length, in units of s times a logit."""
+        final, units = self.model.final_layer, ROUNDINGS * torch.finfo(length.dtype).eps
+        return units * (sqrt(final.d_model) * scale + length) * (self._head.longest + final.b_U.abs().max())
 
     def _doubtful(self, tile: Tile, wanted: Bool[Tensor, "set text"]) -> Bool[Tensor, "set text"]:
         """The pairs of a set and a text that the bound leaves open."""
@@ -149,55 +129,56 @@ class Screen:
     def _compare_close(
         self, tile: Tile, doubtful: Bool[Tensor, "set text"], ids: Int[Tensor, "set text"]
     ) -> Bool[Tensor, "set text"]:
-        """Compares the tokens that come close for all pairs of some texts and all sets at once, and enters in `ids`
-        what that decides. What it leaves open is returned."""
-        left = doubtful.clone()
-        n_texts = memory.rows(CLOSE * max(len(self.sets), self.sets.shape[1]), cells=CELLS)
-        for some in torch.arange(doubtful.shape[1], device=doubtful.device).split(n_texts):
-            ahead, rounding = self._ahead(tile, some)
-            best = ahead.topk(min(2, ahead.shape[2]), dim=2, largest=False)
-            clear = best.values[..., -1] - best.values[..., 0] > rounding
-            sure = doubtful[:, some] & clear & (tile.reach[:, some] < tile.lead[some, -1])
-            token = tile.close[some].expand(len(self.sets), -1, -1).gather(2, best.indices[..., :1])[..., 0]
-            ids[:, some] = torch.where(sure, token, ids[:, some])
-            left[:, some] &= ~sure
+        """Compares the tokens that come close, for all doubtful pairs, by sums of what each neuron gives them, and
+        enters in `ids` what that decides. What it leaves open is returned."""
+        left, n_pairs = doubtful.clone(), memory.rows(max(CLOSE, self._members.width**2), cells=CELLS)
+        n_texts = memory.rows(CLOSE * len(self._members.held), cells=CELLS)
+        for some in range(0, doubtful.shape[1], n_texts):
+            part = slice(some, some + n_texts)
+            given = self._given(tile, part)
+            row, at = doubtful[:, part].nonzero(as_tuple=True)
+            for rows, places in zip(row.split(n_pairs), at.split(n_pairs), strict=True):
+                token, clear = self._among_close(tile, part, given, rows, places)
+                there = places + part.start
+                sure = clear & (tile.reach[rows, there] < tile.lead[there, -1])
+                ids[rows[sure], there[sure]] = token[sure]
+                left[rows[sure], there[sure]] = False
         return left
 
-    def _ahead(
-        self, tile: Tile, some: Int[Tensor, " some"]
-    ) -> tuple[Float[Tensor, "set some close"], Float[Tensor, "set some"]]:
-        """How far the clean likeliest token stays ahead of each that comes close, in units of s' times a logit, and
-        how far rounding may be out there."""
-        final, members = self.model.final_layer, self.sets.to(tile.delta.dtype)
+    def _given(self, tile: Tile, some: slice) -> Float[Tensor, "some held close"]:
+        """What the ablation of each neuron gives each close token over the likeliest."""
         close = tile.close[some, : max(1, tile.close.shape[1] - 1)]
-        gain = (self._columns[close] - self._columns[close[:, :1]]) @ self.model.W_out.mT
-        ahead = tile.lead[some, : close.shape[1]] - (
-            0 if self.road == "scale" else (gain * tile.delta[some, None]).matmul(members.mT).permute(2, 0, 1)
-        )
-        length = members @ (tile.delta[some].abs() * self.model.W_out.norm(dim=1)).mT
-        rounding = ROUNDINGS * torch.finfo(ahead.dtype).eps * (sqrt(final.d_model) * tile.scale[some] + length)
-        rounding = rounding * (self._longest + final.b_U.abs().max())
-        if self.road == "direct":
-            return ahead.expand(len(self.sets), -1, -1), rounding
-        bias = final.b_U[close[:, :1]] - final.b_U[close]
-        return ahead + self._growth(tile, some)[..., None] * bias, rounding
+        if self.road == "scale":
+            return tile.delta.new_zeros(len(close), len(self._members.held), close.shape[1])
+        apart = self._head.columns[close] - self._head.columns[close[:, :1]]
+        return (self.model.W_out[self._members.held] @ apart.mT) * tile.delta[some][:, self._members.held, None]
 
-    def _growth(self, tile: Tile, some: Int[Tensor, " some"]) -> Float[Tensor, "set some"]:
-        """By how much each set's absence changes the scale: s' - s, from inner products of the writes alone."""
-        W_out, scale = self.model.W_out, tile.scale[some]
-        delta = tile.delta[some]
-        along = self.sets.to(delta.dtype) @ (delta * (tile.resid[some] @ W_out.mT)).mT
-        unit, there = self._members
-        moved = delta[:, unit] * there  # some set member
-        gram = W_out[unit] @ W_out[unit].mT  # set member member
-        square = torch.einsum("tsm,smn,tsn->st", moved, gram, moved)
-        grown = scale.square() + (2 * along + square) / self.model.final_layer.d_model
-        return grown.clamp(min=0).sqrt() - scale
+    def _among_close(
+        self,
+        tile: Tile,
+        some: slice,
+        given: Float[Tensor, "some held close"],
+        row: Int[Tensor, " pair"],
+        at: Int[Tensor, " pair"],
+    ) -> tuple[Int[Tensor, " pair"], Bool[Tensor, " pair"]]:
+        """The likeliest of the tokens that come close, and whether it is so whatever the rounding."""
+        final, there, close = self.model.final_layer, at + some.start, tile.close[some]
+        bag = at[:, None] * given.shape[1] + self._members.place[row]
+        gained = embedding_bag(bag, given.flatten(0, 1), mode="sum", per_sample_weights=self._members.weight[row])
+        ahead = tile.lead[there, : given.shape[2]] - gained
+        if self.road != "direct" and bool(final.b_U.max() > final.b_U.min()):
+            bias = final.b_U[close[:, :1]] - final.b_U[close[:, : given.shape[2]]]
+            here = tile.resid[some], tile.scale[some], tile.delta[some]
+            ahead = ahead + self._members.growth(*here, row, at)[:, None] * bias[at]
+        least, which = ahead.min(1)
+        second = ahead.scatter(1, which[:, None], torch.inf).amin(1) if ahead.shape[1] > 1 else least
+        clear = second - least > self._rounding(tile.scale[there], tile.length[row, there])
+        return close[at, which], clear
 
     def _pairs(self, tile: Tile, open_: Bool[Tensor, "set text"]) -> Iterator[tuple[Tensor, Tensor]]:
         """Pairs, as rows and places, some at a time."""
         row, at = open_.nonzero(as_tuple=True)
-        width = max(tile.close.shape[1], self._members[0].shape[1]) * tile.resid.shape[1]
+        width = max(tile.close.shape[1], self._members.width) * tile.resid.shape[1]
         n_pairs = memory.rows(width, cells=CELLS)
         yield from zip(row.split(n_pairs), at.split(n_pairs), strict=True) if len(row) else ()
 
@@ -208,17 +189,17 @@ class Screen:
         final, write = self.model.final_layer, self._write(tile, row, at)
         resid, scale = self._by_road(tile, at, write)
         close = tile.close[at, : max(1, tile.close.shape[1] - 1)]
-        logit = (self._columns[close] @ resid[:, :, None])[..., 0] / scale[:, None] + final.b_U[close]
+        logit = (self._head.columns[close] @ resid[:, :, None])[..., 0] / scale[:, None] + final.b_U[close]
         best = logit.topk(min(2, logit.shape[1]))
         ahead = scale * (best.values[:, 0] - best.values[:, -1])
-        rounding = ROUNDINGS * torch.finfo(ahead.dtype).eps * scale * sqrt(final.d_model) * self._longest
+        rounding = ROUNDINGS * torch.finfo(ahead.dtype).eps * scale * sqrt(final.d_model) * self._head.longest
         sure = (ahead > rounding) & (tile.reach[row, at] < tile.lead[at, -1])
         found = close.gather(1, best.indices[:, :1])[:, 0]
         found[~sure] = self._among_all(tile, row[~sure], at[~sure], write[~sure])
         return found
 
     def _write(self, tile: Tile, row: Int[Tensor, " pair"], at: Int[Tensor, " pair"]) -> Float[Tensor, "pair d_model"]:
-        unit, there = (of_set[row] for of_set in self._members)
+        unit, there = self._members.unit[row], self._members.weight[row]
         return ((tile.delta[at[:, None], unit] * there)[..., None] * self.model.W_out[unit]).sum(1)
 
     def _exact_write(

@@ -59,7 +59,8 @@ def read(model: Model, gathered: Gathered, written: Written) -> Int[Tensor, "set
     Sets mostly write the same; each text is read once for a prompt."""
     n_texts, prompt = len(written.texts), torch.arange(len(gathered.conflicts))
     pairs, which = (prompt * n_texts + written.index).unique(return_inverse=True)
-    ids = [[id for id in text if id not in gathered.stops] for text in written.texts]
+    stops = {*gathered.stops}
+    ids = [[id for id in text if id not in stops] for text in written.texts]
     texts, read_once = answers.decoded(model, ids), []
     for pair in pairs.tolist():
         asked = gathered.conflicts[pair // n_texts]

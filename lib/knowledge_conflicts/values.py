@@ -19,23 +19,21 @@ COLUMNS = 256
 """Neurons that are read in float64 at once."""
 
 
-def activations(writer: Writer, *, positions: str, batch_size: int = 32) -> Float[Tensor, "place d_mlp"]:
+def activations(writer: Writer, *, positions: str) -> Float[Tensor, "place d_mlp"]:
     """The last layer's activations at `all` positions of every prompt and what the model writes, BOS included, or
     only where the `answer` is predicted. Raises ValueError for other positions, and for one that is not finite."""
     if positions not in POSITIONS:
         raise ValueError(f"positions must be one of {', '.join(POSITIONS)}, got {positions!r}")
-    found = writer.states()[0].activation if positions == "answer" else _everywhere(writer, batch_size)
-    return refuse_unfit(found)
+    return refuse_unfit(writer.states()[0].activation if positions == "answer" else _everywhere(writer))
 
 
-def _everywhere(writer: Writer, batch_size: int) -> Float[Tensor, "place d_mlp"]:
-    """Each text is run up to the last token that a next one was predicted after."""
-    groups: dict[int, list[list[int]]] = {}
-    for prompt, text in zip(writer.prompts, writer.clean(), strict=True):
-        row = [*prompt, *text[:-1]]
-        groups.setdefault(len(row), []).append(row)
-    runs = [writer.model.run(torch.tensor(rows), "activation", batch_size=batch_size) for rows in groups.values()]
-    return torch.cat([run.activation.flatten(0, 1) for run in runs])
+def _everywhere(writer: Writer) -> Float[Tensor, "place d_mlp"]:
+    """Each text up to the last token that a next one was predicted after."""
+    found = []
+    for path in writer.clean_paths():
+        if path.in_prompt is not None:
+            found += [path.in_prompt[0], path.activation[0, 1 : path.n_steps[0]]]
+    return torch.cat(found)
 
 
 def refuse_unfit(activation: Float[Tensor, "place d_mlp"]) -> Float[Tensor, "place d_mlp"]:

@@ -8,13 +8,16 @@ shares it. The model runs once for every text that any set begins, and never for
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lib.knowledge_conflicts.screening import Road, Screen, State
+from lib.knowledge_conflicts.head import Head, Near, State
+from lib.knowledge_conflicts.screening import Road, Screen
 from lib.model import Model, Path
+from lib.model.path import STEPPED
 
 Start = tuple[int, tuple[int, ...]]
 """A prompt, by number, and the ids that were written behind it."""
@@ -46,16 +49,22 @@ class Writer:
     Raises ValueError as `Model.path` does."""
 
     def __init__(
-        self, model: Model, prompts: Sequence[Sequence[int]], *, n_tokens: int, stops: Collection[int] = ()
+        self,
+        model: Model,
+        prompts: Sequence[Sequence[int]],
+        *,
+        n_tokens: int,
+        stops: Collection[int] = (),
+        batch_size: int = 64,
     ) -> None:
         self.model, self.prompts = model, [tuple(prompt) for prompt in prompts]
-        self.n_tokens, self.stops = n_tokens, {*stops}
-        self._paths: dict[Start, Path] = {}
+        self.n_tokens, self.stops, self.batch_size = n_tokens, {*stops}, batch_size
+        self._head, self._paths, self._near = Head(model), dict[Start, Path](), dict[Start, Near]()
         self._run([(prompt, ()) for prompt in range(len(prompts))])
 
     def clean(self) -> list[tuple[int, ...]]:
         """What the model writes after each prompt, the stop at its end."""
-        return [tuple(path.ids[0, : path.n_steps[0]].tolist()) for path in self._clean_paths()]
+        return [tuple(path.ids[0, : path.n_steps[0]].tolist()) for path in self.clean_paths()]
 
     def nothing(self) -> Written:
         """The same as what an empty set leaves."""
@@ -81,7 +90,7 @@ class Writer:
         `strength` moves them only that share of the way: 0 leaves all as it is, 1 replaces, and 1 - x makes their
         distance from `value` x times what it is. `road` is the way by which this may act (see `screening`)."""
         value = value.expand(len(self.prompts), -1).to(self.model.W_out)
-        screen = Screen(self.model, sets.to(self.model.W_out.device), road)
+        screen = Screen(self.model, sets.to(self.model.W_out.device), road, self._head)
         texts: dict[tuple[int, ...], int] = {}
         index = torch.zeros(len(sets), len(self.prompts), dtype=torch.long)
         there: dict[Start, Int[Tensor, " _"]]
@@ -103,12 +112,16 @@ class Writer:
         are at new starts."""
         self._run([start for start in there if start not in self._paths])
         starts, leaving = [*there], {}
-        for step, members in self._ways(screen, starts, [*there.values()], value, strength):
+        (stay, at), ways = self._ways(screen, starts, [*there.values()], value, strength)
+        number = torch.zeros(len(starts), dtype=torch.long)
+        for place in at.unique().tolist():
+            path, text = self._paths[starts[place]], starts[place][1]
+            number[place] = texts.setdefault((*text, *path.ids[0, : path.n_steps[0]].tolist()), len(texts))
+        index[stay, torch.tensor([prompt for prompt, _ in starts])[at]] = number[at]
+        for step, members in ways:
             prompt, written = starts[step.start]
-            path = self._paths[starts[step.start]]
-            on_path = step.step == int(path.n_steps[0])
-            text = (*written, *path.ids[0, : step.step].tolist(), *([] if on_path else [step.token]))
-            if on_path or step.token in self.stops or len(text) == self.n_tokens:
+            text = (*written, *self._paths[starts[step.start]].ids[0, : step.step].tolist(), step.token)
+            if step.token in self.stops or len(text) == self.n_tokens:
                 index[members, prompt] = texts.setdefault(text, len(texts))
             else:
                 leaving[prompt, text] = members
@@ -121,9 +134,9 @@ class Writer:
         there: list[Int[Tensor, " _"]],
         value: Float[Tensor, "prompt d_mlp"],
         strength: float,
-    ) -> list[tuple[Step, Int[Tensor, " _"]]]:
-        """Every way that is taken from each start, with the sets that take it: the first step at which another token
-        is written, or the step behind the last where there is none."""
+    ) -> tuple[tuple[Int[Tensor, " stay"], Int[Tensor, " stay"]], list[tuple[Step, Int[Tensor, " _"]]]]:
+        """The sets that stay on a start's path to its end, each with the start; and every way that leaves one, at the
+        first step at which another token is written, with the sets that take it."""
         state, prompt, at = self._state(starts)
         wanted = torch.zeros(len(screen.sets), len(starts), dtype=torch.bool)
         for column, members in enumerate(there):
@@ -138,9 +151,11 @@ class Writer:
         row, text = changed.nonzero(as_tuple=True)
         first.view(-1).scatter_reduce_(0, row * len(starts) + at[text], place[text], "amin")
         offset = last.cumsum(0) - last
-        token = ids.gather(1, (offset + first.minimum(last - 1)))
-        token[first == last] = -1
-        return _grouped(wanted, first, token)
+        stay, leave = (wanted & on for on in (first == last, first != last))
+        row, start = leave.nonzero(as_tuple=True)
+        step = first[row, start]
+        who, at_end = stay.nonzero(as_tuple=True)
+        return (who, at_end), _grouped(row, torch.stack([start, step, ids[row, offset[start] + step]]))
 
     def _state(self, starts: Sequence[Start]) -> tuple[State, Int[Tensor, " text"], Int[Tensor, " text"]]:
         """The states along some paths, one behind the other; the prompt of each, and which start it belongs to."""
@@ -149,9 +164,20 @@ class Writer:
         parts = [(path.resid[0, :n], path.activation[0, :n]) for path, n in zip(paths, n_steps.tolist(), strict=True)]
         resid, activation = (torch.cat(part).to(dtype) for part in zip(*parts, strict=True))
         at = torch.arange(len(starts)).repeat_interleave(n_steps)
-        return State(resid, activation), torch.tensor([prompt for prompt, _ in starts])[at], at
+        near = self._read_near(starts, resid, n_steps.tolist())
+        return State(resid, activation, near), torch.tensor([prompt for prompt, _ in starts])[at], at
 
-    def _clean_paths(self) -> list[Path]:
+    def _read_near(self, starts: Sequence[Start], resid: Float[Tensor, "text d_model"], n_steps: list[int]) -> Near:
+        """The tokens that come close along some paths, each path being read once."""
+        if any(start not in self._near for start in starts):
+            found = self._head.near(resid)
+            parts = zip(found.token.split(n_steps), found.lead.split(n_steps), strict=True)
+            self._near |= {start: Near(*part) for start, part in zip(starts, parts, strict=True)}
+        near = [self._near[start] for start in starts]
+        return Near(torch.cat([one.token for one in near]), torch.cat([one.lead for one in near]))
+
+    def clean_paths(self) -> list[Path]:
+        """The path that the model takes after each prompt."""
         return [self._paths[prompt, ()] for prompt in range(len(self.prompts))]
 
     def _run(self, starts: Sequence[Start]) -> None:
@@ -162,26 +188,24 @@ class Writer:
         for group in groups.values():
             rows = torch.tensor([[*self.prompts[prompt], *written] for prompt, written in group])
             left = [self.n_tokens - len(written) for _, written in group]
-            path = self.model.path(rows, n_tokens=max(left), stops=self.stops)
+            asked: dict[str, Any] = {"n_tokens": max(left), "stops": self.stops, "batch_size": self.batch_size}
+            path = self.model.path(rows, whole=not group[0][1], **asked)
             for row, start in enumerate(group):
                 n = min(int(path.n_steps[row]), left[row])
                 self._paths[start] = replace(
                     path,
                     n_steps=torch.tensor([n]),
+                    in_prompt=None if path.in_prompt is None else path.in_prompt[row : row + 1],
                     **{name: getattr(path, name)[row : row + 1, :n].clone() for name in STEPPED},
                 )
 
 
-STEPPED = ("ids", "top_id", "top_logit", "resid", "activation")
-"""What a path has for every step."""
-
-
-def _grouped(
-    wanted: Bool[Tensor, "set start"], first: Int[Tensor, "set start"], token: Int[Tensor, "set start"]
-) -> list[tuple[Step, Int[Tensor, " _"]]]:
-    """The different ways, and who goes them."""
-    members, start = wanted.nonzero(as_tuple=True)
-    ways = torch.stack([start, first[members, start], token[members, start]], 1)
-    different, which, count = ways.unique(dim=0, return_inverse=True, return_counts=True)
-    groups = members[which.argsort(stable=True)].split(count.tolist())
-    return [(Step(*way), group) for way, group in zip(different.tolist(), groups, strict=True)]
+def _grouped(member: Int[Tensor, " leaving"], way: Int[Tensor, "3 leaving"]) -> list[tuple[Step, Int[Tensor, " _"]]]:
+    """The different ways, as start, step and token, and who goes them."""
+    _, n_steps, n_tokens = (1 + way.amax(1)).tolist() if len(member) else (1, 1, 1)
+    key, which, count = ((way[0] * n_steps + way[1]) * n_tokens + way[2]).unique(
+        return_inverse=True, return_counts=True
+    )
+    groups = member[which.argsort(stable=True)].split(count.tolist())
+    steps = [Step(one // n_tokens // n_steps, one // n_tokens % n_steps, one % n_tokens) for one in key.tolist()]
+    return list(zip(steps, groups, strict=True)) if steps else []

@@ -117,9 +117,17 @@ def under_way(bridge: Any, edits: Sequence[Edit]) -> Iterator[None]:
 
 def fits_cache(bridge: Any) -> bool:
     """Whether every edit under way gives with a cache what it gives without; of an unknown one nobody knows."""
+    return all(getattr(getattr(hook, "__self__", None), "fits_cache", False) for hook in _hooks(bridge))
+
+
+def are_under_way(bridge: Any) -> bool:
+    """Whether there is an edit under way, or anything else that reads or changes what passes."""
+    return bool(_hooks(bridge))
+
+
+def _hooks(bridge: Any) -> list[Any]:
     handles = bridge.list_hooks(dir="fwd", including_permanent=False).values()
-    edits = [getattr(handle.user_hook, "__self__", None) for some in handles for handle in some]
-    return all(getattr(edit, "fits_cache", False) for edit in edits)
+    return [handle.user_hook for some in handles for handle in some]
 
 
 def the_cache(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

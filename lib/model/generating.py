@@ -14,7 +14,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lib.model import editing
+from lib.model import editing, widening
+
+SOME_RUN = 7 / 8
+"""Share of the rows of a pass below which those that have stopped are left out: it takes a copy of the cache."""
 
 
 def greedy(
@@ -53,19 +56,39 @@ def passes(
 
     `with_cache` says whether earlier positions are kept or run anew for every token; None keeps them where every edit
     under way allows it."""
+    asked: dict[str, Any] = {"n_tokens": n_tokens, "stops": stops, "d_vocab": d_vocab, "with_cache": with_cache}
+    return (logits for _, logits in steps(bridge, tokens, **asked))
+
+
+def steps(
+    bridge: Any,
+    tokens: Int[Tensor, "batch position"],
+    *,
+    n_tokens: int,
+    stops: Collection[int],
+    d_vocab: int,
+    with_cache: bool | None = None,
+    leave_out: bool = False,
+) -> Iterator[tuple[Int[Tensor, " running"], Float[Tensor, "running d_vocab"]]]:
+    """The same with the rows that each pass is of: with `leave_out` and a cache, rows that have come to a stop are left
+    out of later passes once there are some of them. An edit that counts rows does not fit that."""
     device = bridge.original_model.device
     stopping = torch.tensor(sorted(stops), dtype=torch.long, device=device)
     with_cache = editing.fits_cache(bridge) if with_cache is None else with_cache
-    cache, seen = None, tokens.to(device)
-    fresh, running = seen, torch.ones(len(seen), dtype=torch.bool, device=device)
+    cache: Any = None
+    seen = tokens.to(device)
+    fresh, running, rows = seen, seen.new_ones(len(seen), dtype=torch.bool), torch.arange(len(seen), device=device)
     for _ in range(n_tokens):
         if not running.any():
             return
+        if leave_out and hasattr(cache, "batch_select_indices") and running.double().mean() <= SOME_RUN:
+            cache.batch_select_indices(running.nonzero()[:, 0])
+            fresh, rows, running = fresh[running], rows[running], running[running]
         logits, cache = _last_logits(bridge, seen if cache is None else fresh, cache, with_cache=with_cache)
         logits = logits[:, :d_vocab]
-        yield logits
+        yield rows, logits
         fresh = logits.argmax(-1, keepdim=True)
-        seen = torch.cat([seen, fresh], 1)
+        seen = seen if with_cache else torch.cat([seen, fresh], 1)
         running &= ~torch.isin(fresh[:, 0], stopping)
 
 
@@ -75,7 +98,7 @@ def _last_logits(
     """The logits after the last of the new tokens, and the cache that now holds these tokens (None without one)."""
     model = bridge.original_model
     last_only = {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
-    with torch.inference_mode(), warnings.catch_warnings():
+    with torch.inference_mode(), warnings.catch_warnings(), widening.products(model):
         warnings.simplefilter("ignore")
         out = model(input_ids=tokens, past_key_values=cache, use_cache=with_cache, **last_only)
     return out.logits[:, -1].float(), getattr(out, "past_key_values", None) if with_cache else None

@@ -13,7 +13,7 @@ from torch import Tensor
 from lib import memory
 from lib import text as text_module
 from lib.final_layer import FinalLayer
-from lib.model import continuing, first_token, generating, remembering, running, sites
+from lib.model import branching, continuing, first_token, generating, remembering, running, sites
 from lib.model import path as paths
 from lib.model.edits import Edit
 from lib.model.path import Path
@@ -158,12 +158,14 @@ class Model:
         n_top: int = 2,
         edits: Sequence[Edit] = (),
         with_cache: bool | None = None,
+        whole: bool = False,
         batch_size: int = 64,
     ) -> Path:
         """The greedy path after prompts of one length, up to one of the `stops`, and the last layer's state along it.
 
         Of every step the `n_top` most likely tokens are kept. `with_cache` says whether earlier positions are kept or
         run anew for every token; both give the same, and None takes the cache wherever the edits allow it.
+        `whole` keeps the activations at all positions of the prompts as well.
         Raises as `run` does, ValueError for a number of tokens that is not positive or does not fit behind the prompts,
         and for a stop that is no token."""
         continuing.check(self, tokens.shape[1], n_tokens, {*stops})
@@ -171,6 +173,7 @@ class Model:
             raise ValueError(f"a path has 1 step or more, got n_tokens={n_tokens}")
         self._check(tokens, edits, n_tokens=n_tokens)
         chosen: dict[str, Any] = {"n_tokens": n_tokens, "stops": stops, "n_top": n_top, "with_cache": with_cache}
+        chosen["whole"] = whole
         parts = [
             paths.follow(
                 self.bridge,
@@ -182,6 +185,15 @@ class Model:
             for rows in torch.arange(len(tokens)).split(batch_size)
         ]
         return paths.joined(parts)
+
+    def branches(self, tokens: Int[Tensor, "row position"], ways: Sequence[branching.Way]) -> list[branching.Left]:
+        """For each of several ways to go on from some beginnings of one length, the residual stream entering the final
+        norm and the last layer's neurons, where the beginning ends and at every token behind it; see `branching`.
+
+        Raises as `run` does."""
+        self._check(tokens, ())
+        continuing.check(self, tokens.shape[1], max(len(behind) for _, behind in ways), set())
+        return branching.states(self.bridge, tokens, ways)
 
     def continuations(
         self,

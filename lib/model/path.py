@@ -22,8 +22,8 @@ from lib.model.sites import Site
 class Path:
     """The most likely tokens after some prompts of one length, step by step, on the model's device.
 
-    A prompt that has come to a stop is written on as long as another has not; what lies behind `n_steps` is no part
-    of its path."""
+    A prompt that has come to a stop may be written on as long as another has not, or be filled up with zeros; what lies
+    behind `n_steps` is no part of its path."""
 
     ids: Int[Tensor, "prompt step"]
     """The token written at each step, the stop included."""
@@ -36,6 +36,8 @@ class Path:
     """The residual stream entering the final norm where the token is predicted."""
     activation: Float[Tensor, "prompt step d_mlp"]
     """The last layer's neurons there, after the nonlinearity."""
+    in_prompt: Float[Tensor, "prompt position d_mlp"] | None = None
+    """The same at every position of the prompts, where that was asked for."""
 
     def written(self, stops: Collection[int]) -> list[list[int]]:
         """The ids of each prompt up to its first stop and without it."""
@@ -52,27 +54,30 @@ def follow(
     n_top: int,
     edits: Sequence[Edit],
     with_cache: bool | None,
+    whole: bool = False,
 ) -> Path:
     """The path of prompts of one length, edits done; `Model.path` says what is asked of the numbers."""
     last = bridge.cfg.n_layers - 1
     resid, activation = Site(last, "resid_post"), Site(last, "neurons")
-    recording, ids, top, states = Recording([resid, activation], slice(-1, None)), [], [], []
+    recording, steps = Recording([resid, activation], slice(None) if whole else slice(-1, None)), []
+    in_prompt: Tensor | None = None
+    leave_out = not edits and not editing.are_under_way(bridge)
     with editing.under_way(bridge, edits), keeping(bridge, recording.keepers):
         asked: dict[str, Any] = {"n_tokens": n_tokens, "stops": stops, "d_vocab": d_vocab, "with_cache": with_cache}
-        for logits in generating.passes(bridge, tokens, **asked):
-            ids.append(logits.argmax(-1))
-            top.append(logits.topk(n_top))
-            states.append(recording.found())
-    written = torch.stack(ids, 1)
-    stopped = torch.isin(written, torch.tensor(sorted(stops), dtype=torch.long, device=written.device))
-    return Path(
-        ids=written,
-        n_steps=1 + (~stopped).cumprod(1)[:, :-1].sum(1),
-        top_id=torch.stack([step.indices for step in top], 1),
-        top_logit=torch.stack([step.values for step in top], 1),
-        resid=torch.cat([state[resid] for state in states], 1),
-        activation=torch.cat([state[activation] for state in states], 1),
-    )
+        for rows, logits in generating.steps(bridge, tokens, leave_out=leave_out, **asked):
+            top, state = logits.topk(n_top), recording.found()
+            in_prompt = state[activation] if whole and in_prompt is None else in_prompt
+            found = logits.argmax(-1), top.indices, top.values, state[resid][:, -1], state[activation][:, -1]
+            steps.append([_in_rows(one, rows, len(tokens)) for one in found])
+    ids, top_id, top_logit, resids, activations = (torch.stack(one, 1) for one in zip(*steps, strict=True))
+    stopped = torch.isin(ids, torch.tensor(sorted(stops), dtype=torch.long, device=ids.device))
+    n_steps = 1 + (~stopped).cumprod(1)[:, :-1].sum(1)
+    return Path(ids, n_steps, top_id, top_logit, resids, activations, in_prompt)
+
+
+def _in_rows(found: Tensor, rows: Int[Tensor, " running"], n: int) -> Tensor:
+    """What was found of some of `n` rows, with zeros in the others, whose paths have ended."""
+    return found if len(rows) == n else found.new_zeros(n, *found.shape[1:]).index_copy_(0, rows, found)
 
 
 def joined(paths: Sequence[Path]) -> Path:
@@ -82,8 +87,11 @@ def joined(paths: Sequence[Path]) -> Path:
     def filled(value: Tensor) -> Tensor:
         return torch.cat([value, value.new_zeros(len(value), longest - value.shape[1], *value.shape[2:])], 1)
 
-    together = {}
-    for name in (field.name for field in fields(Path)):
-        values = [getattr(path, name) for path in paths]
-        together[name] = torch.cat(values if name == "n_steps" else [filled(value) for value in values])
-    return Path(**together)
+    parts = {field.name: [getattr(path, field.name) for path in paths] for field in fields(Path)}
+    together = {name: torch.cat([filled(value) for value in parts[name]]) for name in STEPPED}
+    in_prompt = None if paths[0].in_prompt is None else torch.cat(parts["in_prompt"])
+    return Path(**together, n_steps=torch.cat(parts["n_steps"]), in_prompt=in_prompt)
+
+
+STEPPED = ("ids", "top_id", "top_logit", "resid", "activation")
+"""What a path has for every step."""
