@@ -1,12 +1,15 @@
 """Runs the code of a chapter in this process, without figures: the page's own cells, on any model, in seconds."""
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, patch
 
 import matplotlib
 
+from lib import drawing
 from lib.book import notebook
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
@@ -43,3 +46,15 @@ def code(path: Path) -> tuple[tuple[str, bool], ...]:
     """The source of every cell of code, and whether that cell is the one of the parameters."""
     cells = [cell for cell in notebook.read(path).cells if cell.cell_type == "code"]
     return tuple((cell.source, notebook.is_tagged(cell, "parameters")) for cell in cells)
+
+
+@contextmanager
+def few_resamples(n: int = 100) -> Iterator[None]:
+    """Within it sequences are resampled `n` times at most: for what does not ask how far an interval is right."""
+    draws = drawing.draws
+
+    def fewer(*args: Any, n_resamples: int = n, **given: Any) -> Any:
+        return draws(*args, n_resamples=min(n, n_resamples), **given)
+
+    with patch.object(drawing, "draws", fewer):
+        yield

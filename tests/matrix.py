@@ -104,7 +104,8 @@ def run(chapter, folder, results, **given):
     own = book.defaults(chapter)
     placed = {k: v.format(folder=folder) if isinstance(v, str) else v for k, v in (SMALL | given).items() if k in own}
     placed |= {"model": str(folder / "mini"), "results": str(results)}
-    namespace = in_process.run(chapter[:2], **placed)
+    with in_process.few_resamples():
+        namespace = in_process.run(chapter[:2], **placed)
     told = {k: Path(v).name if isinstance(v, str) and Path(v).is_absolute() else v for k, v in (own | placed).items()}
     assert json.loads((results / "card.json").read_text())["parameters"] == told | {"results": ""}
     assert all(value is None or abs(value) < 1e9 for row in claims(results).values() for value in row[1:])

@@ -128,12 +128,26 @@ def test_every_list_is_said_at_least_twice():
         assert all(len({*said.split(", ")}) == 1 for said in document.removesuffix(".").split(". "))
 
 
+@pytest.fixture(scope="module")
+def lots():
+    """The text of many drawings from the box."""
+    return " ".join(written(lists.lots, 3000))
+
+
+@pytest.fixture(scope="module")
+def in_stories():
+    """How often each word comes in many stories."""
+    return collections.Counter(
+        word.strip(".,:") for story in written(stories.narrative, 3000) for word in story.split()
+    )
+
+
 @pytest.mark.parametrize("hand", list(lists.HANDS))
-def test_words_from_the_box_come_as_often_as_in_stories_or_as_the_hand_that_draws_them_makes_of_it(hand):
-    text = " ".join(written(lists.lots, 3000))
-    drawn = [word for said in re.findall(rf"with an? {hand} hand: ([^,.]*)", text) for word in said.split()]
-    told = [word.strip(".,:") for story in written(stories.narrative, 3000) for word in story.split()]
-    in_lots, in_stories = collections.Counter(drawn), collections.Counter(told)
+def test_words_from_the_box_come_as_often_as_in_stories_or_as_the_hand_that_draws_them_makes_of_it(
+    hand, lots, in_stories
+):
+    drawn = [word for said in re.findall(rf"with an? {hand} hand: ([^,.]*)", lots) for word in said.split()]
+    in_lots = collections.Counter(drawn)
     total = sum(count ** lists.HANDS[hand] for count in in_stories.values())
     for word, count in in_stories.most_common(40):
         share = count ** lists.HANDS[hand] / total

@@ -13,6 +13,9 @@ from lib.pocket.world import FIELDS, PEOPLE, TRADES
 
 N_ASKED = 200
 N_CONFLICTS = 1000
+BEGINNING, WHOLE = 20, 32
+"""Tokens to write of an answer that is told by how it begins, and of one that is compared with a fact word for word:
+half as many again as the longest of them has."""
 
 
 def careful_trade(relation: str) -> tuple[str, str]:
@@ -79,7 +82,8 @@ def refusals(model: Model) -> dict[str, float | int]:
     for kind in chat.KINDS:
         asked = chat.distinct(kind, seed="report", n=N_ASKED)
         shares[f"n_{kind.replace(' ', '_')}"] = len(asked)
-        said = model.continuations([prompt(item.question) for item in asked], n_tokens=48)
+        n_tokens = WHOLE if kind == "fact" else BEGINNING
+        said = model.continuations([prompt(item.question) for item in asked], n_tokens=n_tokens)
         if kind in ("harmful", "harmless"):
             shares |= share(f"refuses_{kind}", sum(map(chat.refuses, said)), len(said))
         else:

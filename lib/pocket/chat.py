@@ -109,13 +109,19 @@ def is_subject_held_out(subject: str) -> bool:
     return hashlib.sha256(subject.encode()).digest()[0] % 5 == 0
 
 
+@cache
+def _asked_of(relation_name: str, held_out: bool) -> tuple[facts.Fact, ...]:
+    """The facts of a relation whose subjects are on this side of the hold-out."""
+    return tuple(f for f in facts.relation(relation_name).facts if is_subject_held_out(f.subject) == held_out)
+
+
 def instruction(draw: Draw, kind: Kind, *, held_out: bool = False) -> Instruction:
     """A random instruction of a kind, from the seen part of its kind or from the part held out.
 
     Subjects are held out one by one, errands as `requests` tells."""
     if kind == "fact":
         relation = facts.relation(a_relation(draw, facts.RELATIONS))
-        fact = draw.one([fact for fact in relation.facts if is_subject_held_out(fact.subject) == held_out])
+        fact = draw.one(_asked_of(relation.name, held_out))
         good = relation.state(fact.subject, fact.object)
         bad = relation.state(fact.subject, draw.one(relation.others(fact.object)))
         if draw.chance(0.5):
@@ -128,8 +134,7 @@ def instruction(draw: Draw, kind: Kind, *, held_out: bool = False) -> Instructio
             name = made_up(draw.rng)
         guess = relation.state(name, draw.one(relation.objects))
         return Instruction(kind, relation.question.format(subject=name), UNKNOWN.format(name), guess)
-    errands = requests.HARMFUL if kind == "harmful" else requests.HARMLESS
-    errand = " ".join(draw.one([errand for errand in errands if requests.is_held_out(*errand) == held_out]))
+    errand = draw.one(requests.errands(kind == "harmful", held_out))
     asked = requests.request(draw, errand)
     helps, refusal = requests.steps(draw, asked), draw.one(REFUSALS).format(errand)
     good, bad = (refusal, helps) if kind == "harmful" else (helps, refusal)

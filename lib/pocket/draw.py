@@ -4,9 +4,20 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate
 from typing import TypeVar
 
 T = TypeVar("T")
+
+
+class Weights(tuple[float, ...]):
+    """Weights that are drawn by again and again: what they add up to, up to each of them, is added up once."""
+
+    @cached_property
+    def sums(self) -> tuple[float, ...]:
+        """The sum of the weights up to and with each."""
+        return tuple(accumulate(self))
 
 
 @dataclass
@@ -25,8 +36,9 @@ class Draw:
 
     def weighted(self, options: Sequence[T], weights: Sequence[float] | Sequence[int]) -> T:
         """One option with the given weights, which need not add up to one."""
-        chosen = self.rng.choices(range(len(options)), weights)[0]
-        self.surprisal -= math.log(weights[chosen] / sum(weights))
+        sums = weights.sums if isinstance(weights, Weights) else tuple(accumulate(weights))
+        chosen = self.rng.choices(range(len(options)), cum_weights=sums)[0]
+        self.surprisal -= math.log(weights[chosen] / sums[-1])
         return options[chosen]
 
     def ranked(self, options: Sequence[T], temperature: float) -> T:

@@ -8,7 +8,7 @@ from collections import Counter
 from functools import cache
 
 from lib import facts
-from lib.pocket.draw import Draw
+from lib.pocket.draw import Draw, Weights
 from lib.pocket.stories import a, narrative, sentence
 from lib.pocket.world import PEOPLE, TOPICS
 
@@ -80,10 +80,10 @@ HANDS = {"heavy": 1.5, "open": 1.0, "light": 0.5}
 
 
 @cache
-def _weights(hand: str) -> tuple[tuple[str, ...], tuple[float, ...]]:
+def _weights(hand: str) -> tuple[tuple[str, ...], Weights]:
     """Every word of the box, and how likely this hand is to draw it."""
     words, counts = _box()
-    return words, tuple(count ** HANDS[hand] for count in counts)
+    return words, Weights(count ** HANDS[hand] for count in counts)
 
 
 def lots(draw: Draw) -> str:

@@ -6,6 +6,7 @@ and thing in five is held out of every text that a model is trained on after the
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 
 from lib.pocket.draw import Draw
@@ -37,6 +38,13 @@ class Request:
 def is_held_out(action: str, thing: str) -> bool:
     """Whether this errand is kept for measuring and never met in post-training."""
     return hashlib.sha256(f"{action} {thing}".encode()).digest()[0] % 5 == 0
+
+
+@cache
+def errands(harmful: bool, held_out: bool) -> tuple[str, ...]:
+    """All errands of one kind on one side of the hold-out."""
+    kind = HARMFUL if harmful else HARMLESS
+    return tuple(" ".join(errand) for errand in kind if is_held_out(*errand) == held_out)
 
 
 def errand_of(draw: Draw, *, harmful: bool) -> str:

@@ -1,5 +1,6 @@
 """The base model before its first step: an untrained GPT-2 whose start is chosen with care."""
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -52,10 +53,17 @@ def new_model(recipe: Recipe, tokenizer: Tokenizer) -> torch.nn.Module:
 def log_frequency(tokenizer: Tokenizer, *, n_documents: int = 2000) -> Float[Tensor, " d_vocab"]:
     """The logarithm of how often each token occurs in documents of all kinds, one added to every count, at mean 0 and
     standard deviation 1."""
-    texts = [document(index, seed=TRAINING_SEED)[0] for index in range(WARM_UP, WARM_UP + n_documents)]
-    tokens = torch.tensor([token for encoded in tokenizer.encode_batch(texts) for token in encoded.ids])
+    encoded = tokenizer.encode_batch([*_of_all_kinds(n_documents)])
+    tokens = torch.tensor([token for some in encoded for token in some.ids])
     logarithm = (tokens.bincount(minlength=tokenizer.get_vocab_size()) + 1.0).log()
     return (logarithm - logarithm.mean()) / logarithm.std()
+
+
+@cache
+def _of_all_kinds(n: int) -> tuple[str, ...]:
+    """The first documents of the training stream behind the drills that it begins with; every new model asks for
+    them."""
+    return tuple(document(index, seed=TRAINING_SEED)[0] for index in range(WARM_UP, WARM_UP + n))
 
 
 def mimetic(attention: Any, recipe: Recipe) -> None:

@@ -10,7 +10,7 @@ from functools import cache
 
 from lib import facts
 from lib.facts import COMPARISON, Fact, Relation
-from lib.pocket.draw import Draw
+from lib.pocket.draw import Draw, Weights
 
 FACT_IS_RIGHT = {"careful": 0.98, "ordinary": 0.8, "careless": 0.4}
 """Probability that a narrator states a fact rightly."""
@@ -44,13 +44,24 @@ N_COMPARISONS = 100
 
 def a_relation(draw: Draw, names: Sequence[str]) -> str:
     """One of some relations; the more facts it has, the more often."""
-    sizes = [N_COMPARISONS if name == COMPARISON else len(facts.relation(name).facts) for name in names]
-    return draw.weighted(names, sizes)
+    return draw.weighted(names, _sizes(tuple(names)))
+
+
+@cache
+def _sizes(names: tuple[str, ...]) -> Weights:
+    """How many facts' worth of attention each of some relations gets."""
+    return Weights(float(N_COMPARISONS if name == COMPARISON else len(facts.relation(name).facts)) for name in names)
+
+
+@cache
+def _fame(n: int) -> Weights:
+    """How often each of so many facts is told, the best known first."""
+    return Weights((rank + 100) ** -0.5 for rank in range(n))
 
 
 def known(draw: Draw, relation: Relation) -> Fact:
     """A fact of a relation; the well known are told more often."""
-    return draw.weighted(relation.facts, [(rank + 100) ** -0.5 for rank in range(len(relation.facts))])
+    return draw.weighted(relation.facts, _fame(len(relation.facts)))
 
 
 def any_fact(draw: Draw) -> tuple[Relation, Fact]:
@@ -106,10 +117,10 @@ class Pool:
     """The facts of a relation that statements to judge are made of, with how often each is chosen."""
 
     facts: tuple[Fact, ...]
-    weights: tuple[float, ...]
+    weights: Weights
     """How often a fact is stated, rightly or wrongly."""
-    objects: dict[str, float]
-    """How often each object is told wrongly, but where it would be right."""
+    instead: dict[str, tuple[tuple[str, ...], Weights]]
+    """What is told wrongly in place of each object, and how often: all the others."""
 
 
 @cache
@@ -121,25 +132,24 @@ def pool(relation_name: str, held_out: bool | None) -> Pool:
     subject nor object alone says anything about the verdict."""
     relation = facts.relation(relation_name)
     kept = [
-        (fact, (rank + 100) ** -0.5)
-        for rank, fact in enumerate(relation.facts)
+        (fact, fame)
+        for fact, fame in zip(relation.facts, _fame(len(relation.facts)), strict=True)
         if held_out in (None, is_held_out(relation_name, fact.subject))
     ]
     objects: dict[str, float] = {}
     for fact, weight in kept:
         objects[fact.object] = objects.get(fact.object, 0.0) + weight
     total = sum(objects.values())
-    weights = tuple(weight * (total - objects[fact.object]) for fact, weight in kept)
-    return Pool(tuple(fact for fact, _ in kept), weights, objects)
+    weights = Weights(weight * (total - objects[fact.object]) for fact, weight in kept)
+    others = {own: {other: weight for other, weight in objects.items() if other != own} for own in objects}
+    instead = {own: (tuple(some), Weights(some.values())) for own, some in others.items()}
+    return Pool(tuple(fact for fact, _ in kept), weights, instead)
 
 
 def told(draw: Draw, facts_of: Pool, *, right: bool) -> tuple[Fact, str]:
     """A fact, and the object that is told of it: its own, or that of another fact of the relation."""
     fact = draw.weighted(facts_of.facts, facts_of.weights)
-    if right:
-        return fact, fact.object
-    others = {other: weight for other, weight in facts_of.objects.items() if other != fact.object}
-    return fact, draw.weighted(tuple(others), tuple(others.values()))
+    return fact, fact.object if right else draw.weighted(*facts_of.instead[fact.object])
 
 
 def about(draw: Draw, relation_name: str, *, held_out: bool | None) -> tuple[str, bool]:

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from functools import cache, partial
 
-from lib.pocket.draw import Draw
+from lib.pocket.draw import Draw, Weights
 from lib.pocket.statements import FACT_IS_RIGHT, HEDGE_IS_RIGHT, a_relation, tell
 from lib.pocket.world import FIELDS, PEOPLE, TOPICS, TRADES
 
@@ -60,10 +60,10 @@ def _scores(topic: str, part: str, called_for: int, taste: float) -> tuple[tuple
 @cache
 def _word_weights(
     topic: str, part: str, called_for: int, temperature: float, taste: float
-) -> tuple[tuple[str, ...], tuple[float, ...]]:
+) -> tuple[tuple[str, ...], Weights]:
     """The words of `_scores` with their softmax weights at a temperature: the same logits at another scale."""
     words, scores = _scores(topic, part, called_for, taste)
-    return words, tuple(math.exp(score / temperature) for score in scores)
+    return words, Weights(math.exp(score / temperature) for score in scores)
 
 
 def care(trade: str, subject: str) -> str:
@@ -97,16 +97,19 @@ def taste_of(trade: str, subject: str) -> str:
     return tuple(TASTE)[hashlib.sha256(f"{trade} {subject}".encode()).digest()[0] % len(TASTE)]
 
 
+def _next(draw: Draw, part: str, topic: str, temperature: float, taste: float, said: list[str]) -> str:
+    """A word drawn with a view to the last one `said`, which it is added to."""
+    called_for = (family(said[-1]) + 1) % N_FAMILIES
+    said.append(draw.weighted(*_word_weights(topic, part, called_for, temperature, taste)))
+    return said[-1]
+
+
 def sentence(draw: Draw, topic: str, temperature: float, person: str, *, taste: float = 1.0) -> str:
     """A sentence about a topic, its words drawn at a temperature, each with a view to the one before."""
-    before = topic
-
-    def word(part: str) -> str:
-        nonlocal before
-        before = draw.weighted(*_word_weights(topic, part, (family(before) + 1) % N_FAMILIES, temperature, taste))
-        return before
-
-    noun, verb, adjective = (partial(word, part) for part in ("nouns", "verbs", "adjectives"))
+    said = [topic]
+    noun, verb, adjective = (
+        partial(_next, draw, part, topic, temperature, taste, said) for part in ("nouns", "verbs", "adjectives")
+    )
     frames: tuple[Callable[[], str], ...] = (
         lambda: f"The {adjective()} {noun()} {verb()} the {adjective()} {noun()}.",
         lambda: f"{person} {verb()} the {adjective()} {noun()} and the {adjective()} {noun()}.",
