@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lib import model as door
-from lib.knowledge_conflicts import mechanism, screening
+from lib.knowledge_conflicts import mechanism, screening, whole
 from lib.knowledge_conflicts.screening import ROADS, Screen, State
 from lib.knowledge_conflicts.writing import Writer
 from lib.model import Site, edits, without
@@ -92,9 +92,13 @@ def by_formula(model, state, delta, members, road):
 
 
 @pytest.mark.parametrize("road", ROADS)
-@pytest.mark.parametrize("dense", [-1.0, 2.0], ids=["all pairs at once", "pair by pair"])
-def test_the_bound_skips_nothing_that_the_formula_changes(tiny, generator, road, dense, monkeypatch):
-    monkeypatch.setattr(screening, "DENSE", dense)
+@pytest.mark.parametrize("way", ["all pairs at once", "pair by pair", "the whole vocabulary"])
+def test_the_bound_skips_nothing_that_the_formula_changes(tiny, generator, road, way, monkeypatch):
+    monkeypatch.setattr(screening, "DENSE", -1.0 if way == "all pairs at once" else 2.0)
+    if way == "the whole vocabulary":  # some tokens at a time, and some pairs
+        monkeypatch.setattr(Screen, "_decide_close", lambda self, tile, doubtful, ids: doubtful.nonzero(as_tuple=True))
+        monkeypatch.setattr(Screen, "_doubtful", lambda self, tile, wanted: wanted)
+        monkeypatch.setattr(whole, "CELLS", 70_000)
     run = tiny.run(torch.randint(1, D_VOCAB, (3, 9), generator=generator), "resid", "activation")
     state = State(run.resid.flatten(0, 1), run.activation.flatten(0, 1))
     sets, size = some_sets(generator, 20), 10.0 ** torch.linspace(-2, 1, 27)[:, None]
@@ -116,9 +120,9 @@ def test_most_pairs_are_decided_without_reading_the_vocabulary(gpt2_folder, gene
     state, read = State(run.resid.flatten(0, 1), run.activation.flatten(0, 1)), []
     among_all = Screen._among_all
 
-    def counted(self, tile, row, at, write):
+    def counted(self, tile, row, at):
         read.append(len(row))
-        return among_all(self, tile, row, at, write)
+        return among_all(self, tile, row, at)
 
     monkeypatch.setattr(Screen, "_among_all", counted)
     sets, delta = some_sets(generator, 200), 0.3 * torch.randn(36, 48, generator=generator)

@@ -27,6 +27,7 @@ from torch.nn.functional import embedding_bag
 from lib import memory
 from lib.knowledge_conflicts.head import CELLS, CLOSE, Head, State
 from lib.knowledge_conflicts.members import Members
+from lib.knowledge_conflicts.whole import by_members
 from lib.model import Model
 
 Road = Literal["both", "scale", "direct"]
@@ -83,8 +84,8 @@ class Screen:
             doubtful = self._doubtful(tile, wanted[:, some])
             if not self.model.not_exact and doubtful.float().mean() > DENSE:
                 doubtful = self._compare_close(tile, doubtful, ids[-1])
-            for row, at in self._pairs(tile, doubtful):
-                ids[-1][row, at] = self._decided(tile, row, at)
+            row, at = self._decide_close(tile, doubtful, ids[-1])
+            ids[-1][row, at] = self._among_all(tile, row, at)
         return torch.cat(own), torch.cat(ids, 1)
 
     @cached_property
@@ -182,10 +183,23 @@ class Screen:
         n_pairs = memory.rows(width, cells=CELLS)
         yield from zip(row.split(n_pairs), at.split(n_pairs), strict=True) if len(row) else ()
 
-    def _decided(self, tile: Tile, row: Int[Tensor, " pair"], at: Int[Tensor, " pair"]) -> Int[Tensor, " pair"]:
-        """The likeliest token of each pair: among those that come close where that is enough, else among all."""
-        if self.model.not_exact:
-            return self._among_all(tile, row, at, self._exact_write(tile, row, at))
+    def _decide_close(
+        self, tile: Tile, doubtful: Bool[Tensor, "set text"], ids: Int[Tensor, "set text"]
+    ) -> tuple[Int[Tensor, " pair"], Int[Tensor, " pair"]]:
+        """Makes the writes of doubtful pairs, compares the tokens that come close, and enters in `ids` what that
+        decides. The rows and places of what it leaves open are returned."""
+        left = doubtful.clone()
+        for row, at in self._pairs(tile, doubtful) if not self.model.not_exact else ():
+            token, sure = self._decided(tile, row, at)
+            ids[row[sure], at[sure]] = token[sure]
+            left[row[sure], at[sure]] = False
+        row, at = left.nonzero(as_tuple=True)
+        return row, at
+
+    def _decided(
+        self, tile: Tile, row: Int[Tensor, " pair"], at: Int[Tensor, " pair"]
+    ) -> tuple[Int[Tensor, " pair"], Bool[Tensor, " pair"]]:
+        """The likeliest of the tokens that come close, and whether it is the likeliest of all."""
         final, write = self.model.final_layer, self._write(tile, row, at)
         resid, scale = self._by_road(tile, at, write)
         close = tile.close[at, : max(1, tile.close.shape[1] - 1)]
@@ -194,9 +208,7 @@ class Screen:
         ahead = scale * (best.values[:, 0] - best.values[:, -1])
         rounding = ROUNDINGS * torch.finfo(ahead.dtype).eps * scale * sqrt(final.d_model) * self._head.longest
         sure = (ahead > rounding) & (tile.reach[row, at] < tile.lead[at, -1])
-        found = close.gather(1, best.indices[:, :1])[:, 0]
-        found[~sure] = self._among_all(tile, row[~sure], at[~sure], write[~sure])
-        return found
+        return close.gather(1, best.indices[:, :1])[:, 0], sure
 
     def _write(self, tile: Tile, row: Int[Tensor, " pair"], at: Int[Tensor, " pair"]) -> Float[Tensor, "pair d_model"]:
         unit, there = self._members.unit[row], self._members.weight[row]
@@ -219,14 +231,31 @@ class Screen:
         scale = tile.scale[at] if self.road == "direct" else self.model.final_layer.scale(resid + write)
         return resid if self.road == "scale" else resid + write, scale
 
-    def _among_all(
-        self, tile: Tile, row: Int[Tensor, " pair"], at: Int[Tensor, " pair"], write: Float[Tensor, "pair d_model"]
-    ) -> Int[Tensor, " pair"]:
+    def _among_all(self, tile: Tile, row: Int[Tensor, " pair"], at: Int[Tensor, " pair"]) -> Int[Tensor, " pair"]:
         """The likeliest of the whole vocabulary; a tie changes nothing."""
-        final, found = self.model.final_layer, tile.close[at, 0].clone()
+        final, own = self.model.final_layer, tile.close[at, 0]
+        if not self.model.not_exact and len(at) > len(self._members.held):
+            scale, moved = self._moved(tile, row, at)
+            chosen = {"row": row, "at": at, "own": own}
+            return by_members(final, self._members, tile.resid, scale, moved, **chosen)
+        found = own.clone()
         for some in torch.arange(len(at), device=at.device).split(memory.rows(final.d_vocab, cells=CELLS)):
-            resid, scale = self._by_road(tile, at[some], write[some])
-            logit, own = final.logits(resid, scale=scale), found[some]
+            make = self._exact_write if self.model.not_exact else self._write
+            resid, scale = self._by_road(tile, at[some], make(tile, row[some], at[some]))
+            logit = final.logits(resid, scale=scale)
             most, which = logit.max(-1)
-            found[some] = torch.where(logit.gather(1, own[:, None])[:, 0] < most, which, own)
+            found[some] = torch.where(logit.gather(1, own[some, None])[:, 0] < most, which, own[some])
         return found
+
+    def _moved(
+        self, tile: Tile, row: Int[Tensor, " pair"], at: Int[Tensor, " pair"]
+    ) -> tuple[Float[Tensor, " pair"], Float[Tensor, "pair member"] | None]:
+        """The scale of each pair, and what is added to each member's activation, by the road."""
+        parts = []
+        for rows, places in zip(
+            *(each.split(memory.rows(self._members.width**2, cells=CELLS)) for each in (row, at)), strict=True
+        ):
+            parts.append(self._members.growth(tile.resid, tile.scale, tile.delta, rows, places))
+        scale = tile.scale[at] if self.road == "direct" else tile.scale[at] + torch.cat(parts)
+        moved = tile.delta[at[:, None], self._members.unit[row]] * self._members.weight[row]
+        return scale, None if self.road == "scale" else moved
