@@ -55,7 +55,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS, help="without both, nothing is saved")
     parser.add_argument("--save", action="store_true", help="keep the result in the book, with date and commit")
-    parser.add_argument("--page", action="store_true", help="only write the book's page anew from book/bench.json")
+    parser.add_argument(
+        "--page", action="store_true", help="only write the book's page anew from book/bench.json and kept runs"
+    )
     arguments = parser.parse_args()
     if arguments.save and {*arguments.models} != {*MODELS}:
         parser.error("a result that the book keeps is about all models: leave out --models, or --save")
@@ -70,7 +72,8 @@ def main() -> None:
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
         result |= {"date": date.today().isoformat(), "commit": commit}
         kept.write_text(json.dumps(result, indent=1) + "\n")
-    page.write(json.loads(kept.read_text()), REPOSITORY / "book")
+    result = json.loads(kept.read_text()) | {"chapters": chapters.taken(REPOSITORY / "book" / "models")}
+    page.write(result, REPOSITORY / "book")
 
 
 if __name__ == "__main__":
