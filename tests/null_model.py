@@ -83,9 +83,14 @@ def untrained(folder: Path, *, seed: int) -> Path:
     return folder / "null"
 
 
-def verdicts(model: str, *, chapter: str, seed: int, replace: dict[str, str] | None = None) -> dict[str, bool]:
-    """Whether every claim that a chapter tested was supported, of one in two halves whether its first half was."""
-    given = {"model": model, "seed": seed, "sequence_length": 48, "text": "pocket"} | SMALL[chapter]
+def verdicts(
+    model: str, *, chapter: str, seed: int, replace: dict[str, str] | None = None, run: Path | None = None
+) -> dict[str, bool]:
+    """Whether every claim that a chapter tested was supported, of one in two halves whether its first half was.
+
+    With the folder of a `run` the effects of all neurons, which no draw changes, are measured once for all draws."""
+    results = str(run / "results" / chapter) if run else ""
+    given = {"model": model, "seed": seed, "sequence_length": 48, "text": "pocket", "results": results} | SMALL[chapter]
     # no claim rests on the temperature, which takes long, and a model answers alike however often it is asked
     with patch("lib.temperature.best", _no_temperature), patch("lib.knowledge_conflicts.answers.ask", _asked_once):
         ledger = in_process.run(chapter, replace=replace, **given)["ledger"]

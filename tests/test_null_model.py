@@ -42,9 +42,9 @@ def test_of_a_model_that_knows_nothing_no_claim_about_its_knowledge_is_tested(ch
 
 
 @pytest.mark.parametrize("chapter", null_model.RANDOM)
-def test_neurons_drawn_at_random_support_no_claim_more_often_than_chance_allows(chapter):
-    replace = null_model.RANDOM[chapter]
-    found = [null_model.verdicts("pocket", chapter=chapter, seed=seed, replace=replace) for seed in range(N_DRAWS)]
+def test_neurons_drawn_at_random_support_no_claim_more_often_than_chance_allows(chapter, tmp_path):
+    given = {"chapter": chapter, "replace": null_model.RANDOM[chapter], "run": tmp_path}
+    found = [null_model.verdicts("pocket", seed=seed, **given) for seed in range(N_DRAWS)]
     about = [claim for claim in null_model.ABOUT_NEURONS if any(claim in one for one in found)]
     assert about, "no claim about neurons was tested"
     assert too_often(found, about=lambda tested: about) == {}
