@@ -271,6 +271,16 @@ def test_tokens_that_are_the_same_for_all_neurons_are_told_once(generator):
     assert found.chosen.value == pytest.approx(lone.change["loss"][0, ~lone.correct].mean().item(), abs=1e-6)
 
 
+def test_a_neuron_whose_tokens_are_all_alike_has_no_correlation_and_no_slope(generator):
+    """One that fires at a single token of those that are looked at, among others that do so at many."""
+    lone = alone(generator)
+    lone.fires[3] = torch.arange(N_TOKENS) == 5
+    correlation = lone.correlation_beyond("entropy", "kl", lone.fires, generator=generator)
+    slope = lone.slope_beyond("loss", lone.fires, generator=generator)
+    assert abs(correlation.controls.value) <= 1 and abs(slope.controls.value) < 10
+    assert correlation.difference.low < correlation.difference.high
+
+
 def compared(lone, generator):
     among = lone.fires & lone.correct
     return (

@@ -45,6 +45,12 @@ def test_a_text_runs_once_whatever_is_asked_of_it(model, tokens, ran):
     assert ran == [5, 5] and torch.equal(logits.resid, first.resid)
 
 
+def test_what_is_forgotten_runs_again(model, tokens, ran):
+    first = model.run(tokens, "resid")
+    model.forget()
+    assert torch.equal(model.run(tokens, "resid").resid, first.resid) and ran == [5, 5]
+
+
 def test_only_what_is_new_runs_and_all_come_back_in_their_order(model, tokens, ran, gpt2_folder):
     model.run(tokens[:3], "resid")
     whole = model.run(tokens[[4, 0, 3, 0]], *ASKED)

@@ -26,11 +26,16 @@ def overhead(*, n_sequences: int = 4, sequence_length: int = 256, rounds: int = 
     tokens = torch.randint(model.final_layer.d_vocab, (n_sequences, sequence_length), generator=generator)
     plain: Any = model.bridge.original_model
     names: tuple[Recorded, ...] = ("resid", "scale", "activation")
+
+    def gathered(*more: Recorded) -> Any:
+        model.forget()  # or nothing would run
+        return model.run(tokens, *names, *more)
+
     ways: dict[str, Callable[[], Any]] = {
         "plain": lambda: plain.base_model(input_ids=tokens, use_cache=False),
-        "gather": lambda: model.run(tokens, *names),
+        "gather": gathered,
         "plain_logits": lambda: plain(input_ids=tokens, use_cache=False),
-        "gather_logits": lambda: model.run(tokens, *names, "logits"),
+        "gather_logits": lambda: gathered("logits"),
     }
     spent: dict[str, list[float]] = {name: [] for name in ways}
     with torch.inference_mode():

@@ -51,7 +51,7 @@ class Lone:
         sums = self._sums([torch.ones_like(y), x, y, x * x, x * y], among)
 
         def slope(s: Float[Tensor, "sum neuron"]) -> Float[Tensor, " neuron"]:
-            return (s[4] / s[0] - s[1] * s[2] / s[0] ** 2) / (s[3] / s[0] - (s[1] / s[0]) ** 2)
+            return _over(s[4] / s[0] - s[1] * s[2] / s[0] ** 2, _variance(s[3] / s[0], s[1] / s[0]))
 
         return self._beyond(slope, sums, among, generator)
 
@@ -64,8 +64,8 @@ class Lone:
 
         def correlation(s: Float[Tensor, "sum neuron"]) -> Float[Tensor, " neuron"]:
             n, mx, my = s[0], s[1] / s[0], s[2] / s[0]
-            spread = (s[3] / n - mx**2).clamp(min=0) * (s[4] / n - my**2).clamp(min=0)
-            return (s[5] / n - mx * my) / spread.sqrt()
+            spread = _variance(s[3] / n, mx) * _variance(s[4] / n, my)
+            return _over(s[5] / n - mx * my, spread.sqrt())
 
         return self._beyond(correlation, sums, among, generator)
 
@@ -132,6 +132,17 @@ class Lone:
             n=int(among[0].sum()),
             n_sequences=n_sequences,
         )
+
+
+def _variance(square: Float[Tensor, " neuron"], mean: Float[Tensor, " neuron"]) -> Float[Tensor, " neuron"]:
+    """The mean square less the square of the mean, and nought where that is no more than rounding."""
+    found = square - mean**2
+    return found.where(found > 1e-12 * square, 0)
+
+
+def _over(part: Float[Tensor, " neuron"], whole: Float[Tensor, " neuron"]) -> Float[Tensor, " neuron"]:
+    """NaN where the whole is nought: a neuron whose tokens are all alike has no such number."""
+    return torch.where(whole > 0, part / whole.where(whole > 0, 1), torch.nan)
 
 
 NOT_SEEN = f"fewer than {drawing.FEWEST} sequences hold such a token"

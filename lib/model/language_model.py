@@ -256,6 +256,10 @@ class Model:
         ]
         return Run({name: torch.cat([part[name] for part in parts]) for name in names})
 
+    def forget(self) -> None:
+        """Gives up what is remembered of sequences that ran, so that they run again."""
+        self._memory.states.clear()
+
     @cached_property
     def _memory(self) -> Remembered:
         return Remembered(self.bridge)
