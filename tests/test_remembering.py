@@ -6,7 +6,7 @@ from torch.testing import assert_close
 
 from lib import memory
 from lib import model as door
-from lib.model import Site, edits, running
+from lib.model import Site, edits, remembering, running
 
 ASKED = ("resid", "scale", "activation")
 
@@ -80,6 +80,14 @@ def test_an_edited_a_hooked_and_a_changed_model_run_anew(model, tokens):
     with torch.no_grad():
         model.bridge.original_model.transformer.h[0].mlp.c_proj.weight.mul_(2)
     assert not torch.equal(model.run(tokens, "resid").resid, clean)
+
+
+def test_weights_that_nobody_counts_the_changes_of_run_whenever_they_are_asked(model, tokens, ran, monkeypatch):
+    with torch.inference_mode():
+        uncounted = [weight.clone() for weight in model.bridge.original_model.parameters()]
+    monkeypatch.setattr(remembering.Remembered, "weights", uncounted)
+    first, again = (model.run(tokens, "resid").resid for _ in range(2))
+    assert ran == [5, 5] and torch.equal(first, again)
 
 
 def test_the_longest_unused_are_forgotten_at_the_bound(model, tokens, ran, monkeypatch):

@@ -32,8 +32,8 @@ class Process:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
         assert self.process.stdin and self.process.stdout
-        self._in, self._out = self.process.stdin, self.process.stdout
-        self.way, self.size = way, json.loads(self._line())
+        self._in, self._out, self.way = self.process.stdin, self.process.stdout, way
+        self.size = json.loads(self._line())
 
     def ask(self, **order: Any) -> dict[str, Any]:
         """The worker's answer to an order."""

@@ -2,7 +2,8 @@
 
 A chapter puts many questions to one text, and each begins with the same clean run. So the residual stream and the
 activations of a sequence are kept, up to `memory.BOUND` bytes of them, the sequences longest unused given up first.
-Nothing is kept or taken while something is hooked into the model, and all is forgotten once a weight has changed."""
+Nothing is kept or taken while something is hooked into the model, nor where nobody can tell whether a weight has
+changed (a model that was made in inference mode), and all is forgotten once one has."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection
@@ -34,7 +35,7 @@ class Remembered:
         fresh: Callable[[Int[Tensor, "some position"]], dict[str, Tensor]],
     ) -> dict[str, Tensor]:
         """What `KEPT` names, for every sequence: from memory, or from `fresh`, which runs those that are not there."""
-        if self._is_hooked():
+        if self._is_hooked() or any(weight.is_inference() for weight in self.weights):
             return fresh(tokens)
         self._forget_other_weights()
         keys = [row.numpy().tobytes() for row in tokens.cpu().contiguous()]
@@ -45,11 +46,16 @@ class Remembered:
         self._keep(states)
         return {name: torch.stack([states[key][name] for key in keys]) for name in KEPT}
 
+    @property
+    def weights(self) -> list[Tensor]:
+        """All of the model's."""
+        return [*self.bridge.original_model.parameters()]
+
     def _is_hooked(self) -> bool:
         return any(point.fwd_hooks for point in self.bridge.hook_dict.values())
 
     def _forget_other_weights(self) -> None:
-        version = sum(weight._version for weight in self.bridge.original_model.parameters())
+        version = sum(weight._version for weight in self.weights)
         if version != self.version:
             self.states.clear()
         self.version = version
