@@ -323,7 +323,7 @@ def test_whoever_waited_for_the_lock_finds_the_folder_made(file, caches):
         (folder / "config.json").write_text("{}")
 
     place = dequantised.folder(found, write=write)
-    with dequantised._alone(place):
+    with cache.alone(place):
         assert dequantised.folder(found, write=write) == place and len(made) == 1
 
 
