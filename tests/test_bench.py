@@ -222,6 +222,8 @@ def test_chapters_of_kept_runs_stand_on_the_page_and_are_added_up(result, tmp_pa
     page.write(result | {"chapters": entries}, tmp_path)
     assert "| mine | all together |" in page_file.read_text()
     assert chapters.taken(tmp_path / "none") == []
+    page.write(result, tmp_path)
+    assert "No run of a real model is kept" in page_file.read_text() and "all together" not in page_file.read_text()
 
 
 def test_what_a_result_does_not_hold_the_page_does_not_tell(result):

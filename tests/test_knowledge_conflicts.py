@@ -322,7 +322,7 @@ def test_a_model_that_knows_none_of_the_facts_is_not_contradicted(monkeypatch, p
     found = knowledge_conflicts.gather(pocket, generator=generator)
     assert found.conflicts == () and found.n_facts == 0 and found.prompts == []
     assert found.right.hits == 0 and found.log.after["any fact is known at all"] == 0
-    assert found.labels([]) == [] and gathering.said(pocket, found.prompts, stops=found.stops) == []
+    assert found.labels([]) == [] and answers.written(pocket, found.prompts, stops=found.stops).ids == ()
 
 
 def test_a_random_model_of_any_architecture_gives_no_prompts(monkeypatch, tiny, generator):
@@ -336,7 +336,7 @@ def test_the_embedded_model_is_contradicted_in_a_few_hundred_prompts(pocket, gen
     found = knowledge_conflicts.gather(pocket, n_facts=40, generator=generator)
     assert found.n_facts == 40 and 100 <= len(found.prompts) <= 120 and found.right.value > 0.5
     assert len({one.relation for one in found.conflicts}) >= 8
-    said = knowledge_conflicts.said(pocket, found.prompts, stops=found.stops)
+    said = answers.decoded(pocket, answers.written(pocket, found.prompts, stops=found.stops).ids)
     given, named = found.labels(said), found.named_labels(said)
     assert {CK, PK} <= {*given} and sum(one == other for one, other in zip(given, named, strict=True)) > 0.95 * len(
         said

@@ -6,7 +6,11 @@ from typing import Any
 
 from lib.real_model.results import kept
 
-PARTS = ("seconds", "processor_seconds", "peak_gib", "threads")
+INTRODUCTION = """What each chapter took when the run that this book keeps was made (see {doc}`real_model`). A chapter
+runs a text once for all its questions, measures every neuron once, and leaves that to the next chapter of the same run;
+of two chapters that need it at once the second waits."""
+NONE_YET = """No run of a real model is kept in this book yet, so there is nothing to show here;
+`make book MODEL=smollm2-135m-instruct SAVE=1` keeps one, with what each chapter took."""
 
 
 def taken(models: Path) -> list[dict[str, Any]]:
@@ -14,10 +18,15 @@ def taken(models: Path) -> list[dict[str, Any]]:
     most memory that it held, in GiB. Raises ResultsError where a kept run cannot be read."""
     return [
         {"model": run.name, "chapter": chapter, "date": run.report.get("date", "")}
-        | {part: card[part] for part in PARTS if part in card}
+        | {part: value for part, value in card.items() if part != "parameters"}
         for run in kept(models)
         for chapter, card in run.report["chapters"].items()
     ]
+
+
+def told(entries: list[dict[str, Any]]) -> str:
+    """The page's section in Markdown, also where no run is kept."""
+    return f"{INTRODUCTION}\n\n{table(entries)}" if entries else NONE_YET
 
 
 def table(entries: list[dict[str, Any]]) -> str:

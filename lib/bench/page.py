@@ -118,10 +118,8 @@ def write(result: dict[str, Any], book: Path) -> None:
 
     page = book / "how_fast.md"
     filled = {"measured": f"{table(result)}\n\n{notes(result)}\n\n{FIGURE}"}
-    if result["patching"]:
-        filled["patching"] = patching.table(result["patching"])
-    if result.get("chapters"):
-        filled["chapters"] = chapters.table(result["chapters"])
+    filled["chapters"] = chapters.told(result.get("chapters", []))
+    filled["patching"] = patching.told(result["patching"])
     text = page.read_text()
     for mark, told in filled.items():
         text = _filled(text, mark, told)

@@ -98,6 +98,13 @@ def side_by_side(name: str, *, n_pairs: int, rounds: int, threads: int, **shape:
     ]
 
 
+def told(entries: list[dict[str, Any]]) -> str:
+    """The page's section in Markdown, also where a kept result is older than this comparison."""
+    return (
+        table(entries) if entries else "The result that this page keeps does not hold it yet; `make bench` measures it."
+    )
+
+
 def table(entries: list[dict[str, Any]]) -> str:
     """The comparison as a Markdown table."""
     head = ["model", "computed by", "pairs", "cells", "seconds", "times faster", "peak MiB", "largest error, nats"]

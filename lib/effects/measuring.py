@@ -73,9 +73,7 @@ def measure(
     n_neurons = model.W_out.shape[0]
     n_pairs, distributions = int(scored.sum()) * n_neurons, 2 if log_unigram is None else 3
     report = choose(model, n_pairs, gear=gear, tolerance=tolerance, exponentials=distributions)
-    way: Neurons | Sets = Sets(model, torch.eye(n_neurons).bool(), report)
-    if not model.not_exact:
-        way = Neurons(model, torch.arange(n_neurons, device=model.W_out.device), report, tolerance)
+    way = _everyone(model, report, tolerance)
     given = {"tokens": tokens, "scored": scored, "replacement": text.replacement, "log_unigram": log_unigram}
     asked = {"gear": report.gear, "exact": report.exact, "tolerance": tolerance}
     return kept.once(results, model, given | asked, lambda: text.effects(way, n_neurons))
@@ -109,12 +107,17 @@ def direct_frequency(
     Errors as in `measure`."""
     text, n_neurons = Text(model, tokens, scored, replacement, log_unigram), model.W_out.shape[0]
     report = choose(model, int(scored.sum()) * n_neurons, gear="auto", tolerance=TOLERANCE, exponentials=1)
+    way = _everyone(model, report, TOLERANCE, frequency_alone=True)
+    names = FrequencyEffects.quantities() if isinstance(way, Sets) else ("direct_frequency",)
+    return text.means(way, len(names), n_neurons)[names.index("direct_frequency")]
+
+
+def _everyone(model: Model, report: Report, tolerance: float, *, frequency_alone: bool = False) -> "Neurons | Sets":
+    """The way of every last-layer neuron, each by itself."""
+    units = torch.arange(len(model.W_out), device=model.W_out.device)
     if model.not_exact:
-        names = FrequencyEffects.quantities()
-        recomputed = text.means(Sets(model, torch.eye(n_neurons).bool(), report), len(names), n_neurons)
-        return recomputed[names.index("direct_frequency")]
-    units = torch.arange(n_neurons, device=model.W_out.device)
-    return text.means(Neurons(model, units, report, TOLERANCE, frequency_alone=True), 1, n_neurons)[0]
+        return Sets(model, torch.eye(len(units)).bool(), report)
+    return Neurons(model, units, report, tolerance, frequency_alone)
 
 
 def way_of(
@@ -126,9 +129,9 @@ def way_of(
     """The way through sets: exact, but for a long list of single neurons, which go as those of `measure` do."""
     single = sets.sum(1) == 1
     n_single, distributions = int(single.sum()), 2 if log_unigram is None else 3
-    gear = "auto" if single.all() and n_single >= FEW else "fused" if _is_large(model, scored, n_single) else "eager"
-    n_pairs = n_single * int(scored.sum())
-    report = choose(model, n_pairs, gear=gear, tolerance=TOLERANCE, exponentials=distributions)
+    many, n_pairs = bool(single.all()) and n_single >= FEW, n_single * int(scored.sum())
+    given: dict[str, Any] = {"gear": "auto", "exponentials": distributions}
+    report = choose(model, n_pairs, tolerance=TOLERANCE if many else 0.0, **given)  # 0 asks for an exact gear
     if report.gear == "cumulant":
         return Neurons(model, sets.nonzero()[:, 1].to(model.W_out.device), report, TOLERANCE)
     return Sets(model, sets, report)
@@ -156,10 +159,6 @@ def choose(model: Model, n_pairs: int, *, gear: str, tolerance: float, exponenti
     _say_how_long(exponentials * n_logits, chosen, model)
     behind = chosen == "cumulant" and ROUTED * n_logits > WORTH_COMPILING
     return Report(chosen, "fused" if behind and exact.compiler_works(model.W_out.device.type) else "eager")
-
-
-def _is_large(model: Model, scored: Bool[Tensor, "sequence position"], n_neurons: int) -> bool:
-    return int(scored.sum()) * n_neurons * model.final_layer.d_vocab > WORTH_COMPILING
 
 
 def _say_how_long(exponentials: int, gear: str, model: Model) -> None:

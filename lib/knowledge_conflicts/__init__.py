@@ -14,7 +14,7 @@ from lib.knowledge_conflicts.ablating import Asked, ask, flips, of_true_facts, t
 from lib.knowledge_conflicts.choosing import BY_EFFECT, chosen
 from lib.knowledge_conflicts.conflict import Conflict
 from lib.knowledge_conflicts.dose import response
-from lib.knowledge_conflicts.gathering import Gathered, gather, said
+from lib.knowledge_conflicts.gathering import Gathered, gather
 from lib.knowledge_conflicts.labels import CK, EITHER, LABELS, NAMED_LABELS, ND, PK
 from lib.knowledge_conflicts.scores import Share
 from lib.knowledge_conflicts.tallies import Tallies
@@ -42,7 +42,6 @@ __all__ = [
     "mechanism",
     "of_true_facts",
     "response",
-    "said",
     "sets",
     "tables",
     "texts_changed",

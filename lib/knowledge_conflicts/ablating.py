@@ -97,10 +97,8 @@ class Asked:
     def differs(self, model: Model, *, batch_size: int) -> Bool[Tensor, " prompt"]:
         """Where the label is another when nothing but batches, or the precision of the model's weights, is."""
         place, texts = noise.again(self.writer, model, batch_size=batch_size)
-        found, told = (
-            self.clean.clone(),
-            replace(self.gathered, conflicts=tuple(self.gathered.conflicts[at] for at in place)),
-        )
+        told = replace(self.gathered, conflicts=tuple(self.gathered.conflicts[at] for at in place))
+        found = self.clean.clone()
         found[place] = torch.tensor([tallies.AT[label] for label in told.labels(self._read(texts))])
         return found != self.clean
 

@@ -4,7 +4,7 @@ Every model has its own prompts, because each knows other things. What was left 
 filter that removes nine facts of ten decides more than any ablation."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -104,11 +104,6 @@ def gather(
     steps += [told, Step("drawn by lot", told.after, len({one.fact for one in chosen}), f"{len(chosen)} prompts")]
     right = Share(sum(map(conflict.is_right, found.answers)), len(found.answers))
     return Gathered(tuple(chosen), tuple(steps), right, stops)
-
-
-def said(model: Model, texts: list[str], *, stops: Collection[int]) -> list[str]:
-    """What a model writes after each text, up to one of the `stops`; raises as `answers.written` does."""
-    return answers.decoded(model, answers.written(model, texts, stops=stops).ids)
 
 
 def drawn(conflicts: Sequence[Conflict], *, n_facts: int, generator: torch.Generator) -> list[Conflict]:

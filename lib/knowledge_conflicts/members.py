@@ -54,6 +54,12 @@ class Members:
         rows = self.W_out[self.unit]
         return rows @ rows.mT
 
+    def moved(
+        self, delta: Float[Tensor, "text d_mlp"], row: Int[Tensor, " pair"], at: Int[Tensor, " pair"]
+    ) -> Float[Tensor, "pair member"]:
+        """What is added to the activation of each member of a set, at a text of each pair."""
+        return delta[at[:, None], self.unit[row]] * self.weight[row]
+
     def growth(
         self,
         resid: Float[Tensor, "text d_model"],
@@ -65,8 +71,7 @@ class Members:
         """By how much a set's writes change the scale, s' - s, at a text of each pair, from inner products alone.
 
         `resid` is centred, `delta` is what is added to each activation."""
-        unit = self.unit[row]
-        moved = delta[at[:, None], unit] * self.weight[row]
-        along = (moved * (resid @ self.W_out.mT)[at[:, None], unit]).sum(1)
+        moved = self.moved(delta, row, at)
+        along = (moved * (resid @ self.W_out.mT)[at[:, None], self.unit[row]]).sum(1)
         square = ((moved[:, None] @ self.gram[row])[:, 0] * moved).sum(1)
         return (scale[at].square() + (2 * along + square) / resid.shape[1]).clamp(min=0).sqrt() - scale[at]

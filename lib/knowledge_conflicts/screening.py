@@ -211,8 +211,8 @@ class Screen:
         return close.gather(1, best.indices[:, :1])[:, 0], sure
 
     def _write(self, tile: Tile, row: Int[Tensor, " pair"], at: Int[Tensor, " pair"]) -> Float[Tensor, "pair d_model"]:
-        unit, there = self._members.unit[row], self._members.weight[row]
-        return ((tile.delta[at[:, None], unit] * there)[..., None] * self.model.W_out[unit]).sum(1)
+        moved = self._members.moved(tile.delta, row, at)
+        return (moved[..., None] * self.model.W_out[self._members.unit[row]]).sum(1)
 
     def _exact_write(
         self, tile: Tile, row: Int[Tensor, " pair"], at: Int[Tensor, " pair"]
@@ -235,9 +235,9 @@ class Screen:
         """The likeliest of the whole vocabulary; a tie changes nothing."""
         final, own = self.model.final_layer, tile.close[at, 0]
         if not self.model.not_exact and len(at) > len(self._members.held):
-            scale, moved = self._moved(tile, row, at)
+            moved = None if self.road == "scale" else self._members.moved(tile.delta, row, at)
             chosen = {"row": row, "at": at, "own": own}
-            return by_members(final, self._members, tile.resid, scale, moved, **chosen)
+            return by_members(final, self._members, tile.resid, self._scale(tile, row, at), moved, **chosen)
         found = own.clone()
         for some in torch.arange(len(at), device=at.device).split(memory.rows(final.d_vocab, cells=CELLS)):
             make = self._exact_write if self.model.not_exact else self._write
@@ -247,15 +247,10 @@ class Screen:
             found[some] = torch.where(logit.gather(1, own[some, None])[:, 0] < most, which, own[some])
         return found
 
-    def _moved(
-        self, tile: Tile, row: Int[Tensor, " pair"], at: Int[Tensor, " pair"]
-    ) -> tuple[Float[Tensor, " pair"], Float[Tensor, "pair member"] | None]:
-        """The scale of each pair, and what is added to each member's activation, by the road."""
-        parts = []
-        for rows, places in zip(
-            *(each.split(memory.rows(self._members.width**2, cells=CELLS)) for each in (row, at)), strict=True
-        ):
-            parts.append(self._members.growth(tile.resid, tile.scale, tile.delta, rows, places))
-        scale = tile.scale[at] if self.road == "direct" else tile.scale[at] + torch.cat(parts)
-        moved = tile.delta[at[:, None], self._members.unit[row]] * self._members.weight[row]
-        return scale, None if self.road == "scale" else moved
+    def _scale(self, tile: Tile, row: Int[Tensor, " pair"], at: Int[Tensor, " pair"]) -> Float[Tensor, " pair"]:
+        """What divides the logits of each pair, by the road."""
+        scale, n_pairs = tile.scale[at], memory.rows(self._members.width**2, cells=CELLS)
+        if self.road == "direct":
+            return scale
+        parts = zip(row.split(n_pairs), at.split(n_pairs), strict=True)
+        return scale + torch.cat([self._members.growth(tile.resid, tile.scale, tile.delta, *part) for part in parts])

@@ -32,8 +32,8 @@ def greedy(
 
     Only the `d_vocab` ids that have a token are written. With a key-value cache unless an edit under way does not
     fit one (`editing.fits_cache`); the rows are all of one length, so that no position is ever padded."""
-    steps = passes(bridge, tokens, n_tokens=n_tokens, stops=stops, d_vocab=d_vocab)
-    written = [logits.argmax(-1) for logits in steps]
+    passes = steps(bridge, tokens, n_tokens=n_tokens, stops=stops, d_vocab=d_vocab)
+    written = [logits.argmax(-1) for _, logits in passes]
     rows = torch.stack(written, 1).tolist() if written else [[] for _ in tokens]
     return [upto(row, stops) for row in rows]
 
@@ -41,23 +41,6 @@ def greedy(
 def upto(row: list[int], stops: Collection[int]) -> list[int]:
     """The ids before the first stop."""
     return row[: next((at for at, new in enumerate(row) if new in stops), len(row))]
-
-
-def passes(
-    bridge: Any,
-    tokens: Int[Tensor, "batch position"],
-    *,
-    n_tokens: int,
-    stops: Collection[int],
-    d_vocab: int,
-    with_cache: bool | None = None,
-) -> Iterator[Float[Tensor, "batch d_vocab"]]:
-    """The logits that each new token is the largest of, until every row has come to a stop.
-
-    `with_cache` says whether earlier positions are kept or run anew for every token; None keeps them where every edit
-    under way allows it."""
-    asked: dict[str, Any] = {"n_tokens": n_tokens, "stops": stops, "d_vocab": d_vocab, "with_cache": with_cache}
-    return (logits for _, logits in steps(bridge, tokens, **asked))
 
 
 def steps(
@@ -70,8 +53,11 @@ def steps(
     with_cache: bool | None = None,
     leave_out: bool = False,
 ) -> Iterator[tuple[Int[Tensor, " running"], Float[Tensor, "running d_vocab"]]]:
-    """The same with the rows that each pass is of: with `leave_out` and a cache, rows that have come to a stop are left
-    out of later passes once there are some of them. An edit that counts rows does not fit that."""
+    """The logits that each new token is the largest of, with the rows that they are of, until all have come to a stop.
+
+    `with_cache` says whether earlier positions are kept or run anew for every token; None keeps them where every edit
+    under way allows it. With `leave_out` and a cache, rows that have come to a stop are left out of later passes once
+    there are some of them; an edit that counts rows does not fit that."""
     device = bridge.original_model.device
     stopping = torch.tensor(sorted(stops), dtype=torch.long, device=device)
     with_cache = editing.fits_cache(bridge) if with_cache is None else with_cache
@@ -88,7 +74,7 @@ def steps(
         logits = logits[:, :d_vocab]
         yield rows, logits
         fresh = logits.argmax(-1, keepdim=True)
-        seen = seen if with_cache else torch.cat([seen, fresh], 1)
+        seen = torch.cat([seen, fresh], 1) if cache is None else seen
         running &= ~torch.isin(fresh[:, 0], stopping)
 
 

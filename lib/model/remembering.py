@@ -14,6 +14,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from lib import memory
+from lib.model import editing
 from lib.model.running import Recorded
 
 KEPT: tuple[Recorded, ...] = ("resid", "activation")
@@ -35,7 +36,7 @@ class Remembered:
         fresh: Callable[[Int[Tensor, "some position"]], dict[str, Tensor]],
     ) -> dict[str, Tensor]:
         """What `KEPT` names, for every sequence: from memory, or from `fresh`, which runs those that are not there."""
-        if self._is_hooked() or any(weight.is_inference() for weight in self.weights):
+        if editing.are_under_way(self.bridge) or any(weight.is_inference() for weight in self.weights):
             return fresh(tokens)
         self._forget_other_weights()
         keys = [row.numpy().tobytes() for row in tokens.cpu().contiguous()]
@@ -50,9 +51,6 @@ class Remembered:
     def weights(self) -> list[Tensor]:
         """All of the model's."""
         return [*self.bridge.original_model.parameters()]
-
-    def _is_hooked(self) -> bool:
-        return any(point.fwd_hooks for point in self.bridge.hook_dict.values())
 
     def _forget_other_weights(self) -> None:
         version = sum(weight._version for weight in self.weights)
