@@ -398,3 +398,39 @@ def test_a_stated_object_is_ck_and_a_known_one_pk_by_either_reading(context, kno
         assert read(f" {more}.", context=context, known=known) == ND
     assert labels.by_words(f" {context}", context=context, known=context) == CK  # the context is tried first
     assert labels.by_names(f" {context}", context=context, known=context) == EITHER
+
+
+pieces = st.sampled_from(["ab", "a", "B", " ", "  ", "Σ", "ς", "İ", "ß", "\u00a0", "\ufffd", "\\", "n", "\n", ".", " AB", "ab c"])
+said = st.lists(pieces, max_size=6).map("".join)
+
+
+@given(said, said, objects | said, objects | said)
+def test_a_settled_label_stays_whatever_is_written_behind_it(text, more, context, known):
+    own = {"context": context, "known": known}
+    if labels.is_settled(text, **own):
+        assert labels.by_words(text + more, **own) == labels.by_words(text, **own)
+        letters = text.rstrip("\ufffd")  # what half a letter becomes
+        assert labels.by_words(letters + more, **own) == labels.by_words(text, **own)
+
+
+SETTLED = [
+    (" Rome and", "Lima", "Paris", True),
+    (" Ro", "Lima", "Paris", True),
+    (" Pa", "Lima", "Paris", False),
+    (" Lima", "Lima", "Paris", False),  # or Limassol
+    (" Lima.", "Lima", "Paris", True),
+    (" lima is", "Lima", "Paris", True),
+    (" New Delhi", "New York", "Paris", True),
+    (" New", "New York", "Paris", False),
+    (" New York", "New York City", "New York", False),
+    (" New York is", "New York City", "New York", True),
+    ("", "Lima", "Paris", False),
+    (" Li\ufffd", "Lima", "Paris", False),
+    (" Paris\u00a0", "Lima", "Paris", False),
+    ("\n", "Lima", "Paris", False),  # blanks may be taken away
+]
+
+
+@pytest.mark.parametrize(("text", "context", "known", "is_settled"), SETTLED)
+def test_when_a_label_is_settled(text, context, known, is_settled):
+    assert labels.is_settled(text, context=context, known=known) is is_settled

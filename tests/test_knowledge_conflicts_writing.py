@@ -3,8 +3,11 @@
 import pytest
 import torch
 
+from lib import knowledge_conflicts
 from lib import model as door
-from lib.knowledge_conflicts import mechanism, screening, whole
+from lib.knowledge_conflicts import answers, mechanism, screening, tallies, whole
+from lib.knowledge_conflicts.gathering import Gathered
+from lib.knowledge_conflicts.scores import Share
 from lib.knowledge_conflicts.screening import ROADS, Screen, State
 from lib.knowledge_conflicts.writing import Writer
 from lib.model import Site, edits, without
@@ -157,6 +160,29 @@ def test_each_text_is_run_once_however_many_sets_write_it(gpt2_folder, prompts, 
     n = len(run)
     again = writer.without(sets, value)
     assert len(run) == n and torch.equal(first.index, again.index)
+
+
+def test_nothing_is_written_behind_what_settles_a_text(tiny, prompts, generator, monkeypatch):
+    stops, sets, value = stops_of(tiny, prompts), some_sets(generator, 30), 3 * torch.randn(1, 48, generator=generator)
+    whole = Writer(tiny, prompts, n_tokens=N_NEW, stops=stops).without(sets, value)
+    cut = Writer(tiny, prompts, n_tokens=N_NEW, stops=stops, is_settled=lambda prompt, ids: len(ids) > prompt)
+    found, kept = cut.without(sets, value), torch.tensor([cut._n_open((prompt, ())) for prompt in range(len(prompts))])
+    for one, other in zip(texts(found), texts(whole), strict=True):
+        assert all(a[: at + 1] == b[: at + 1] for at, (a, b) in enumerate(zip(one, other, strict=True)))
+    assert (kept <= torch.arange(len(prompts)) + 1).all() and len(found.texts) < len(whole.texts)
+    assert len(cut._paths) < len({text for text in whole.texts})
+    assert cut.clean() == [path[: len(path)] for path in texts(whole)[0]]  # the clean texts themselves are whole
+
+
+def test_labels_are_those_of_texts_that_are_written_to_their_end(pocket, generator):
+    none = Gathered((), (), Share(0, 1), answers.stop_ids(pocket))
+    gathered = knowledge_conflicts.of_true_facts(none, n_facts=60, generator=generator)
+    asked, n_units = knowledge_conflicts.ask(pocket, gathered), len(pocket.W_out)
+    sets, value = torch.rand(200, n_units, generator=generator) < 0.3, 2 * torch.randn(1, n_units, generator=generator)
+    found = asked.without(sets, value).ablated
+    whole = Writer(pocket, asked.writer.prompts, n_tokens=answers.N_TOKENS, stops=gathered.stops)
+    assert torch.equal(found, tallies.read(pocket, gathered, whole.without(sets, value)))
+    assert (found != asked.clean).any() and len(asked.writer._paths) < len(whole._paths) / 2
 
 
 @pytest.mark.parametrize("unchanged", ["no neuron", "no strength", "the same value"])

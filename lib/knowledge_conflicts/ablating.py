@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lib.knowledge_conflicts import answers, base, mechanism, noise, odds, tallies, values
+from lib.knowledge_conflicts import answers, base, labels, mechanism, noise, odds, tallies, values
 from lib.knowledge_conflicts.conflict import Conflict
 from lib.knowledge_conflicts.gathering import Gathered
 from lib.knowledge_conflicts.odds import Answers
@@ -78,8 +78,8 @@ class Asked:
         new = [row for name, row in {name: row for row, name in enumerate(names)}.items() if name not in known]
         if new:
             written = self.writer.without(sets[new], value, road=road, strength=strength)
-            labels = tallies.read(self.model, self.gathered, written)
-            known |= {names[row]: label for row, label in zip(new, labels, strict=True)}
+            told = tallies.read(self.model, self.gathered, written)
+            known |= {names[row]: label for row, label in zip(new, told, strict=True)}
         ablated = torch.stack([known[name] for name in names]) if names else self.clean.expand(0, -1)
         return Tallies(self.clean, ablated, self.fact)
 
@@ -92,7 +92,7 @@ class Asked:
         """What sufficed to change each answer without each set, empty where it does not change."""
         clean = tallies.names(self.clean)
         on = [self.without(sets, value, road=road).ablated for road in ROADS]
-        return [mechanism.of_changes(clean, *(tallies.names(labels[row]) for labels in on)) for row in range(len(sets))]
+        return [mechanism.of_changes(clean, *(tallies.names(told[row]) for told in on)) for row in range(len(sets))]
 
     def differs(self, model: Model, *, batch_size: int) -> Bool[Tensor, " prompt"]:
         """Where the label is another when nothing but batches, or the precision of the model's weights, is."""
@@ -124,7 +124,13 @@ class Asked:
 def ask(model: Model, gathered: Gathered) -> Asked:
     """Lets a model answer its prompts. Raises as `Model.path` does."""
     prompts = [[model.tokenizer.bos, *model.tokenizer.encode(prompt)] for prompt in gathered.prompts]
-    return Asked(model, gathered, Writer(model, prompts, n_tokens=answers.N_TOKENS, stops=gathered.stops))
+
+    def is_settled(prompt: int, ids: tuple[int, ...]) -> bool:
+        asked, (said,) = gathered.conflicts[prompt], answers.decoded(model, [ids])
+        return labels.is_settled(said, context=asked.context, known=asked.known)
+
+    given: dict[str, Any] = {"n_tokens": answers.N_TOKENS, "stops": gathered.stops, "is_settled": is_settled}
+    return Asked(model, gathered, Writer(model, prompts, **given))
 
 
 def of_true_facts(gathered: Gathered, *, facts_csv: str = "", n_facts: int, generator: torch.Generator) -> Gathered:

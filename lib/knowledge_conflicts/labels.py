@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
-from lib.knowledge_conflicts.answers import answer
+from lib.knowledge_conflicts.answers import SEPARATORS, answer
 
 CK, PK, ND = "CK", "PK", "ND"
 LABELS = (CK, PK, ND)
@@ -20,6 +20,9 @@ EITHER = "CK or PK"
 """The reading by names leaves it open where the answer begins with both objects."""
 NAMED_LABELS = (*LABELS, EITHER)
 ARTICLES = ("the", "a", "an")
+OPEN = re.compile(r"[\s\ufffd\\]+\Z")
+"""What the next token may change at the end of a text: a letter that is not complete is decoded as U+FFFD, and a
+backslash begins a separator of two."""
 
 
 def by_words(said: str, *, context: str, known: str) -> str:
@@ -30,6 +33,29 @@ def by_words(said: str, *, context: str, known: str) -> str:
     if _begins(words, context.lower().split(" ")):
         return CK
     return PK if _begins(words, known.lower().split(" ")) else ND
+
+
+def is_settled(said: str, *, context: str, known: str) -> bool:
+    """Whether `by_words` gives a text the same label whatever is written behind it.
+
+    It does after a separator, and once the words of either object are all there or contradicted. The last word may
+    still grow, so that it contradicts an object only where the object's word begins otherwise. What stands at the end
+    and may become something else is not counted as written: blanks, half a letter, half a separator."""
+    said = OPEN.sub("", said).lstrip()
+    if any(separator in said for separator in SEPARATORS):
+        return True
+    told, own = (_begun(said, object_) for object_ in (context, known))
+    return told is True or (told is False and own is not None)
+
+
+def _begun(said: str, name: str) -> bool | None:
+    """Whether a text that may go on begins with a name; None: that is open."""
+    *whole, growing = said.lower().split(" ")
+    words = name.lower().split(" ")
+    if len(whole) >= len(words):
+        return _begins(whole, words)
+    may = whole == words[: len(whole)] and words[len(whole)].casefold().startswith(growing.casefold())
+    return None if may else False
 
 
 def by_names(said: str, *, context: str, known: str) -> str:

@@ -4,9 +4,10 @@ The last layer's neurons act on the logits of their own position and on nothing 
 the model is in after a text is the same whoever wrote it: without a set the model walks through the same states as the
 clean model that is handed the same words. All sets start out on the clean path; where a set writes another word
 (`screening`), it goes on along the path that the clean model would take from there, and whoever writes the same words
-shares it. The model runs once for every text that any set begins, and never for a set."""
+shares it. The model runs once for every text that any set begins, and never for a set. Who asks for labels of texts and
+not for the texts says when a label is settled; nothing is written from there on."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,7 +29,8 @@ class Written:
     """What was written after each prompt without each set; few texts differ, so each is kept once."""
 
     texts: list[tuple[int, ...]]
-    """Different texts as token ids, with the stop that ended one at its end."""
+    """Different texts as token ids, with the stop that ended one at its end; what is written behind the token that
+    settles a text may be left out or be another's."""
     index: Int[Tensor, "set prompt"]
     """Which of them, on the CPU."""
 
@@ -45,7 +47,8 @@ class Step:
 class Writer:
     """A model, prompts, and every path that it was made to walk after them so far.
 
-    Prompts are token ids, BOS included. Texts end with one of the `stops` and have `n_tokens` at most.
+    Prompts are token ids, BOS included. Texts end with one of the `stops` and have `n_tokens` at most. `is_settled`
+    says of a prompt's number and the ids behind it whether it is all the same what a set writes on (None: nowhere).
     Raises ValueError as `Model.path` does."""
 
     def __init__(
@@ -56,10 +59,13 @@ class Writer:
         n_tokens: int,
         stops: Collection[int] = (),
         batch_size: int = 64,
+        is_settled: Callable[[int, tuple[int, ...]], bool] | None = None,
     ) -> None:
         self.model, self.prompts = model, [tuple(prompt) for prompt in prompts]
         self.n_tokens, self.stops, self.batch_size = n_tokens, {*stops}, batch_size
+        self._is_settled = is_settled or (lambda prompt, ids: False)
         self._head, self._paths, self._near = Head(model), dict[Start, Path](), dict[Start, Near]()
+        self._open = dict[Start, int]()
         self._run([(prompt, ()) for prompt in range(len(prompts))])
 
     def clean(self) -> list[tuple[int, ...]]:
@@ -73,9 +79,9 @@ class Writer:
 
     def states(self) -> tuple[State, Int[Tensor, " text"]]:
         """The state at every step of every clean path, and whose prompt it is, on the CPU."""
-        starts = [(prompt, ()) for prompt in range(len(self.prompts))]
-        state, at, _ = self._state(starts)
-        return state, at
+        paths = self.clean_paths()
+        n_steps = [int(path.n_steps[0]) for path in paths]
+        return self._joined(paths, n_steps), torch.arange(len(paths)).repeat_interleave(torch.tensor(n_steps))
 
     def without(
         self,
@@ -121,7 +127,7 @@ class Writer:
         for step, members in ways:
             prompt, written = starts[step.start]
             text = (*written, *self._paths[starts[step.start]].ids[0, : step.step].tolist(), step.token)
-            if step.token in self.stops or len(text) == self.n_tokens:
+            if step.token in self.stops or len(text) == self.n_tokens or self._is_settled(prompt, text):
                 index[members, prompt] = texts.setdefault(text, len(texts))
             else:
                 leaving[prompt, text] = members
@@ -144,8 +150,8 @@ class Writer:
         delta = strength * (value[prompt.to(value.device)] - state.activation)
         own, ids = screen.likeliest(state, delta, wanted[:, at].to(value.device))
         own, ids = own.cpu(), ids.cpu()
-        place = torch.cat([torch.arange(n) for n in at.bincount(minlength=len(starts)).tolist()])
-        last = torch.tensor([int(self._paths[start].n_steps[0]) for start in starts])
+        last = at.bincount(minlength=len(starts))
+        place = torch.cat([torch.arange(n) for n in last.tolist()])
         first = last.expand(len(screen.sets), -1).clone()
         changed = ids != own
         row, text = changed.nonzero(as_tuple=True)
@@ -158,14 +164,28 @@ class Writer:
         return (who, at_end), _grouped(row, torch.stack([start, step, ids[row, offset[start] + step]]))
 
     def _state(self, starts: Sequence[Start]) -> tuple[State, Int[Tensor, " text"], Int[Tensor, " text"]]:
-        """The states along some paths, one behind the other; the prompt of each, and which start it belongs to."""
-        paths, dtype = [self._paths[start] for start in starts], self.model.W_out.dtype
-        n_steps = torch.tensor([int(path.n_steps[0]) for path in paths])
-        parts = [(path.resid[0, :n], path.activation[0, :n]) for path, n in zip(paths, n_steps.tolist(), strict=True)]
-        resid, activation = (torch.cat(part).to(dtype) for part in zip(*parts, strict=True))
-        at = torch.arange(len(starts)).repeat_interleave(n_steps)
-        near = self._read_near(starts, resid, n_steps.tolist())
-        return State(resid, activation, near), torch.tensor([prompt for prompt, _ in starts])[at], at
+        """The states along some paths until each is settled, one behind the other; the prompt of each, and which start
+        it belongs to."""
+        n_steps = [self._n_open(start) for start in starts]
+        state = self._joined([self._paths[start] for start in starts], n_steps)
+        at = torch.arange(len(starts)).repeat_interleave(torch.tensor(n_steps))
+        near = self._read_near(starts, state.resid, n_steps)
+        return replace(state, near=near), torch.tensor([prompt for prompt, _ in starts])[at], at
+
+    def _n_open(self, start: Start) -> int:
+        """Steps of a path, the one that settles its text included."""
+        if start not in self._open:
+            (prompt, written), path = start, self._paths[start]
+            ids, n = path.ids[0].tolist(), int(path.n_steps[0])
+            texts = ((n_new, (*written, *ids[:n_new])) for n_new in range(1, n))
+            self._open[start] = next((n_new for n_new, text in texts if self._is_settled(prompt, text)), n)
+        return self._open[start]
+
+    def _joined(self, paths: Sequence[Path], n_steps: Sequence[int]) -> State:
+        """The states along some paths as far as that, one behind the other."""
+        parts = [(path.resid[0, :n], path.activation[0, :n]) for path, n in zip(paths, n_steps, strict=True)]
+        resid, activation = (torch.cat(part).to(self.model.W_out.dtype) for part in zip(*parts, strict=True))
+        return State(resid, activation)
 
     def _read_near(self, starts: Sequence[Start], resid: Float[Tensor, "text d_model"], n_steps: list[int]) -> Near:
         """The tokens that come close along some paths, each path being read once."""
