@@ -67,8 +67,8 @@ class FinalLayer:
     def of_product(
         self, product: Float[Tensor, "*token d_vocab"], *, scale: Float[Tensor, "*token"]
     ) -> Float[Tensor, "*token d_vocab"]:
-        """Logits from the product of the centred stream with `W_U`, for those who have it already."""
-        return self._capped(self.multiplier * (product / scale[..., None] + self.b_U))
+        """Logits from the product of the centred stream with `W_U`, for those who have it already; overwrites it."""
+        return self._capped(product.div_(scale[..., None]).add_(self.b_U).mul_(self.multiplier))
 
     def _capped(self, logits: Float[Tensor, "*token d_vocab"]) -> Float[Tensor, "*token d_vocab"]:
         return logits if self.soft_cap is None else self.soft_cap * (logits / self.soft_cap).tanh()

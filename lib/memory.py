@@ -13,8 +13,8 @@ BOUND = 2**28
 """Bytes of the largest tensor that is made on the way: 256 MiB."""
 WIDEST = 8
 """Bytes of a number, at most: float64."""
-BLOCK = 2**23
-"""Numbers of a block in `by_rows`: 32 MiB in float32."""
+BLOCK = 2**22
+"""Numbers of a block in `by_rows`: 16 MiB in float32, which an allocator can use again (blocks of 32 pile up)."""
 
 
 def rows(width: int, *, cells: int = BOUND // WIDEST) -> int:

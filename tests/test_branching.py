@@ -38,19 +38,28 @@ def test_a_model_in_full_precision_is_left_alone(tiny):
         assert entered is None
 
 
+@pytest.mark.parametrize("settled", [False, True])
 @pytest.mark.parametrize("first", [1, 6])
-def test_no_answer_that_nearly_the_same_model_changes_is_left_out(gpt2_folder, generator, monkeypatch, first):
-    """Beside all prompts asked again: those that are left out say the same, and what is asked comes in its order."""
+def test_no_answer_that_nearly_the_same_model_changes_is_left_out(gpt2_folder, generator, monkeypatch, first, settled):
+    """Beside all prompts asked again: those that are left out say the same until their labels are settled, and what is
+    asked comes in its order."""
     monkeypatch.setattr(noise, "FIRST", first)
     models = [door.load(str(gpt2_folder)) for _ in range(2)]
     with torch.no_grad():
         for weight in models[1].bridge.original_model.parameters():
             weight.mul_(1 + 0.01 * torch.randn(weight.shape, generator=generator))
     prompts = torch.randint(1, 1500, (40, 6), generator=generator).tolist()
-    plain, nearly = (Writer(model, prompts, n_tokens=4, stops={0}) for model in models)
+    given = {
+        "n_tokens": 4,
+        "stops": {0},
+        "is_settled": (lambda prompt, ids: len(ids) > prompt % 3) if settled else None,
+    }
+    plain, nearly = (Writer(model, prompts, **given) for model in models)
     said = [[tuple(path.ids[0, : path.n_steps[0]].tolist()) for path in one.clean_paths()] for one in (plain, nearly)]
     asked, texts = noise.again(plain, models[1], batch_size=8)
     assert len(asked) == len(texts) == len(set(asked.tolist())) >= first
     found = dict(zip(asked.tolist(), texts, strict=True))
-    changed = {at for at, (one, other) in enumerate(zip(*said, strict=True)) if one != other}
-    assert changed and changed <= {at for at, text in found.items() if text != said[0][at]}
+    n_open = [plain.n_open((at, ())) for at in range(len(prompts))]
+    changed = {at for at, (one, other, n) in enumerate(zip(*said, n_open, strict=True)) if one[:n] != other[:n]}
+    assert changed and changed <= {at for at, text in found.items() if text == said[1][at]}
+    assert all(text in (said[1][at], said[0][at][: n_open[at]]) for at, text in found.items())

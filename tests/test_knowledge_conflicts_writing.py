@@ -166,7 +166,7 @@ def test_nothing_is_written_behind_what_settles_a_text(tiny, prompts, generator,
     stops, sets, value = stops_of(tiny, prompts), some_sets(generator, 30), 3 * torch.randn(1, 48, generator=generator)
     whole = Writer(tiny, prompts, n_tokens=N_NEW, stops=stops).without(sets, value)
     cut = Writer(tiny, prompts, n_tokens=N_NEW, stops=stops, is_settled=lambda prompt, ids: len(ids) > prompt)
-    found, kept = cut.without(sets, value), torch.tensor([cut._n_open((prompt, ())) for prompt in range(len(prompts))])
+    found, kept = cut.without(sets, value), torch.tensor([cut.n_open((prompt, ())) for prompt in range(len(prompts))])
     for one, other in zip(texts(found), texts(whole), strict=True):
         assert all(a[: at + 1] == b[: at + 1] for at, (a, b) in enumerate(zip(one, other, strict=True)))
     assert (kept <= torch.arange(len(prompts)) + 1).all() and len(found.texts) < len(whole.texts)
@@ -178,7 +178,7 @@ def test_labels_are_those_of_texts_that_are_written_to_their_end(pocket, generat
     none = Gathered((), (), Share(0, 1), answers.stop_ids(pocket))
     gathered = knowledge_conflicts.of_true_facts(none, n_facts=60, generator=generator)
     asked, n_units = knowledge_conflicts.ask(pocket, gathered), len(pocket.W_out)
-    sets, value = torch.rand(200, n_units, generator=generator) < 0.3, 2 * torch.randn(1, n_units, generator=generator)
+    sets, value = torch.rand(60, n_units, generator=generator) < 0.3, 2 * torch.randn(1, n_units, generator=generator)
     found = asked.without(sets, value).ablated
     whole = Writer(pocket, asked.writer.prompts, n_tokens=answers.N_TOKENS, stops=gathered.stops)
     assert torch.equal(found, tallies.read(pocket, gathered, whole.without(sets, value)))

@@ -84,6 +84,17 @@ def test_a_path_is_what_is_written_and_ends_at_a_stop(tiny, tokens):
         assert n_steps == min(len(written) + 1, N_NEW) and (row[n_steps - 1] in stops or n_steps == N_NEW)
 
 
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_each_path_may_end_after_its_own_number_of_steps(tiny, tokens, batch_size):
+    whole = tiny.path(tokens, n_tokens=N_NEW)
+    at_most = torch.tensor([1, N_NEW, 2])
+    path = tiny.path(tokens, n_tokens=N_NEW, at_most=at_most, batch_size=batch_size)
+    assert torch.equal(path.n_steps, at_most)
+    assert path.written(()) == [row[:n] for row, n in zip(whole.ids.tolist(), at_most.tolist(), strict=True)]
+    for row, n in enumerate(at_most.tolist()):
+        assert (path.resid[row, :n] - whole.resid[row, :n]).abs().max() <= slack(whole.resid)
+
+
 def some_sets(generator, n):
     """Sets of one to five neurons, an empty one in front."""
     sets = torch.zeros(n, 48, dtype=torch.bool)

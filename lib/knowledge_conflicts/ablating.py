@@ -177,7 +177,11 @@ def texts_changed(
 ) -> dict[Road, int]:
     """How many of the texts that a model writes after prompts (token ids, BOS included) are others without each set,
     by the road that is open."""
-    writer = Writer(model, prompts, n_tokens=answers.N_TOKENS)
+
+    def is_another(prompt: int, ids: tuple[int, ...]) -> bool:
+        return ids != clean[prompt][: len(ids)]
+
+    writer = Writer(model, prompts, n_tokens=answers.N_TOKENS, is_settled=is_another)
     clean = writer.clean()
     found = {road: writer.without(sets, value[None], road=road) for road in ROADS}
     return {

@@ -9,7 +9,7 @@ change at every prompt. Each answer is scored whole, behind the prompt, with the
 first tokens, and a token without its blank is another one. Only the answers' own positions are scored, so the state
 that is kept there says it all, for any set of neurons."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,10 +17,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lib import memory
-from lib.knowledge_conflicts.head import CELLS, State
+from lib.knowledge_conflicts.head import State
 from lib.knowledge_conflicts.screening import Road
 from lib.model import Model
 
+CELLS = 2**20
+"""Logits of a tile: 4 MiB in float32."""
+_LAST_NORM = "a norm after the last MLP"
 ALONE: dict[str, Road] = {"through the scale alone": "scale", "by the write alone": "direct"}
 """The two roads of an ablation, in words."""
 
@@ -54,9 +57,10 @@ class Answers:
         delta = strength * (value[self.prompt.to(value.device)] - self.state.activation)
         found, sets = torch.zeros(len(sets), self.n_prompts, dtype=torch.float64), sets.to(delta.device)
         n_texts = memory.rows(self.model.final_layer.d_vocab, cells=CELLS)
-        for some in torch.arange(len(delta), device=delta.device).split(n_texts):
-            score = self.sign[some] * self._log_probability(some, delta[some], sets, road)
-            found.index_add_(1, self.prompt[some.cpu()], score.double().cpu())
+        for rows, given in self._gifts(sets, road):
+            for some in torch.arange(len(delta), device=delta.device).split(n_texts):
+                score = self.sign[some] * self._log_probability(some, delta[some], sets[rows], given, road)
+                found[rows].index_add_(1, self.prompt[some.cpu()], score.double().cpu())
         return found
 
     def clean(self, value: Float[Tensor, "#prompt d_mlp"]) -> Float[Tensor, " prompt"]:
@@ -69,40 +73,58 @@ class Answers:
         """The log-odds (nats) without one set whose ablation acts through the scale alone, and by the write alone."""
         return {way: self.log_odds(chosen[None], value, road=road)[0] for way, road in ALONE.items()}
 
+    def _gifts(
+        self, sets: Bool[Tensor, "set d_mlp"], road: Road
+    ) -> Iterator[tuple[slice, Sequence[Float[Tensor, "member d_vocab"] | None]]]:
+        """Some sets at a time, with what each neuron of each gives every token per unit of activation."""
+        W_out, W_U = self.model.W_out, self.model.final_layer.W_U
+        n_sets = memory.rows(max(1, int(sets.sum(1).max()) if len(sets) else 1) * W_U.shape[1])
+        for first in range(0, len(sets), n_sets):
+            rows = slice(first, first + n_sets)
+            is_written = road != "scale" and _LAST_NORM not in self.model.not_exact
+            yield rows, [W_out[members] @ W_U if is_written else None for members in sets[rows]]
+
     def _log_probability(
         self,
         some: Int[Tensor, " some"],
         delta: Float[Tensor, "some d_mlp"],
         sets: Bool[Tensor, "set d_mlp"],
+        given: Sequence[Float[Tensor, "member d_vocab"] | None],
         road: Road,
     ) -> Float[Tensor, "set some"]:
-        """The unembedding is linear: the product of the clean state with it is made once, and each set adds the
-        products of its neurons."""
+        """The unembedding is linear: the product of the clean state with it is made once, and each set adds what its
+        neurons give, in a tile that fits the cache."""
         final, resid = self.model.final_layer, self.model.final_layer.centre(self.state.resid[some])
-        product, found = resid @ final.W_U, []
-        for members in sets:
-            write, added = self._write(some, delta, members, product, road)
+        product, token, found = resid @ final.W_U, self.token[some, None], []
+        tile = torch.empty_like(product)
+        for members, gift in zip(sets, given, strict=True):
+            write = self._write(some, delta, members)
+            if gift is not None:
+                torch.addmm(product, delta[:, members], gift, out=tile)
+            elif road == "scale":
+                tile.copy_(product)
+            else:
+                torch.addmm(product, write, final.W_U, out=tile)
             scale = final.scale(resid) if road == "direct" else final.scale(resid + write)
-            logits = final.of_product(added, scale=scale)
-            found.append(logits.gather(1, self.token[some, None])[:, 0] - logits.logsumexp(1))
+            logits = final.of_product(tile, scale=scale)
+            found.append(logits.gather(1, token)[:, 0] - _log_sum_exp(logits))
         return torch.stack(found) if found else delta.new_zeros(0, len(some))
 
     def _write(
-        self,
-        some: Int[Tensor, " some"],
-        delta: Float[Tensor, "some d_mlp"],
-        members: Bool[Tensor, " d_mlp"],
-        product: Float[Tensor, "some d_vocab"],
-        road: Road,
-    ) -> tuple[Float[Tensor, "some d_model"], Float[Tensor, "some d_vocab"]]:
-        """What one set's absence writes, and the product with the unembedding that its logits come from."""
-        model, W_U = self.model, self.model.final_layer.W_U
-        if "a norm after the last MLP" in model.not_exact:
-            clean, delta = self.state.activation[some], delta * members
-            write = (model.write(clean + delta) - model.write(clean)) * (delta != 0).any(1, keepdim=True)
-            return write, product if road == "scale" else product + write @ W_U
-        moved, W_out = delta[:, members], model.W_out[members]
-        return moved @ W_out, product if road == "scale" else torch.addmm(product, moved, W_out @ W_U)
+        self, some: Int[Tensor, " some"], delta: Float[Tensor, "some d_mlp"], members: Bool[Tensor, " d_mlp"]
+    ) -> Float[Tensor, "some d_model"]:
+        """What one set's absence writes."""
+        model = self.model
+        if _LAST_NORM not in model.not_exact:
+            return delta[:, members] @ model.W_out[members]
+        clean, delta = self.state.activation[some], delta * members
+        return (model.write(clean + delta) - model.write(clean)) * (delta != 0).any(1, keepdim=True)
+
+
+def _log_sum_exp(logits: Float[Tensor, "some d_vocab"]) -> Float[Tensor, " some"]:
+    """Of every row; overwrites the logits, where torch's own would make two more tiles."""
+    most = logits.amax(1)
+    return logits.sub_(most[:, None]).exp_().sum(1).log_() + most
 
 
 def answers(

@@ -47,8 +47,9 @@ class Step:
 class Writer:
     """A model, prompts, and every path that it was made to walk after them so far.
 
-    Prompts are token ids, BOS included. Texts end with one of the `stops` and have `n_tokens` at most. `is_settled`
-    says of a prompt's number and the ids behind it whether it is all the same what a set writes on (None: nowhere).
+    Prompts are token ids, BOS included. Texts end with one of the `stops` and have `n_tokens` at most, or `at_most`
+    where each prompt has a number of its own. `is_settled` says of a prompt's number and the ids behind it whether it
+    is all the same what a set writes on (None: nowhere).
     Raises ValueError as `Model.path` does."""
 
     def __init__(
@@ -59,10 +60,12 @@ class Writer:
         n_tokens: int,
         stops: Collection[int] = (),
         batch_size: int = 64,
+        at_most: Sequence[int] | None = None,
         is_settled: Callable[[int, tuple[int, ...]], bool] | None = None,
     ) -> None:
         self.model, self.prompts = model, [tuple(prompt) for prompt in prompts]
-        self.n_tokens, self.stops, self.batch_size = n_tokens, {*stops}, batch_size
+        self.stops, self.batch_size = {*stops}, batch_size
+        self.n_tokens = [n_tokens] * len(prompts) if at_most is None else [*at_most]
         self._is_settled = is_settled or (lambda prompt, ids: False)
         self._head, self._paths, self._near = Head(model), dict[Start, Path](), dict[Start, Near]()
         self._open = dict[Start, int]()
@@ -127,7 +130,7 @@ class Writer:
         for step, members in ways:
             prompt, written = starts[step.start]
             text = (*written, *self._paths[starts[step.start]].ids[0, : step.step].tolist(), step.token)
-            if step.token in self.stops or len(text) == self.n_tokens or self._is_settled(prompt, text):
+            if step.token in self.stops or len(text) == self.n_tokens[prompt] or self._is_settled(prompt, text):
                 index[members, prompt] = texts.setdefault(text, len(texts))
             else:
                 leaving[prompt, text] = members
@@ -166,13 +169,13 @@ class Writer:
     def _state(self, starts: Sequence[Start]) -> tuple[State, Int[Tensor, " text"], Int[Tensor, " text"]]:
         """The states along some paths until each is settled, one behind the other; the prompt of each, and which start
         it belongs to."""
-        n_steps = [self._n_open(start) for start in starts]
+        n_steps = [self.n_open(start) for start in starts]
         state = self._joined([self._paths[start] for start in starts], n_steps)
         at = torch.arange(len(starts)).repeat_interleave(torch.tensor(n_steps))
         near = self._read_near(starts, state.resid, n_steps)
         return replace(state, near=near), torch.tensor([prompt for prompt, _ in starts])[at], at
 
-    def _n_open(self, start: Start) -> int:
+    def n_open(self, start: Start) -> int:
         """Steps of a path, the one that settles its text included."""
         if start not in self._open:
             (prompt, written), path = start, self._paths[start]
@@ -207,11 +210,11 @@ class Writer:
             groups.setdefault(len(self.prompts[prompt]) + len(written), []).append((prompt, written))
         for group in groups.values():
             rows = torch.tensor([[*self.prompts[prompt], *written] for prompt, written in group])
-            left = [self.n_tokens - len(written) for _, written in group]
-            asked: dict[str, Any] = {"n_tokens": max(left), "stops": self.stops, "batch_size": self.batch_size}
-            path = self.model.path(rows, whole=not group[0][1], **asked)
+            left = torch.tensor([self.n_tokens[prompt] - len(written) for prompt, written in group])
+            asked: dict[str, Any] = {"stops": self.stops, "batch_size": self.batch_size, "at_most": left}
+            path = self.model.path(rows, n_tokens=int(left.max()), whole=not group[0][1], **asked)
             for row, start in enumerate(group):
-                n = min(int(path.n_steps[row]), left[row])
+                n = int(path.n_steps[row])
                 self._paths[start] = replace(
                     path,
                     n_steps=torch.tensor([n]),

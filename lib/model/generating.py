@@ -52,19 +52,22 @@ def steps(
     d_vocab: int,
     with_cache: bool | None = None,
     leave_out: bool = False,
+    at_most: Int[Tensor, " batch"] | None = None,
 ) -> Iterator[tuple[Int[Tensor, " running"], Float[Tensor, "running d_vocab"]]]:
     """The logits that each new token is the largest of, with the rows that they are of, until all have come to a stop.
 
     `with_cache` says whether earlier positions are kept or run anew for every token; None keeps them where every edit
     under way allows it. With `leave_out` and a cache, rows that have come to a stop are left out of later passes once
-    there are some of them; an edit that counts rows does not fit that."""
+    there are some of them; an edit that counts rows does not fit that. `at_most` stops each row after its own number of
+    tokens."""
     device = bridge.original_model.device
     stopping = torch.tensor(sorted(stops), dtype=torch.long, device=device)
     with_cache = editing.fits_cache(bridge) if with_cache is None else with_cache
     cache: Any = None
     seen = tokens.to(device)
     fresh, running, rows = seen, seen.new_ones(len(seen), dtype=torch.bool), torch.arange(len(seen), device=device)
-    for _ in range(n_tokens):
+    last = seen.new_full((len(seen),), n_tokens) if at_most is None else at_most.to(device)
+    for n_written in range(n_tokens):
         if not running.any():
             return
         if leave_out and hasattr(cache, "batch_select_indices") and running.double().mean() <= SOME_RUN:
@@ -75,7 +78,7 @@ def steps(
         yield rows, logits
         fresh = logits.argmax(-1, keepdim=True)
         seen = torch.cat([seen, fresh], 1) if cache is None else seen
-        running &= ~torch.isin(fresh[:, 0], stopping)
+        running &= ~torch.isin(fresh[:, 0], stopping) & (last[rows] > n_written + 1)
 
 
 def _last_logits(

@@ -159,13 +159,15 @@ class Model:
         edits: Sequence[Edit] = (),
         with_cache: bool | None = None,
         whole: bool = False,
+        at_most: Int[Tensor, " prompt"] | None = None,
         batch_size: int = 64,
     ) -> Path:
         """The greedy path after prompts of one length, up to one of the `stops`, and the last layer's state along it.
 
         Of every step the `n_top` most likely tokens are kept. `with_cache` says whether earlier positions are kept or
         run anew for every token; both give the same, and None takes the cache wherever the edits allow it.
-        `whole` keeps the activations at all positions of the prompts as well.
+        `whole` keeps the activations at all positions of the prompts as well, and `at_most` ends the path of each
+        prompt after its own number of steps, 1 or more.
         Raises as `run` does, ValueError for a number of tokens that is not positive or does not fit behind the prompts,
         and for a stop that is no token."""
         continuing.check(self, tokens.shape[1], n_tokens, {*stops})
@@ -180,6 +182,7 @@ class Model:
                 tokens[rows],
                 edits=[edit.rows(rows) for edit in edits],
                 d_vocab=self.final_layer.d_vocab,
+                at_most=None if at_most is None else at_most[rows],
                 **chosen,
             )
             for rows in torch.arange(len(tokens)).split(batch_size)

@@ -41,7 +41,8 @@ class Path:
 
     def written(self, stops: Collection[int]) -> list[list[int]]:
         """The ids of each prompt up to its first stop and without it."""
-        return [generating.upto(row, stops) for row in self.ids.tolist()]
+        rows = zip(self.ids.tolist(), self.n_steps.tolist(), strict=True)
+        return [generating.upto(row[:n], stops) for row, n in rows]
 
 
 def follow(
@@ -55,6 +56,7 @@ def follow(
     edits: Sequence[Edit],
     with_cache: bool | None,
     whole: bool = False,
+    at_most: Int[Tensor, " prompt"] | None = None,
 ) -> Path:
     """The path of prompts of one length, edits done; `Model.path` says what is asked of the numbers."""
     last = bridge.cfg.n_layers - 1
@@ -64,7 +66,7 @@ def follow(
     leave_out = not edits and not editing.are_under_way(bridge)
     with editing.under_way(bridge, edits), keeping(bridge, recording.keepers):
         asked: dict[str, Any] = {"n_tokens": n_tokens, "stops": stops, "d_vocab": d_vocab, "with_cache": with_cache}
-        for rows, logits in generating.steps(bridge, tokens, leave_out=leave_out, **asked):
+        for rows, logits in generating.steps(bridge, tokens, leave_out=leave_out, at_most=at_most, **asked):
             top, state = logits.topk(n_top), recording.found()
             in_prompt = state[activation] if whole and in_prompt is None else in_prompt
             found = logits.argmax(-1), top.indices, top.values, state[resid][:, -1], state[activation][:, -1]
@@ -72,6 +74,7 @@ def follow(
     ids, top_id, top_logit, resids, activations = (torch.stack(one, 1) for one in zip(*steps, strict=True))
     stopped = torch.isin(ids, torch.tensor(sorted(stops), dtype=torch.long, device=ids.device))
     n_steps = 1 + (~stopped).cumprod(1)[:, :-1].sum(1)
+    n_steps = n_steps if at_most is None else n_steps.minimum(at_most.to(n_steps.device))
     return Path(ids, n_steps, top_id, top_logit, resids, activations, in_prompt)
 
 
