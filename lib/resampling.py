@@ -8,7 +8,9 @@ too narrow, so two better rules are used:
   Every resample is divided by its own standard error, by the delta method, so that a skewed statistic gets a skewed
   interval;
 - any other statistic: the *expanded percentile* interval (Hesterberg 2015, section 3.3), whose level is raised as
-  Student's t raises it.
+  Student's t raises it;
+- a correlation between means of sequences: the *jackknife* interval (Efron and Tibshirani 1993, chapter 11) on Fisher's
+  scale. Resamples hold the same noise twice, so their correlations are all lower than that of the text itself.
 
 The largest of several noisy numbers is no smooth statistic: it is chosen on one half of the sequences and measured on
 the other (`largest`). A statistic of weights has no sequences; it is computed on halves of the vocabulary
@@ -28,6 +30,7 @@ from lib.drawing import FEWEST, N_RESAMPLES
 LEVEL = 0.95
 LEAST_ERROR = 0.2
 """Smallest standard error of a resample, as a share of the sample's."""
+_ALMOST_ONE = 1 - 1e-12
 COLUMNS = 2048
 """Columns whose resamples are held at once."""
 
@@ -146,6 +149,28 @@ def estimate(
     return Estimate(value.item(), low.item(), high.item(), len(sequence), len(members))
 
 
+def correlation(
+    statistic: Callable[[Int[Tensor, " some"]], Float[Tensor, ""]], *, n_sequences: int, n: int
+) -> Estimate:
+    """A correlation between means over sequences, with its jackknife interval on Fisher's scale: how far it would be
+    off on other texts of the same length, whose means are as noisy. It errs on the wide side.
+
+    `statistic` takes the numbers of some sequences and gives a correlation in [-1, 1]; `n` tokens are behind it.
+    Raises ValueError with fewer than `FEWEST` sequences, or when the correlation is not finite."""
+    from scipy.stats import t
+
+    drawing.enough(n_sequences)
+    every = torch.arange(n_sequences)
+    found = torch.stack([statistic(every), *(statistic(every[every != one]) for one in range(n_sequences))]).double()
+    if not found.isfinite().all():
+        raise ValueError(f"the correlation over {n_sequences} sequences is {found[0].item()}, not a finite number")
+    z, *without_one = found.clamp(-_ALMOST_ONE, _ALMOST_ONE).atanh().cpu()
+    error = torch.stack(without_one).std(correction=0) * sqrt(n_sequences - 1)
+    far = float(t.ppf((1 + LEVEL) / 2, n_sequences - 1)) * error
+    value, low, high = (end.tanh().item() for end in (z, z - far, z + far))
+    return Estimate(value, low, high, n, n_sequences)
+
+
 def intervals(
     top: Float[Tensor, "sequence column"],
     bottom: Float[Tensor, "#sequence #column"] | None = None,
@@ -235,6 +260,14 @@ def percentile(value: float, again: Float[Tensor, " draw"], *, n: int, n_sequenc
     sorted_draws, tail = again.double().cpu().sort().values, (1 - LEVEL) / 2
     rank = max(1, int(tail * (len(sorted_draws) + 1)))
     return Estimate(value, sorted_draws[rank - 1].item(), sorted_draws[-rank].item(), n, n_sequences)
+
+
+def scatter(value: float, halves: Float[Tensor, " draw"], *, n: int) -> Estimate:
+    """A number of the whole with the interval of its values on halves, moved to lie about it.
+
+    Halves say how far such a number scatters. Where it depends on how many things there are, as the end of a spectrum
+    does on the tokens of a vocabulary, they are all off to one side, and an interval of their own would miss it."""
+    return percentile(value, halves.double() - halves.double().mean() + value, n=n)
 
 
 def share(hits: int, n: int) -> Estimate:

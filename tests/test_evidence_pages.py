@@ -91,7 +91,7 @@ def test_a_set_does_what_its_single_changes_add_up_to_when_its_neurons_act_indep
 
 def test_entropy_and_predictions_are_ranked_over_neurons(generator):
     effect = made_up(generator)
-    found = evidence.entropy_with_predictions(effect, generator=generator)
+    found = evidence.entropy_with_predictions(effect)
     both = (effect.mean(name).tolist() for name in ("abs_entropy_change", "prediction_change"))
     assert found.value == pytest.approx(spearmanr(*both).statistic) and found.low < found.value < found.high
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from scipy.stats import binom
 
-from lib import resampling
+from lib import measures, resampling
 
 N_TRIALS = 600
 
@@ -55,6 +55,50 @@ def test_a_percentile_interval_of_few_sequences_would_have_been_too_narrow(gener
     assert not covers(int(((low <= 0) & (high >= 0)).sum()))
     low, high = resampling.expanded_percentiles(again, n_sequences=8)
     assert covers(int(((low <= 0) & (high >= 0)).sum()))
+
+
+def two_columns(n_sequences, generator, *, noise=1.0, n_neurons=200):
+    """What each sequence says of two properties of neurons, which are one and are measured with noise."""
+    both = (torch.arange(n_neurons) / n_neurons).exp()
+    return both + noise * both * torch.randn(n_sequences, 2, n_neurons, generator=generator)
+
+
+def correlated(value):
+    def statistic(some):
+        return measures.rank_correlation(*value[some].mean(0).double())
+
+    return resampling.correlation(statistic, n_sequences=len(value), n=7)
+
+
+@pytest.mark.parametrize("n_sequences", [8, 16])
+def test_the_correlation_that_as_much_text_shows_is_covered_at_least_as_often_as_it_says(n_sequences, generator):
+    """The jackknife counts the curvature of a correlation as scatter, so that it errs on the wide side."""
+    found = [correlated(two_columns(n_sequences, generator)) for _ in range(N_TRIALS)]
+    on_average = torch.tensor([one.value for one in found]).double().atanh().mean().tanh().item()
+    assert covers(sum(one.low <= on_average <= one.high for one in found), high=1.0)
+    assert all(-1 <= one.low < one.value < one.high <= 1 for one in found)
+    assert (found[0].n, found[0].n_sequences) == (7, n_sequences)
+
+
+def test_resamples_of_noisy_means_would_put_a_correlation_outside_its_own_interval(generator):
+    value = two_columns(16, generator, n_neurons=1000)
+    again = [
+        measures.rank_correlation(*value[torch.randint(16, (16,), generator=generator)].mean(0).double())
+        for _ in range(300)
+    ]
+    found = correlated(value)
+    _, high = resampling.expanded_percentiles(torch.stack(again)[:, None].double(), n_sequences=16)
+    assert high.item() < found.value < found.high
+
+
+def test_a_correlation_of_one_has_an_interval_and_none_is_refused(generator):
+    value = torch.rand(8, 1, 5, generator=generator).cumsum(-1).expand(-1, 2, -1)
+    found = correlated(value)
+    assert found.value == pytest.approx(1) and found.low == pytest.approx(1)
+    with pytest.raises(ValueError, match="the correlation over 8 sequences is nan, not a finite number"):
+        correlated(torch.ones(8, 2, 5))
+    with pytest.raises(ValueError, match="needs at least 8 sequences, got 7"):
+        correlated(value[:7])
 
 
 def test_means_over_tokens_of_sequences_of_unequal_length_are_covered(generator):
@@ -186,3 +230,10 @@ def test_a_draw_like_the_others_lies_beyond_an_end_of_few_draws_no_more_often_th
     assert 0.01 < below / len(draws) < 0.03
     naive = draws[:, 1:].quantile(0.025, dim=1) > draws[:, 0]
     assert n_draws > 40 or naive.double().mean() > 0.04
+
+
+def test_halves_that_are_all_off_to_one_side_scatter_about_the_number_of_the_whole(generator):
+    spread = torch.randn(2000, generator=generator)
+    found = resampling.scatter(3.0, 5.0 + 0.1 * spread, n=7)
+    assert found.low == pytest.approx(3 - 0.196, abs=0.02) and found.high == pytest.approx(3 + 0.196, abs=0.02)
+    assert (found.value, found.n) == (3.0, 7)

@@ -6,6 +6,7 @@ from functools import cache
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
+import pandas
 import pytest
 from bs4 import BeautifulSoup
 
@@ -140,6 +141,37 @@ def test_every_table_of_a_chapter_is_in_the_site_and_linked_from_its_page(chapte
     for table in left:
         header = table.read_text().splitlines()[0]
         assert (SITE / "tables" / chapter / table.name).read_text().startswith(header)
+
+
+def outside(table):
+    """Numbers of a table that lie outside the intervals beside them, but for rounding."""
+    ends = [("value", "low", "high"), *((name, f"{name}_low", f"{name}_high") for name in table)]
+    for name, low, high in ends:
+        if {name, low, high} <= {*table}:
+            slack = 1e-6 * table[name].abs().max()
+            apart = table[(table[name] < table[low] - slack) | (table[name] > table[high] + slack)]
+            yield from apart[[name, low, high]].itertuples(index=False, name=None)
+
+
+PRINTED = re.compile(r"([−-]?[\d.,]*\d)(?: \S+)? \[([−-]?[\d.,]+)(?: %)?, ([−-]?[\d.,]+)(?: %)?\]")
+
+
+def number(text):
+    return float(text.replace("−", "-").replace(",", ""))
+
+
+@pytest.mark.parametrize("chapter", book.chapters())
+def test_no_number_lies_outside_its_own_interval(chapter):
+    left = book.REPOSITORY / "runs/pocket/results" / chapter
+    found = [each for table in sorted(left.glob("*.csv")) for each in outside(pandas.read_csv(table))]
+    for entry in json.loads((left / "claims.json").read_text()):
+        if entry["low"] is not None and not entry["low"] <= entry["measured"] <= entry["high"]:
+            found.append((entry["claim"], entry["measured"], entry["low"], entry["high"]))
+    for one in PRINTED.finditer(soup(chapter_page(chapter)).article.text):
+        value, low, high = map(number, one.groups())
+        if not low <= value <= high:
+            found.append(one[0])
+    assert not found, found[:3]
 
 
 @pytest.mark.parametrize("chapter", book.chapters())

@@ -317,7 +317,7 @@ def test_the_smoke_run_trains_every_model_and_they_load(tmp_path):
     done = subprocess.run([*command, *places], capture_output=True, text=True, timeout=HANGING, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     assert (
-        "pocket, stage 1: step 40/40  loss" in done.stderr
+        "pocket, stage 1: step 16/16  loss" in done.stderr
         and "pocket, stage 3: step 8/8  loss" in done.stderr
         and "min left" in done.stderr
     )

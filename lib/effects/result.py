@@ -1,7 +1,7 @@
 """The effects of many ablations, kept as means by sequence, and how sure we are of their means."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
@@ -156,24 +156,6 @@ class Effects(Unmeasured):
         """Some of the sequences, by position (repetitions allowed) or by mask."""
         values = {name: getattr(self, name)[sequence] for name in self.quantities()}
         return type(self)(**values, n=self.n[sequence], report=self.report)
-
-    def bootstrap(
-        self,
-        statistic: Callable[["Effects"], Float[Tensor, ""]],
-        *,
-        generator: torch.Generator,
-        n_resamples: int = resampling.N_RESAMPLES,
-    ) -> Estimate:
-        """Any statistic of effects, with its interval from resampled sequences: ranks, differences between sets, …
-
-        Raises ValueError as `resampling.estimate` does."""
-        found = resampling.estimate(
-            lambda sequence: statistic(self.part(sequence)),
-            torch.arange(len(self.n)),
-            generator=generator,
-            n_resamples=n_resamples,
-        )
-        return replace(found, n=int(self.n.sum()))
 
     def _by_sequence(self, name: str) -> Float[Tensor, "sequence neuron"]:
         if name not in self.quantities():

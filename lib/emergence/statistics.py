@@ -33,7 +33,7 @@ class Followed:
 def weight_statistics(model: Model, followed: Followed, *, n_resamples: int, generator: torch.Generator) -> Statistics:
     """`null space`: decades between the root mean square singular value of the `dim` least-read directions and that of
     the others; `rho`: mean over the entropy neurons, and over their controls, where neurons write anything. Intervals
-    are those of halves of the vocabulary. And the number of layers that write, which has none."""
+    are the scatter of halves of the vocabulary. And the number of layers that write, which has none."""
     final_layer, masks = model.final_layer, (followed.entropy, followed.entropy_control)
     blocks = vocabulary.grams(final_layer.weight_coordinates(), generator=generator)
     halves = drawing.halves(len(blocks), n_halves=n_resamples, generator=generator)
@@ -47,7 +47,7 @@ def weight_statistics(model: Model, followed: Followed, *, n_resamples: int, gen
     names += ["rho", ("rho", MATCHED)] if model.W_out.any() else []
     result: Statistics = {LAYERS: layers_that_write(model)}
     for name, (whole, *rest) in zip(names, torch.stack(found).mT, strict=False):
-        result[name] = resampling.percentile(whole.item(), torch.stack(rest), n=final_layer.d_vocab)
+        result[name] = resampling.scatter(whole.item(), torch.stack(rest), n=final_layer.d_vocab)
     return result
 
 

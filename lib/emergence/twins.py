@@ -42,8 +42,8 @@ def tail_size(
 def tail_ratio(plain: Model, dropout: Model, *, tail: float, n_resamples: int, generator: torch.Generator) -> Estimate:
     """`tail_size` without dropout over that with dropout; above 1 when dropout makes the end quieter.
 
-    The interval is that of halves of the vocabulary, the same ones in both. Raises ValueError for vocabularies that
-    differ."""
+    The interval is the scatter of halves of the vocabulary, the same ones in both. Raises ValueError for vocabularies
+    that differ."""
     if plain.final_layer.d_vocab != dropout.final_layer.d_vocab:
         got = f"{plain.final_layer.d_vocab:,} and {dropout.final_layer.d_vocab:,} tokens"
         raise ValueError(f"twins share a vocabulary, but {plain.name} and {dropout.name} have {got}")
@@ -55,7 +55,7 @@ def tail_ratio(plain: Model, dropout: Model, *, tail: float, n_resamples: int, g
         eigenvalue = torch.linalg.eigvalsh(torch.stack([blocks.sum(0), *(blocks[half].sum(0) for half in halves)]))
         sizes.append(tail_size(eigenvalue, tail=tail, n_zero=int(model.final_layer.centres)))
     value, *again = sizes[0] / sizes[1]
-    return resampling.percentile(value.item(), torch.stack(again), n=plain.final_layer.d_vocab)
+    return resampling.scatter(value.item(), torch.stack(again), n=plain.final_layer.d_vocab)
 
 
 def twin_spectra(plain: Model, dropout: Model) -> Any:

@@ -128,12 +128,14 @@ def by_entropy_alone(effect: Effects) -> Bool[Tensor, " neuron"]:
     return selection.entropy_alone(effect.mean("abs_entropy_change"), effect.mean("prediction_change"))
 
 
-def entropy_with_predictions(effect: Effects, *, generator: torch.Generator) -> Estimate:
+def entropy_with_predictions(effect: Effects) -> Estimate:
     """Rank correlation over neurons of the two changes that a temperature would part: entropy and prediction."""
-    return effect.bootstrap(
-        lambda some: measures.rank_correlation(some.mean("abs_entropy_change"), some.mean("prediction_change")),
-        generator=generator,
-    )
+
+    def correlation(some: Int[Tensor, " some"]) -> Float[Tensor, ""]:
+        part = effect.part(some)
+        return measures.rank_correlation(part.mean("abs_entropy_change"), part.mean("prediction_change"))
+
+    return resampling.correlation(correlation, n_sequences=len(effect.n), n=int(effect.n.sum()))
 
 
 def together(read: TokenEffects, *, generator: torch.Generator) -> Estimate:

@@ -132,7 +132,7 @@ def write_card(out: Path, base: tuple[Recipe, ...], post_training: PostTraining)
     (out / "README.md").write_text(card.render(found, base, post_training, sorted(p.name for p in models.iterdir())))
 
 
-SMOKE = Recipe(steps=40, tokens_per_step=2048, warmup_steps=10)
+SMOKE = Recipe(steps=16, tokens_per_step=2048, warmup_steps=4, d_model=32, d_mlp=32)
 SMOKE_POST_TRAINING = PostTraining(steps=5, batch=8, preference_steps=5, preference_batch=8)
 
 
@@ -148,7 +148,9 @@ def main() -> None:
     torch.set_num_threads(N_THREADS)
     base, post_training = stages(Recipe()), PostTraining()
     if given.smoke:
-        base, post_training = stages(SMOKE, judging=4, settling=8), SMOKE_POST_TRAINING
+        first, judges, settles = stages(SMOKE, judging=4, settling=8)
+        base = first, replace(judges, statements=32), replace(settles, statements=16)
+        post_training = SMOKE_POST_TRAINING
     out = given.out or (Path("runs/pocket-smoke") if given.smoke else HERE)
     work = given.work.with_name(given.work.name + "-smoke") if given.smoke else given.work
     try:
