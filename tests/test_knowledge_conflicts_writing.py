@@ -95,9 +95,10 @@ def by_formula(model, state, delta, members, road):
 
 
 @pytest.mark.parametrize("road", ROADS)
-@pytest.mark.parametrize("way", ["all pairs at once", "pair by pair", "the whole vocabulary"])
+@pytest.mark.parametrize("way", ["all pairs at once", "pair by pair", "text by text", "the whole vocabulary"])
 def test_the_bound_skips_nothing_that_the_formula_changes(tiny, generator, road, way, monkeypatch):
     monkeypatch.setattr(screening, "DENSE", -1.0 if way == "all pairs at once" else 2.0)
+    monkeypatch.setattr(screening, "CROWDED", 0 if way == "text by text" else 2**60)
     if way == "the whole vocabulary":  # some tokens at a time, and some pairs
         monkeypatch.setattr(Screen, "_decide_close", lambda self, tile, doubtful, ids: doubtful.nonzero(as_tuple=True))
         monkeypatch.setattr(Screen, "_doubtful", lambda self, tile, wanted: wanted)
@@ -131,6 +132,27 @@ def test_most_pairs_are_decided_without_reading_the_vocabulary(gpt2_folder, gene
     sets, delta = some_sets(generator, 200), 0.3 * torch.randn(36, 48, generator=generator)
     own, ids = Screen(model, sets).likeliest(state, delta, torch.ones(200, 36, dtype=torch.bool))
     assert (ids != own).any() and sum(read) < 0.02 * ids.numel()
+
+
+def test_where_many_sets_are_open_more_tokens_are_compared_before_the_whole_vocabulary_is(
+    gpt2_folder, generator, monkeypatch
+):
+    model, read = door.load(str(gpt2_folder)), []
+    run = model.run(torch.randint(1, D_VOCAB, (4, 9), generator=generator), "resid", "activation")
+    state, among_all = State(run.resid.flatten(0, 1), run.activation.flatten(0, 1)), Screen._among_all
+
+    def counted(self, tile, row, at):
+        read[-1] += len(row)
+        return among_all(self, tile, row, at)
+
+    monkeypatch.setattr(Screen, "_among_all", counted)
+    sets, delta = some_sets(generator, 200), torch.randn(36, 48, generator=generator)
+    found = []
+    for crowded in (2**60, 0):
+        monkeypatch.setattr(screening, "CROWDED", crowded)
+        read.append(0)
+        found.append(Screen(model, sets).likeliest(state, delta, torch.ones(200, 36, dtype=torch.bool))[1])
+    assert torch.equal(*found) and read[1] < read[0] / 2
 
 
 def test_what_is_not_wanted_is_left_as_it_was(gpt2_folder, generator):

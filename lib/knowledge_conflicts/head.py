@@ -15,6 +15,10 @@ from lib.model import Model
 
 CLOSE = 32
 """Tokens of largest clean logit that are compared before the whole vocabulary is."""
+CLOSER = 1024
+"""The same where many sets are open at one text."""
+ROUNDINGS = 64
+"""Units of rounding, of the largest term, that a comparison has to be clear of; else the whole formula decides."""
 CELLS = 2**24
 """Numbers that may be in memory at once, in each of a handful of tensors: 64 MiB in float32."""
 
@@ -71,7 +75,7 @@ class Head:
         return Near(torch.cat([part.token for part in parts]), torch.cat([part.lead for part in parts]))
 
     def _near(self, resid: Float[Tensor, "text d_model"]) -> Near:
-        top = self.final.logits(self.final.centre(resid)).topk(min(CLOSE + 1, self.final.d_vocab))
+        top = self.final.logits(self.final.centre(resid)).topk(min(CLOSER + 1, self.final.d_vocab))
         scale = self.final.scale(resid)[:, None]
         return Near(top.indices, scale * (top.values[:, :1] - top.values) / self.final.multiplier)
 

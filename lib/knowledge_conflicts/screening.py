@@ -25,7 +25,8 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from lib import memory
-from lib.knowledge_conflicts.head import CELLS, CLOSE, Head, State
+from lib.knowledge_conflicts import closer
+from lib.knowledge_conflicts.head import CELLS, CLOSE, ROUNDINGS, Head, Near, State
 from lib.knowledge_conflicts.members import Members
 from lib.knowledge_conflicts.whole import by_members
 from lib.model import Model
@@ -35,8 +36,8 @@ ROADS: tuple[Road, ...] = ("both", "scale", "direct")
 """How an ablation may act: as it does, through the final norm's scale alone, or with the scale frozen."""
 DENSE = 1 / 32
 """Share of open pairs of a set and a text from which on all are compared by what each neuron gives each close token."""
-ROUNDINGS = 64
-"""Units of rounding, of the largest term, that a comparison has to be clear of; else the whole formula decides."""
+CROWDED = 2**20
+"""Logits of all open sets at one text from which on these are compared for the text by itself, with more tokens."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,22 @@ class Tile:
     activation: Float[Tensor, "text d_mlp"]
     delta: Float[Tensor, "text d_mlp"]
     scale: Float[Tensor, " text"]
-    close: Int[Tensor, "text close"]
-    """The tokens of largest clean logit, the likeliest first."""
-    lead: Float[Tensor, "text close"]
-    """How far the likeliest is ahead of each of them."""
+    near: Near
+    """The tokens of largest clean logit, the likeliest first; the first few of them are compared everywhere."""
     length: Float[Tensor, "set text"]
     """The longest that a set's write can be."""
     reach: Float[Tensor, "set text"]
     """What a set can give any token over the likeliest, at most; rounding is in it."""
+
+    @property
+    def close(self) -> Int[Tensor, "text close"]:
+        """The first few tokens of largest clean logit."""
+        return self.near.token[:, : CLOSE + 1]
+
+    @property
+    def lead(self) -> Float[Tensor, "text close"]:
+        """How far the likeliest is ahead of each of them."""
+        return self.near.lead[:, : CLOSE + 1]
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,7 @@ class Screen:
             doubtful = self._doubtful(tile, wanted[:, some])
             if not self.model.not_exact and doubtful.float().mean() > DENSE:
                 doubtful = self._compare_close(tile, doubtful, ids[-1])
+            doubtful = self._compare_closer(tile, doubtful, ids[-1])
             row, at = self._decide_close(tile, doubtful, ids[-1])
             ids[-1][row, at] = self._among_all(tile, row, at)
         return torch.cat(own), torch.cat(ids, 1)
@@ -112,7 +122,7 @@ class Screen:
             b = final.b_U[own]
             reach = reach + length / sqrt(final.d_model) * torch.maximum(final.b_U.max() - b, b - final.b_U.min())
         reach = torch.where(length == 0, -1.0, reach)
-        return Tile(resid, state.activation, delta, scale, near.token, near.lead, length, reach)
+        return Tile(resid, state.activation, delta, scale, near, length, reach)
 
     def _rounding(
         self, scale: Float[Tensor, "*pair"], length: Float[Tensor, "*set pair"]
@@ -144,6 +154,22 @@ class Screen:
                 sure = clear & (tile.reach[rows, there] < tile.lead[there, -1])
                 ids[rows[sure], there[sure]] = token[sure]
                 left[rows[sure], there[sure]] = False
+        return left
+
+    def _compare_closer(
+        self, tile: Tile, doubtful: Bool[Tensor, "set text"], ids: Int[Tensor, "set text"]
+    ) -> Bool[Tensor, "set text"]:
+        """The same with more tokens, where so many sets are open at a text that the text is worth a product."""
+        left, n_sets = doubtful.clone(), memory.rows(self._members.width * tile.resid.shape[1], cells=CELLS)
+        crowded = doubtful.sum(0) * self.model.final_layer.d_vocab >= CROWDED
+        for at in crowded.nonzero()[:, 0].tolist() if not self.model.not_exact else ():
+            for row in doubtful[:, at].nonzero()[:, 0].split(n_sets):
+                place = torch.full_like(row, at)
+                resid, scale = self._by_road(tile, place, self._write(tile, row, place))
+                near = tile.near.part(slice(at, at + 1))
+                token, sure = closer.among(self._head, near, resid, scale, tile.reach[row, at])
+                ids[row[sure], at] = token[sure]
+                left[row[sure], at] = False
         return left
 
     def _given(self, tile: Tile, some: slice) -> Float[Tensor, "some held close"]:
@@ -204,11 +230,8 @@ class Screen:
         resid, scale = self._by_road(tile, at, write)
         close = tile.close[at, : max(1, tile.close.shape[1] - 1)]
         logit = (self._head.columns[close] @ resid[:, :, None])[..., 0] / scale[:, None] + final.b_U[close]
-        best = logit.topk(min(2, logit.shape[1]))
-        ahead = scale * (best.values[:, 0] - best.values[:, -1])
-        rounding = ROUNDINGS * torch.finfo(ahead.dtype).eps * scale * sqrt(final.d_model) * self._head.longest
-        sure = (ahead > rounding) & (tile.reach[row, at] < tile.lead[at, -1])
-        return close.gather(1, best.indices[:, :1])[:, 0], sure
+        which, sure = closer.settled(self._head, logit, scale, tile.reach[row, at] < tile.lead[at, -1])
+        return close.gather(1, which[:, None])[:, 0], sure
 
     def _write(self, tile: Tile, row: Int[Tensor, " pair"], at: Int[Tensor, " pair"]) -> Float[Tensor, "pair d_model"]:
         moved = self._members.moved(tile.delta, row, at)
