@@ -4,8 +4,10 @@ import itertools
 import re
 from math import sqrt
 
+import numpy
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 
 from lib import plots
 from lib.plots import coloured
@@ -53,6 +55,19 @@ def test_names_of_neighbouring_neurons_do_not_overprint(ax):
     plots.logit_variance_against_norm(crowd(4), chosen="stolfo", ax=ax)
     boxes = [text.get_window_extent() for text in ax.texts]
     assert [text.get_text() for text in ax.texts] == ["11.1030", "11.1031", "11.1032", "11.1033"]
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+
+
+def test_names_in_a_crowd_of_other_neurons_do_not_overprint(ax):
+    """Each place covers some dots of a dense cloud, and still the names keep apart."""
+    cloud = numpy.random.default_rng(0)
+    table = pd.DataFrame({"layer": 29, "unit": range(1000, 2500)})
+    table["norm"], table["logit_variance"] = cloud.normal(4.5, 0.4, 1500), 10 ** cloud.normal(-2.9, 0.03, 1500)
+    chosen = (table.norm - 5).abs().sort_values().index[:6]
+    plots.logit_variance_against_norm(table.assign(stolfo=table.index.isin(chosen)), chosen="stolfo", ax=ax)
+    ax.figure.canvas.draw()  # puts them where they are shown
+    boxes = [Text.get_window_extent(text) for text in ax.texts]
+    assert len(boxes) == 6
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
 
 

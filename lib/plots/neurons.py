@@ -1,8 +1,10 @@
 """Figures of chapter 03: neurons by their weights, and the rules that choose among them."""
 
+import itertools
+from typing import Any
+
 import seaborn
 from matplotlib.axes import Axes
-from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 from pandas import DataFrame
 
@@ -10,6 +12,9 @@ from lib.plots.style import ENTROPY, OTHER, counted
 
 BESIDE = ((6, 3, "left"), (-6, 3, "right"), (6, -12, "left"), (-6, -12, "right"), (0, 9, "center"), (0, -18, "center"))
 """Places for a name around its dot: points to the right, points up, and how it is aligned."""
+FARTHEST = 5
+"""How many times as far away a name may stand."""
+LINE = {"arrowstyle": "-", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2}
 
 
 def logit_variance_against_norm(neurons: DataFrame, *, chosen: str, ax: Axes) -> Axes:
@@ -32,22 +37,25 @@ def logit_variance_against_norm(neurons: DataFrame, *, chosen: str, ax: Axes) ->
 
 
 def _name(places: list[tuple[float, float]], names: list[str], *, among: list[tuple[float, float]], ax: Axes) -> None:
-    """Writes a name beside each place, where it covers no name and no place `among` all, as far as there is room."""
+    """Writes a name beside each place where it covers no other name and, as far as there is room, no place `among` all;
+    in a crowd it stands farther out, at the end of a line."""
     ax.figure.canvas.draw()
     dots = [Bbox.from_bounds(x - 3, y - 3, 6, 6) for x, y in ax.transData.transform(among)]
     dots += [Bbox.from_bounds(x - 7, y - 7, 14, 14) for x, y in ax.transData.transform(places)]
     taken: list[Bbox] = []
     for place, name in zip(places, names, strict=True):
-        tried: list[tuple[int, Annotation, Bbox]] = []
-        for right, up, align in BESIDE:
-            text = ax.annotate(name, place, (right, up), textcoords="offset points", ha=align)
+        tried: list[tuple[tuple[int, int, int], Bbox, dict[str, Any]]] = []
+        for farther, (right, up, align) in itertools.product(range(1, FARTHEST + 1), BESIDE):
+            spot = {"xytext": (farther * right, farther * up), "textcoords": "offset points", "ha": align}
+            text = ax.annotate(name, place, **spot)
             box = text.get_window_extent()
-            tried.append((box.count_overlaps(dots) + 2 * box.count_overlaps(taken), text, box))
-        best = min(range(len(tried)), key=lambda at: tried[at][0])
-        taken.append(tried[best][2])
-        for at, (_, text, _) in enumerate(tried):
-            if at != best:
-                text.remove()
+            text.remove()
+            outside = not ax.bbox.containsx(box.x0) or not ax.bbox.containsy(box.y0)
+            cost = box.count_overlaps(taken), int(outside and farther > 1), box.count_overlaps(dots) + 3 * farther
+            tried.append((cost, box, spot | ({"arrowprops": LINE} if farther > 1 else {})))
+        _, box, spot = min(tried, key=lambda one: one[0])
+        taken.append(box)
+        ax.annotate(name, place, **spot)
 
 
 def share_against_index(table: DataFrame, *, dim: int, end: int, ax: Axes) -> Axes:
