@@ -75,7 +75,7 @@ class Answers:
 
     def _gifts(
         self, sets: Bool[Tensor, "set d_mlp"], road: Road
-    ) -> Iterator[tuple[slice, Sequence[Float[Tensor, "member d_vocab"] | None]]]:
+    ) -> Iterator[tuple[slice, Sequence[Float[Tensor, "_ d_vocab"] | None]]]:
         """Some sets at a time, with what each neuron of each gives every token per unit of activation."""
         W_out, W_U = self.model.W_out, self.model.final_layer.W_U
         n_sets = memory.rows(max(1, int(sets.sum(1).max()) if len(sets) else 1) * W_U.shape[1])
@@ -89,7 +89,7 @@ class Answers:
         some: Int[Tensor, " some"],
         delta: Float[Tensor, "some d_mlp"],
         sets: Bool[Tensor, "set d_mlp"],
-        given: Sequence[Float[Tensor, "member d_vocab"] | None],
+        given: Sequence[Float[Tensor, "_ d_vocab"] | None],
         road: Road,
     ) -> Float[Tensor, "set some"]:
         """The unembedding is linear: the product of the clean state with it is made once, and each set adds what its
