@@ -2,7 +2,7 @@ r"""How sure are we of a number? Intervals over sequences that cover as often as
 
 Tokens of one sequence share a topic and a narrator, so they are not independent draws; the sequences are. Every
 interval of a text statistic resamples whole sequences. With eight or sixteen of them the plain percentile interval is
-too narrow, so two better rules are used:
+too narrow, so better rules are used:
 
 - smooth functions of means (means, ratios, shares): the *bootstrap-t* interval (Efron 1982; Hall 1992, chapter 3).
   Every resample is divided by its own standard error, by the delta method, so that a skewed statistic gets a skewed

@@ -179,6 +179,8 @@ def test_wrong_paths_are_said_in_one_sentence(gpt2_folder, tokens):
     model = door.load(str(gpt2_folder))
     with pytest.raises(ValueError, match="a path has 1 step or more, got n_tokens=0"):
         model.path(tokens, n_tokens=0)
+    with pytest.raises(ValueError, match="a path has 1 step or more, got at_most=0 for one of the prompts"):
+        model.path(tokens, n_tokens=3, at_most=torch.tensor([1, 0, 2]))
     with pytest.raises(ValueError, match="room for 64 tokens, got a prompt of 7"):
         model.path(tokens, n_tokens=58)
     with pytest.raises(ValueError, match="stops must be token ids in"):

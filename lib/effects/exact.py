@@ -97,17 +97,17 @@ def _read(
     total = of_frequency = block.log_total[tokens]
     e, at_best = torch.empty_like(x), x.gather(-1, block.best[tokens][:, None])[:, 0]
     if block.frequency:
-        of_frequency = _log_sum_exp(torch.addcmul(x, back, block.frequency.direction, out=e))
+        of_frequency = log_sum_exp(torch.addcmul(x, back, block.frequency.direction, out=e))
     above = torch.gt(x, x.gather(-1, block.clean.target[tokens][:, None]), out=e).sum(-1)
     largest = x.amax(-1)
     shift = _shift(x, largest)
     mass = torch.exp(x, out=e).sum(-1)
     entropy = mass.log() - x.mul_(e).sum(-1) / mass
-    grown = torch.stack([mass.log() + shift, _log_sum_exp(frozen(x)), of_frequency]) - total
+    grown = torch.stack([mass.log() + shift, log_sum_exp(frozen(x)), of_frequency]) - total
     return torch.stack([*grown, entropy, 1 / (1 + above), (largest > at_best).to(x.dtype)])
 
 
-def _log_sum_exp(x: Float[Tensor, "some d_vocab"]) -> Float[Tensor, " some"]:
+def log_sum_exp(x: Float[Tensor, "some d_vocab"]) -> Float[Tensor, " some"]:
     """Of every row; overwrites `x`."""
     shift = _shift(x, x.amax(-1))
     return x.exp_().sum(-1).log() + shift

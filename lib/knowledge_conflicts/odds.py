@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lib import memory
+from lib.effects import exact
 from lib.knowledge_conflicts.head import State
 from lib.knowledge_conflicts.screening import Road
 from lib.model import Model
@@ -107,7 +108,7 @@ class Answers:
                 torch.addmm(product, write, final.W_U, out=tile)
             scale = final.scale(resid) if road == "direct" else final.scale(resid + write)
             logits = final.of_product(tile, scale=scale)
-            found.append(logits.gather(1, token)[:, 0] - _log_sum_exp(logits))
+            found.append(logits.gather(1, token)[:, 0] - exact.log_sum_exp(logits))
         return torch.stack(found) if found else delta.new_zeros(0, len(some))
 
     def _write(
@@ -119,12 +120,6 @@ class Answers:
             return delta[:, members] @ model.W_out[members]
         clean, delta = self.state.activation[some], delta * members
         return (model.write(clean + delta) - model.write(clean)) * (delta != 0).any(1, keepdim=True)
-
-
-def _log_sum_exp(logits: Float[Tensor, "some d_vocab"]) -> Float[Tensor, " some"]:
-    """Of every row; overwrites the logits, where torch's own would make two more tiles."""
-    most = logits.amax(1)
-    return logits.sub_(most[:, None]).exp_().sum(1).log_() + most
 
 
 def answers(

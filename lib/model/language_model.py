@@ -169,10 +169,12 @@ class Model:
         `whole` keeps the activations at all positions of the prompts as well, and `at_most` ends the path of each
         prompt after its own number of steps, 1 or more.
         Raises as `run` does, ValueError for a number of tokens that is not positive or does not fit behind the prompts,
-        and for a stop that is no token."""
+        for a stop that is no token, and for a number in `at_most` that is not positive."""
         continuing.check(self, tokens.shape[1], n_tokens, {*stops})
         if n_tokens < 1:
             raise ValueError(f"a path has 1 step or more, got n_tokens={n_tokens}")
+        if at_most is not None and bool((at_most < 1).any()):
+            raise ValueError(f"a path has 1 step or more, got at_most={int(at_most.min())} for one of the prompts")
         self._check(tokens, edits, n_tokens=n_tokens)
         chosen: dict[str, Any] = {"n_tokens": n_tokens, "stops": stops, "n_top": n_top, "with_cache": with_cache}
         chosen["whole"] = whole

@@ -8,13 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 from pandas import DataFrame
 
+from lib.plots.parts import LINE
 from lib.plots.style import ENTROPY, OTHER, counted
 
 BESIDE = ((6, 3, "left"), (-6, 3, "right"), (6, -12, "left"), (-6, -12, "right"), (0, 9, "center"), (0, -18, "center"))
 """Places for a name around its dot: points to the right, points up, and how it is aligned."""
 FARTHEST = 5
 """How many times as far away a name may stand."""
-LINE = {"arrowstyle": "-", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2}
 
 
 def logit_variance_against_norm(neurons: DataFrame, *, chosen: str, ax: Axes) -> Axes:

@@ -12,6 +12,8 @@ from lib.plots.style import upright
 
 MOST, WIDE, HIGH = 12, 32.0, 11.0
 """Neurons that are named at most; the room that a name takes, in points."""
+LINE = {"arrowstyle": "-", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2}
+"""From a name to a dot that it does not stand beside."""
 
 
 def plain(axis: Axis) -> None:
@@ -33,9 +35,7 @@ def named(neurons: DataFrame, x: Series, y: Series, *, lift: float = 0.0, ax: Ax
         order = column[numpy.argsort(at[column, 1], kind="stable")]
         for place, height in zip(order, apart(at[order, 1], gap=HIGH), strict=True):
             up = height - at[place, 1] + lift
-            line = (
-                {"arrowstyle": "-", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2} if abs(up - lift) > HIGH / 2 else None
-            )
+            line = LINE if abs(up - lift) > HIGH / 2 else None
             spot = (x.iloc[place], y.iloc[place])
             style = {"textcoords": "offset points", "va": "center", "fontsize": 9, "arrowprops": line}
             ax.annotate(names[place], spot, (8 - lift / 2, up), **style)
