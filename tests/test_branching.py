@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch.testing import assert_close
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from lib import model as door
 from lib.knowledge_conflicts import noise
@@ -31,6 +32,22 @@ def test_a_widened_product_is_the_rounded_sum_and_nothing_else_is_widened(genera
             assert product.dtype == torch.bfloat16
             assert_close(product, exact, rtol=2**-7, atol=1e-6)  # one rounding, and not one for each term
         assert (a + b).dtype == torch.bfloat16 and (a.float() @ b.float()).dtype == torch.float32
+
+
+def test_a_weight_is_widened_once_until_it_is_changed_and_let_go_with_its_layer(generator, monkeypatch):
+    monkeypatch.setattr(widening, "_WEIGHTS", WeakTensorKeyDictionary())
+    layer, x = torch.nn.Linear(7, 7, dtype=torch.bfloat16), torch.randn(2, 7, generator=generator).bfloat16()
+    with torch.inference_mode(), widening._Widened():
+        first = layer(x)
+        (_, wide) = widening._WEIGHTS[layer.weight]
+        assert torch.equal(layer(x), first) and widening._WEIGHTS[layer.weight][1] is wide
+    with torch.no_grad():
+        layer.weight.mul_(2)
+        layer.bias.mul_(2)
+    with torch.inference_mode(), widening._Widened():
+        assert torch.equal(layer(x), 2 * first)
+    del layer
+    assert not len(widening._WEIGHTS)
 
 
 def test_a_model_in_full_precision_is_left_alone(tiny):

@@ -1,5 +1,8 @@
 """Values that are put in, sets that are held against others, log-odds, roads and counts by fact."""
 
+import functools
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -281,6 +284,19 @@ def test_both_roads_together_are_not_their_sum_but_each_is_the_whole_where_the_o
 
 
 # roads
+
+
+def test_a_model_in_another_precision_is_asked_and_let_go_again(gpt2_folder, monkeypatch):
+    let_go, lent = [], functools.partial(door.load, str(gpt2_folder))
+
+    def differs(self, model, *, batch_size):
+        let_go.append(weakref.ref(model.bridge.original_model))
+        return torch.tensor([model.bridge.original_model.dtype == torch.float64])
+
+    monkeypatch.setattr(Asked, "differs", differs)
+    asked = object.__new__(Asked)
+    assert asked.differs_in("float64", load=lent).all() and not asked.differs_in("bfloat16", load=lent).any()
+    assert len(let_go) == 2 and all(one() is None for one in let_go)
 
 
 def test_what_suffices_to_change_an_answer_is_told_apart():

@@ -2,7 +2,8 @@
 
 `ask` walks the clean path once; `without` then says for any number of sets whose answers they give (see `writing`)."""
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -101,6 +102,14 @@ class Asked:
         found = self.clean.clone()
         found[place] = torch.tensor([tallies.AT[label] for label in told.labels(self._read(texts))])
         return found != self.clean
+
+    def differs_in(self, dtype: str, *, load: Callable[..., Model]) -> Bool[Tensor, " prompt"]:
+        """The same with the weights in another precision; `load` gives the model, which is let go again."""
+        again = load(dtype=dtype)
+        found = self.differs(again, batch_size=64)
+        del again
+        gc.collect()  # a model holds itself: what it is wrapped in knows it
+        return found
 
     @cached_property
     def said(self) -> list[str]:

@@ -1,7 +1,8 @@
 """Products of bfloat16 matrices on a processor that has no instructions for them.
 
 There torch adds up one number after another, ten times as slowly as in float32. The same sums are made in float32 and
-rounded to bfloat16 at their end, which is what a product in bfloat16 is; only the order of its terms is another."""
+rounded to bfloat16 at their end, which is what a product in bfloat16 is; only the order of its terms is another.
+A weight is widened once for as long as it lives and is not changed: it takes longer than a product with a few rows."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakTensorKeyDictionary
 
 PRODUCTS = frozenset(
     {
@@ -18,6 +20,8 @@ PRODUCTS = frozenset(
     }
 )
 """What is made in float32."""
+_WEIGHTS: Any = WeakTensorKeyDictionary()
+"""Weights in float32 and the version that they were widened from; each goes when its weight does."""
 
 
 class _Widened(TorchFunctionMode):
@@ -48,4 +52,11 @@ def _is_narrow(one: Any) -> bool:
 
 
 def _wide(one: Any) -> Any:
-    return one.float() if _is_narrow(one) else one
+    if not _is_narrow(one):
+        return one
+    if not isinstance(one, torch.nn.Parameter) or one.is_inference():  # whose changes nobody counts
+        return one.float()
+    version, wide = _WEIGHTS.get(one, (-1, one))
+    if version != one._version:
+        version, wide = _WEIGHTS[one] = one._version, one.detach().float()
+    return wide
