@@ -100,7 +100,7 @@ style: .venv/ready
 
 check: style
 	@echo "tests: the quick ones"
-	@$(TESTS) -m "not slow and not long" tests
+	@$(TESTS) -m "not slow and not long" --durations=5 --durations-min=3 tests
 
 test: style
 	@echo "types: mypy (1 of 4)"

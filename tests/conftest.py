@@ -19,8 +19,9 @@ settings.load_profile("house")
 
 
 def pytest_collection_modifyitems(items):
-    """Long files run first, so that no worker is left with one of them when the others have nothing more to do."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    """Files with long tests run first, so that no worker is left with one when the others have nothing more to do."""
+    long = {item.path for item in items if item.get_closest_marker("long")}
+    items.sort(key=lambda item: item.path not in long)
 
 
 HANGING = 3600

@@ -2,13 +2,14 @@
 
 import shutil
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import torch
 
-from lib import source
+from lib import source, token_frequency
 from lib.knowledge_conflicts import answers
 from lib.knowledge_conflicts.audit import CAUTION as PRINTED
 from tests import in_process
@@ -27,6 +28,7 @@ SMALL: dict[str, dict[str, Any]] = {
 
 
 ASK, ANSWERED = answers.ask, {}
+COUNT, COUNTED = token_frequency.unigram, {}
 
 
 def six(like: str, name: str) -> str:
@@ -91,8 +93,9 @@ def verdicts(
     With the folder of a `run` the effects of all neurons, which no draw changes, are measured once for all draws."""
     results = str(run / "results" / chapter) if run else ""
     given = {"model": model, "seed": seed, "sequence_length": 48, "text": "pocket", "results": results} | SMALL[chapter]
-    # no claim rests on the temperature, which takes long, and a model answers alike however often it is asked
-    with patch("lib.temperature.best", _no_temperature), patch("lib.knowledge_conflicts.answers.ask", _asked_once):
+    with ExitStack() as quick:
+        for name, other in QUICK.items():
+            quick.enter_context(patch(name, other))
         ledger = in_process.run(chapter, replace=replace, **given)["ledger"]
     tested = [entry for entry in ledger.entries if entry["verdict"] != "not tested" and PRINTED not in entry["reason"]]
     return {entry["claim"]: is_supported(entry) for entry in tested}
@@ -105,8 +108,32 @@ def _asked_once(model: Any, questions: Any, **given: Any) -> Any:
     return ANSWERED[key]
 
 
+def _counted_once(model: Any, text: str, *, n_tokens: int) -> token_frequency.Unigram:
+    key = text, n_tokens, model.final_layer.d_vocab  # all models here have the pocket's tokenizer
+    if key not in COUNTED:
+        COUNTED[key] = COUNT(model, text, n_tokens=n_tokens)
+    return COUNTED[key]
+
+
 def _no_temperature(clean: torch.Tensor, ablated: torch.Tensor) -> torch.Tensor:
     return torch.ones(len(clean))
+
+
+def _no_noise(asked: Any, *given: Any, **named: Any) -> torch.Tensor:
+    return torch.zeros(len(asked.fact), dtype=torch.bool)
+
+
+QUICK: dict[str, Any] = {
+    "lib.temperature.best": _no_temperature,
+    "lib.knowledge_conflicts.answers.ask": _asked_once,
+    "lib.knowledge_conflicts.ablating.Asked.differs": _no_noise,
+    "lib.knowledge_conflicts.ablating.Asked.differs_in": _no_noise,
+    "lib.token_frequency.unigram": _counted_once,
+    "lib.effects.measuring.WORTH_COMPILING": 1e8,
+}
+"""What stands in for what takes long and decides no claim that is counted here: none rests on the temperature, nor, in
+`ABOUT_ANSWERS`, on the noise floor; a model answers alike however often it is asked, and so does who counts its tokens;
+and the series takes over earlier than for a reader, whose short texts are measured neuron by neuron."""
 
 
 def is_supported(entry: dict[str, Any]) -> bool:

@@ -13,6 +13,7 @@ from lib.model import widening
 WAYS = [(0, ()), (1, (5, 6)), (0, (7,)), (1, (8, 9)), (1, ())]
 
 
+@pytest.mark.long
 def test_every_way_on_from_a_beginning_is_the_whole_text_run_by_itself(tiny_folder, generator):
     model = door.load(str(tiny_folder))
     tokens = torch.randint(1, model.final_layer.d_vocab, (2, 6), generator=generator)
@@ -50,11 +51,13 @@ def test_a_weight_is_widened_once_until_it_is_changed_and_let_go_with_its_layer(
     assert not len(widening._WEIGHTS)
 
 
+@pytest.mark.long
 def test_a_model_in_full_precision_is_left_alone(tiny):
     with widening.products(tiny.bridge.original_model) as entered:
         assert entered is None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("settled", [False, True])
 @pytest.mark.parametrize("first", [1, 6])
 def test_no_answer_that_nearly_the_same_model_changes_is_left_out(gpt2_folder, generator, monkeypatch, first, settled):

@@ -11,6 +11,7 @@ def outcomes(gap, *, n_sequences, generator, n_tokens=200):
     return confidence, correct, torch.arange(n_sequences).repeat_interleave(n_tokens)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("gap", [0.0, 0.02, 0.1])
 def test_the_true_calibration_error_is_covered_where_the_plain_one_is_off(gap, generator):
     covered, plain, n_trials = 0, [], 60
@@ -24,6 +25,7 @@ def test_the_true_calibration_error_is_covered_where_the_plain_one_is_off(gap, g
     assert sum(plain) / n_trials > 1.2 * gap or gap == 0.1  # noise makes the plain error larger than a small true one
 
 
+@pytest.mark.long
 def test_a_calibrated_model_has_an_error_that_reaches_down_to_nought(generator):
     lows = [
         calibration.error(*outcomes(0.0, n_sequences=16, generator=generator), n_bins=15, generator=generator).low

@@ -268,6 +268,7 @@ def test_widening_either_half_never_makes_a_verdict_stronger(test, first, second
     assert STRENGTH[wide] <= STRENGTH[narrow]
 
 
+@pytest.mark.long
 @given(st.floats(-2, 2), st.floats(0.01, 1), st.lists(st.floats(-5, 5), min_size=1))
 def test_an_interval_moved_across_the_bound_is_supported_then_inconclusive_then_contradicted(bound, half, shifts):
     order = ["supported", "inconclusive", "contradicted"]

@@ -28,6 +28,7 @@ def run_with(model, tokens, members, value):
         return model.run(tokens, "logits").logits
 
 
+@pytest.mark.long
 def test_clipped_sets_are_as_confident_as_the_model_with_hooks(tiny_folder, tokens, generator):
     model = door.load(str(tiny_folder))
     activation = model.run(tokens, "activation").activation
@@ -50,6 +51,7 @@ def test_clipped_sets_are_as_confident_as_the_model_with_hooks(tiny_folder, toke
     assert found.entropy_change.abs().max() > 1e-4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("worth_compiling", [measuring.WORTH_COMPILING, 1])
 def test_sets_of_one_and_of_several_come_back_in_their_order(pocket, tokens, generator, monkeypatch, worth_compiling):
     """Single neurons go another way than larger sets, and in a long run a long list of them another still."""

@@ -50,6 +50,7 @@ def readings(sets, entropy, by_chosen, by_others=0.0, seed=0):
     return Readings({"entropy": clean}, {"entropy": clean + by + small}, sequence, position)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("part", "other"), [(1.0, 0.0), (0.0, 0.0), (0.5, 0.1), (-0.5, 0.0)])
 def test_what_goes_with_the_neurons_is_their_share(sets, part, other):
     difference = -0.4
@@ -69,6 +70,7 @@ def test_what_goes_with_the_neurons_is_their_share(sets, part, other):
     assert {"difference", "moved", "share", "share, whole layer"} <= set(table.quantity)
 
 
+@pytest.mark.long
 def test_a_difference_that_does_not_exist_has_no_share(sets):
     base, post = readings(sets, 1.0, 0.1), readings(sets, 1.0, -0.1, seed=1)
     noisy = post.clean["entropy"] + 0.05 * torch.randn(20, generator=torch.Generator().manual_seed(1))[post.sequence]
@@ -78,6 +80,7 @@ def test_a_difference_that_does_not_exist_has_no_share(sets):
     assert found.share == found.whole_share and "share" not in set(account.table({"text": found}).quantity)
 
 
+@pytest.mark.long
 def test_a_model_and_itself_do_not_differ(sets):
     one = readings(sets, 1.0, 0.0)
     found = account.account(one, one, sets, draw=draw)

@@ -30,6 +30,7 @@ def halves(one, other, *, by=0.02, n=100):
 GIVEN = {"models": ("base", "post"), "rule": "du", "count": 10, "n": 1000}
 
 
+@pytest.mark.long
 def test_a_model_shares_everything_with_itself_and_no_ratio_moves():
     one = some(0)
     pair = {"base": one, "post": one}
@@ -46,6 +47,7 @@ def test_a_model_shares_everything_with_itself_and_no_ratio_moves():
         assert found.value == pytest.approx(1)
 
 
+@pytest.mark.long
 def test_models_with_nothing_in_common_are_not_told_from_chance():
     """Some twenty pairs, of which an interval that covers may miss one or two."""
     missed = 0

@@ -18,6 +18,7 @@ def text(generator):
     return Text(tokens, torch.rand(5, 12, generator=generator).lt(0.5) & (torch.arange(12) < 11))
 
 
+@pytest.mark.long
 def test_a_reading_is_that_of_the_models_logits_whatever_the_batch(tiny, text):
     found, logits = reading.read(tiny, text), tiny.run(text.tokens, "logits").logits[text.scored]
     target = text.tokens.roll(-1, 1)[text.scored]

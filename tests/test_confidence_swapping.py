@@ -65,6 +65,7 @@ def some_sets():
     return sets
 
 
+@pytest.mark.long
 def test_swapping_is_what_swapping_weights_does(tiny, tiny_folder, partner, partner_folder, tokens):
     everywhere = torch.ones_like(tokens, dtype=torch.bool)
     guests = swapping.invite(tiny, partner, tokens, everywhere)

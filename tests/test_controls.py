@@ -65,11 +65,13 @@ def verdicts(n_chosen, *, fixed, generator, n_trials=150):
     return above / n_trials
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n_chosen", [1, 6])
 def test_random_neurons_seldom_stand_out_when_controls_are_drawn_anew(n_chosen, generator):
     assert verdicts(n_chosen, fixed=False, generator=generator) <= 0.08
 
 
+@pytest.mark.long
 def test_against_one_fixed_set_random_neurons_stand_out_in_almost_half_of_all_runs(generator):
     assert verdicts(6, fixed=True, generator=generator) >= 0.25
 

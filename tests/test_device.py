@@ -76,6 +76,7 @@ def test_runs_recordings_and_edits_stay_where_the_model_is(away, tokens):
     assert_away(dict(run), [*kept.values()])
 
 
+@pytest.mark.long
 def test_paths_and_what_is_told_from_them_stay_where_the_model_is(away, tokens):
     heads = torch.zeros(away.n_layers, away.n_heads, dtype=torch.bool)
     heads[0, 1] = True
@@ -91,6 +92,7 @@ def test_paths_and_what_is_told_from_them_stay_where_the_model_is(away, tokens):
     assert_away(vars(path), vars(again), vars(found))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("gear", ["eager", "cumulant"])
 def test_the_clean_run_and_effects_stay_where_the_model_is(away, tokens, gear, generator):
     scored, log_unigram = away.scored(tokens), torch.randn(D_VOCAB, generator=generator).log_softmax(-1)
@@ -122,6 +124,7 @@ def test_sets_of_neurons_and_bins_of_tokens_may_be_named_on_the_cpu(away, tokens
         assert_away(calibration.reliability(sure, sure > 0.5, n_bins=4).error)
 
 
+@pytest.mark.long
 def test_truth_is_read_and_shifted_where_the_model_is(away, tokens):
     about = truthfulness.stated(truthfulness.choose(2, generator=torch.Generator().manual_seed(0)))
     asked = truthfulness.ask(about, generator=torch.Generator().manual_seed(0))

@@ -26,6 +26,7 @@ def test_halves_are_without_replacement_and_their_complement_is_the_other_half(g
         drawing.halves(1, n_halves=2, generator=generator)
 
 
+@pytest.mark.long
 def test_halves_scatter_about_the_whole_as_the_whole_does_about_the_truth(generator):
     spread, scatter = [], []
     for _ in range(300):

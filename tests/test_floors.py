@@ -71,6 +71,7 @@ def run(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.long
 def test_book_and_claims_import_no_torch_and_the_library_no_transformers():
     assert run("import sys, lib.book, lib.claims; print('torch' in sys.modules)").strip() == "False"
     everything = ", ".join(f"lib.{module}" for module in MODULES)
@@ -78,6 +79,7 @@ def test_book_and_claims_import_no_torch_and_the_library_no_transformers():
     assert run(f"import sys, {everything}; print({heavy})").strip() == "[]"
 
 
+@pytest.mark.long
 def test_importing_the_library_costs_at_most_a_quarter_of_importing_torch():
     computing = ", ".join(f"lib.{module}" for module in MODULES if module != "plots")  # plots brings matplotlib
     now = "time.thread_time()"  # of the processor, in one process: a busy or a slow machine slows both alike

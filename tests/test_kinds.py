@@ -24,6 +24,7 @@ def test_entropy_neurons_are_those_of_the_rule_of_chapter_03(pocket):
     assert len(kinds.entropy(pocket, count=3).units) == 3
 
 
+@pytest.mark.long
 def test_frequency_neurons_are_chosen_on_the_even_sequences_alone(effect):
     found = kinds.frequency(effect, min_share=0.1)
     assert found.rule == "frequency_neurons" and found.units

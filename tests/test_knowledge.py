@@ -37,6 +37,7 @@ def made(tokenizer, *names, n_lines=4, n_pairs=16):
 # statements
 
 
+@pytest.mark.long
 def test_pairs_share_the_object_and_the_layout_and_no_fact_stands_in_two(tokenizer):
     for one in made(tokenizer, "city", "continent", "spanish", "comparison"):
         about = knowledge.topic(one.name)
@@ -126,6 +127,7 @@ def test_a_first_token_is_one_behind_the_prompts_own(tokenizer):
 # grids
 
 
+@pytest.mark.long
 def test_the_base_judges_single_statements_and_its_maps_end_where_they_must(models, tokenizer):
     (one,) = made(tokenizer, "city", n_lines=0)
     asked = knowledge.verdicts(tokenizer, one, question=QUESTION, generator=torch.Generator())
@@ -331,6 +333,7 @@ def test_knowing_takes_both_sides_and_more_than_coins():
 # the chapter
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("model_type", ["llama", "gpt_neox"])
 def test_the_chapter_runs_for_a_model_that_knows_nothing(tmp_path, model_type):
     folder, other = (str(build(tmp_path / name, model_type, **ARCHITECTURES[model_type])) for name in ("one", "other"))

@@ -114,6 +114,7 @@ def test_frames_put_the_same_question_differently(pocket, gpt2_folder):
         answers.framed(question, "plain", pocket.tokenizer)
 
 
+@pytest.mark.long
 def test_stopping_at_separators_changes_no_answer_whatever_the_model(tiny):
     texts = [question.start for question in base.questions()[::240]]
     stops = answers.stop_ids(tiny)
@@ -124,6 +125,7 @@ def test_stopping_at_separators_changes_no_answer_whatever_the_model(tiny):
     assert sum(map(len, some.ids)) <= sum(map(len, whole.ids)) and some.first == whole.first
 
 
+@pytest.mark.long
 def test_what_is_written_is_what_continuations_write_in_the_order_of_the_texts(pocket):
     texts = [question.start for question in base.questions()[::40]]
     found = answers.written(pocket, texts, stops=(), n_tokens=4, batch_size=3)
@@ -325,6 +327,7 @@ def test_a_model_that_knows_none_of_the_facts_is_not_contradicted(monkeypatch, p
     assert found.labels([]) == [] and answers.written(pocket, found.prompts, stops=found.stops).ids == ()
 
 
+@pytest.mark.long
 def test_a_random_model_of_any_architecture_gives_no_prompts(monkeypatch, tiny, generator):
     some = base.questions()[::60]
     monkeypatch.setattr(base, "questions", lambda facts_csv: some)
@@ -332,6 +335,7 @@ def test_a_random_model_of_any_architecture_gives_no_prompts(monkeypatch, tiny, 
     assert found.conflicts == () and (found.right.hits, found.right.n) == (0, len(some))
 
 
+@pytest.mark.long
 def test_the_embedded_model_is_contradicted_in_a_few_hundred_prompts(pocket, generator):
     found = knowledge_conflicts.gather(pocket, n_facts=40, generator=generator)
     assert found.n_facts == 40 and 100 <= len(found.prompts) <= 120 and found.right.value > 0.5

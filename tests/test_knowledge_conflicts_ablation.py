@@ -64,6 +64,7 @@ def test_the_readers_neurons_come_before_the_papers_and_these_before_a_rules(cho
     assert found.neurons.equal(selection.stolfo(weights, count=3)) and found.rule == "stolfo"
 
 
+@pytest.mark.long
 def test_rules_on_effects_measure_them_and_rules_on_weights_do_not(choose, pocket, monkeypatch):
     effect = choosing.on_running_text(pocket, "pocket", n_sequences=16, sequence_length=64)
     monkeypatch.setattr(choosing, "on_running_text", lambda *_, **__: effect)  # measured once: it takes seconds
@@ -241,6 +242,7 @@ def test_the_chosen_set_stands_before_the_control_sets_that_are_asked_for():
 # log-odds
 
 
+@pytest.mark.long
 def test_log_odds_are_those_of_the_edited_model(tiny, generator):
     model = tiny
     prompts = ["France has the capital Lima. France has the capital", "Iron has the chemical symbol"]
@@ -320,6 +322,7 @@ def tally(n_facts=12, per_fact=3, n_sets=6, seed=0):
     return Tallies(clean, ablated, torch.arange(n_facts).repeat_interleave(per_fact))
 
 
+@pytest.mark.long
 @given(st.integers(0, 10_000))
 def test_statistics_of_counts_are_those_of_the_transitions(seed):
     one = tally(seed=seed)
@@ -402,6 +405,7 @@ def test_a_statistic_that_only_the_first_set_has_stands_out_and_an_equal_one_doe
     assert apart.low > 0.1
 
 
+@pytest.mark.long
 def test_a_share_of_no_prompt_is_said_and_not_divided():
     one = tally()
     none = Tallies(torch.ones_like(one.clean), torch.ones_like(one.ablated), one.fact)  # all PK
@@ -435,6 +439,7 @@ def test_tables_hold_every_set_and_label():
     assert shares.value[mechanism.SCALE, "own"] == 0.5 and shares.value.sum() == 0.5
 
 
+@pytest.mark.long
 def test_where_nothing_moves_nothing_is_claimed():
     one = tally(n_facts=40, n_sets=9)
     still = Tallies(one.clean, one.clean.expand(9, -1).clone(), one.fact)

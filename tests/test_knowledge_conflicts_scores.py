@@ -39,6 +39,7 @@ def test_scores_fit_together(found):
     assert sum(scores.net_flow(found, label) for label in LABELS) == 0
 
 
+@pytest.mark.long
 @settings(max_examples=25)
 @given(tables)
 def test_shares_are_those_of_paired_where_there_is_a_prompt_and_0_of_0_elsewhere(found):

@@ -60,6 +60,7 @@ def really(model, prompts, members, value, *, stops, with_cache, strength=1.0):
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("per_prompt", "strength"), [(False, 1.0), (True, -2.0)])
 def test_what_is_written_is_what_the_edited_model_writes(tiny, prompts, generator, per_prompt, strength):
     stops, sets = stops_of(tiny, prompts), some_sets(generator, 4)
@@ -72,6 +73,7 @@ def test_what_is_written_is_what_the_edited_model_writes(tiny, prompts, generato
     assert found[0] == writer.clean() and any(text != found[0] for text in found)
 
 
+@pytest.mark.long
 def test_it_agrees_with_the_road_that_runs_every_set(tiny, prompts, generator):
     stops, sets, value = stops_of(tiny, prompts), some_sets(generator, 12), 2 * torch.randn(1, 48, generator=generator)
     found = texts(Writer(tiny, prompts, n_tokens=N_NEW, stops=stops).without(sets, value))
@@ -94,6 +96,7 @@ def by_formula(model, state, delta, members, road):
     return layer.logits(resid if road == "scale" else resid + write, scale=scale)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("road", ROADS)
 @pytest.mark.parametrize("way", ["all pairs at once", "pair by pair", "text by text", "the whole vocabulary"])
 def test_the_bound_skips_nothing_that_the_formula_changes(tiny, generator, road, way, monkeypatch):
@@ -184,6 +187,7 @@ def test_each_text_is_run_once_however_many_sets_write_it(gpt2_folder, prompts, 
     assert len(run) == n and torch.equal(first.index, again.index)
 
 
+@pytest.mark.long
 def test_nothing_is_written_behind_what_settles_a_text(tiny, prompts, generator, monkeypatch):
     stops, sets, value = stops_of(tiny, prompts), some_sets(generator, 30), 3 * torch.randn(1, 48, generator=generator)
     whole = Writer(tiny, prompts, n_tokens=N_NEW, stops=stops).without(sets, value)
@@ -196,6 +200,7 @@ def test_nothing_is_written_behind_what_settles_a_text(tiny, prompts, generator,
     assert cut.clean() == texts(whole)[0]  # the clean texts themselves are whole
 
 
+@pytest.mark.long
 def test_labels_are_those_of_texts_that_are_written_to_their_end(pocket, generator):
     none = Gathered((), (), Share(0, 1), answers.stop_ids(pocket))
     gathered = knowledge_conflicts.of_true_facts(none, n_facts=60, generator=generator)
@@ -207,6 +212,7 @@ def test_labels_are_those_of_texts_that_are_written_to_their_end(pocket, generat
     assert (found != asked.clean).any() and len(asked.writer._paths) < len(whole._paths) / 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("unchanged", ["no neuron", "no strength", "the same value"])
 def test_nothing_changes_bit_for_bit_where_nothing_is_put_in(tiny, prompts, generator, unchanged):
     writer, sets = Writer(tiny, prompts, n_tokens=N_NEW), some_sets(generator, 5)

@@ -17,6 +17,7 @@ def plain_logits(folder, tokens):
         return plain(tokens).logits[..., :D_VOCAB]
 
 
+@pytest.mark.long
 def test_the_doors_logits_are_those_of_the_plain_model(tiny_folder, generator):
     tokens = torch.randint(D_VOCAB, (3, 12), generator=generator)
     model = door.load(str(tiny_folder))
@@ -29,6 +30,7 @@ def test_the_doors_logits_are_those_of_the_plain_model(tiny_folder, generator):
     assert (frozen - expected).abs().max() > 0.05
 
 
+@pytest.mark.long
 def test_padded_rows_of_the_vocabulary_are_left_out(tiny_folder):
     assert door.load(str(tiny_folder)).final_layer.d_vocab == D_VOCAB
 
@@ -166,6 +168,7 @@ def activation_with_edited_softmax(folder, tokens, heads, queries, monkeypatch):
 OUTPUT_WEIGHTS = ("c_proj", "dense_4h_to_h", "down_proj", "fc2")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("queries", [slice(None), slice(-1, None), slice(3, 5)])
 def test_a_bos_ablated_head_is_one_whose_pattern_is_one_hot_at_the_first_key(
     tiny_folder, queries, generator, monkeypatch

@@ -54,6 +54,7 @@ def test_both_halves_of_the_vocabulary_are_measured_each_with_a_null_space_of_it
             assert_close(one.rho, (w_out @ quiet).norm(dim=-1) / w_out.norm(dim=-1))
 
 
+@pytest.mark.long
 def test_halves_scatter_as_the_whole_does_about_the_truth(generator):
     """The spread over halves of one vocabulary is that over vocabularies of the whole's size."""
     w_out, _ = weights(2)
@@ -76,6 +77,7 @@ def test_the_space_is_found_by_the_rule_unless_a_dim_is_given():
         null_space.effective(spectrum, dim=6, tail=0.6)
 
 
+@pytest.mark.long
 def test_output_weights_of_every_layer_are_centred_and_the_last_are_the_models_own(tiny_folder):
     model = door.load(str(tiny_folder))
     assert torch.equal(model.output_weights(-1), model.W_out) and torch.equal(model.output_weights(2), model.W_out)

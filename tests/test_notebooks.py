@@ -110,6 +110,7 @@ def test_a_misspelt_parameter_is_refused_with_the_list_of_valid_ones():
         book.checked("01_final_layer", {"n_sequences": "many"})
 
 
+@pytest.mark.long
 def test_plain_papermill_fails_on_a_misspelt_parameter_from_another_folder(tmp_path):
     notebook = book.NOTEBOOKS / "02_null_space.ipynb"
     command = [sys.executable, "-m", "papermill", notebook, "out.ipynb", "-p", "modle", "gpt2", "-k", "python3"]

@@ -144,6 +144,7 @@ def test_a_cliff_is_found_and_measured_on_the_other_half(generator):
     assert found.over_random.low > 10 and found.drop.n == 2000
 
 
+@pytest.mark.long
 def test_the_largest_drop_of_noise_is_no_cliff_and_its_interval_holds_its_estimate(generator):
     """The largest of many ratios is above 1 in any spectrum; taken where it was chosen, halves have larger ones."""
     outside = 0

@@ -101,6 +101,7 @@ def linked(text):
     return {anchor.text: anchor["href"] for anchor in page.find_all("a")}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -29,6 +29,7 @@ def test_a_partner_that_is_named_stands_alone(gpt2_folder):
     assert named.sft is None and named.post.name == "pocket-sft"
 
 
+@pytest.mark.long
 def test_every_architecture_makes_a_pair_with_itself(tiny, tiny_folder):
     pair.check(tiny, tiny)
     assert pair.load(str(tiny_folder), str(tiny_folder), **CHOSEN).post.name == tiny.name
@@ -42,6 +43,7 @@ MISFITS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", MISFITS)
 def test_a_partner_of_another_shape_is_one_sentence(part, gpt2_folder, tmp_path):
     kind, config = MISFITS[part]

@@ -15,6 +15,7 @@ def of(both):
     return paired.transitions(clean, ablated, labels=LABELS)
 
 
+@pytest.mark.long
 @given(pairs)
 def test_counts_sum_to_the_prompts_and_scores_of_a_row_to_one(both):
     found = of(both)

@@ -35,6 +35,7 @@ def after_every_layer(model):
     return [Site(layer, "resid_post") for layer in range(model.n_layers)]
 
 
+@pytest.mark.long
 def test_the_difference_is_that_of_the_models_own_logits(tiny, pairs):
     logits = tiny.run(pairs.source, "logits").logits[:, -1]
     row = torch.arange(4)
@@ -42,6 +43,7 @@ def test_the_difference_is_that_of_the_models_own_logits(tiny, pairs):
     assert (found - (logits[row, pairs.right] - logits[row, pairs.wrong])).abs().max() <= slack(logits)
 
 
+@pytest.mark.long
 def test_what_the_prompts_share_recovers_nothing_and_what_they_end_in_everything(tiny, pairs):
     found = patching.patch(tiny, pairs, after_every_layer(tiny), positions=everywhere(pairs), batch_size=3)
     assert found.difference.shape == (4, tiny.n_layers, N)
@@ -58,6 +60,7 @@ def test_the_stream_before_the_first_layer_carries_all_where_the_prompts_differ(
     assert (found.difference[:, 0, 0] - found.source).abs().max() <= slack(found.source)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("own", [True, False])
 def test_the_short_road_is_a_full_pass_for_every_patch(tiny, pairs, generator, own):
     """At every block and position, those that pairs do not share among them, whether values are the model's own or not.
@@ -76,6 +79,7 @@ def test_the_short_road_is_a_full_pass_for_every_patch(tiny, pairs, generator, o
     assert (full.difference - full.target[:, None, None]).abs().max() > 1e-2
 
 
+@pytest.mark.long
 def test_the_short_road_leaves_the_model_as_it_was(tiny, pairs):
     before = tiny.run(pairs.source, "logits").logits
     sites = after_every_layer(tiny)
@@ -97,6 +101,7 @@ def test_the_short_road_runs_no_block_before_the_patch_and_no_position(gpt2_fold
     assert seen == [(2, N - 4)]
 
 
+@pytest.mark.long
 def test_places_that_are_left_out_would_have_changed_nothing(tiny, pairs):
     sites = [Site(1, where) for where in places(tiny)]
     own = patching.patch(tiny, pairs, sites, positions=everywhere(pairs))

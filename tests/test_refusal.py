@@ -160,6 +160,7 @@ def some_interventions(d_model, generator):
     ]
 
 
+@pytest.mark.long
 def test_many_interventions_at_once_are_each_what_it_is_alone(tiny, generator):
     some, template = short(tiny)
     asked = refusal.ask(tiny, some.texts, template)
@@ -193,6 +194,7 @@ def test_an_ablated_direction_is_nowhere_left(tiny, generator):
             assert (kept[site] @ unit).abs().max() <= slack < (clean[site] @ unit).abs().max()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
 def test_interventions_are_done_in_other_numbers_too(tmp_path, dtype, generator):
     model = door.load(str(build(tmp_path, "gemma2", **ARCHITECTURES["gemma2"])), dtype=dtype)
@@ -292,6 +294,7 @@ def test_candidates_have_a_length_and_lie_in_the_first_four_fifths():
         refusal.candidates(0 * direction, n_layers=5)
 
 
+@pytest.mark.long
 def test_scores_are_what_each_candidate_does_alone(chat, few):
     template = refusal.own(chat)
     direction = refusal.read(chat, few, template).direction
@@ -538,6 +541,7 @@ def fresh(told_from):
     return refusal.Reading(made.asked, resid)
 
 
+@pytest.mark.long
 def test_a_chat_model_is_made_to_refuse_by_its_own_direction_and_by_no_random_one(chat, generator):
     template, some = refusal.own(chat), refusal.split("test", n_pairs=12)
     reading = refusal.read(chat, refusal.split("train"), template)

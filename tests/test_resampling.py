@@ -70,6 +70,7 @@ def correlated(value):
     return resampling.correlation(statistic, n_sequences=len(value), n=7)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n_sequences", [8, 16])
 def test_the_correlation_that_as_much_text_shows_is_covered_at_least_as_often_as_it_says(n_sequences, generator):
     """The jackknife counts the curvature of a correlation as scatter, so that it errs on the wide side."""

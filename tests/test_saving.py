@@ -73,6 +73,7 @@ def test_the_tables_of_the_chapters_have_a_name_each_so_that_every_run_can_be_ke
     assert len(names) == len(set(names)) > 12 and set(saving.DROPPED) < set(names)
 
 
+@pytest.mark.long
 def test_a_run_that_is_too_large_is_refused_in_one_sentence_and_nothing_changes(run, tmp_path):
     place = saving.keep(run, models=tmp_path / "kept")
     before = files(place)

@@ -66,6 +66,7 @@ def in_child(code, **environment):
 LOAD = "from lib import model\nm = model.load('tiny/gpt2')\nprint(m.source.revision, m.final_layer.d_vocab)"
 
 
+@pytest.mark.long
 def test_a_hub_repository_is_pinned_to_its_commit_loaded_and_loaded_again_without_network(gpt2_folder, tmp_path):
     server = serve(gpt2_folder)
     place = {"HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HOME": str(tmp_path)}

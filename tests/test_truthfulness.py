@@ -245,6 +245,7 @@ def asked_of(n_facts=2, seed=0):
     return few, truth.ask(few, generator=seeded())
 
 
+@pytest.mark.long
 def test_probabilities_are_the_models_own(tiny):
     _, asked = asked_of()
     found, ids = truth.probabilities(tiny, asked), verdicts.words(tiny.tokenizer, asked.texts[0])
@@ -254,6 +255,7 @@ def test_probabilities_are_the_models_own(tiny):
         assert_close(row, probability[ids], rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.long
 def test_a_shift_of_nothing_changes_nothing_and_one_behind_the_last_layer_only_where_it_is_read(tiny):
     few, asked = asked_of()
     clean, last = truth.probabilities(tiny, asked), tiny.n_layers - 1
@@ -335,6 +337,7 @@ def small_grid(pocket):
     return grid.run(models, asked, about, where, **chosen), (models, asked, about, where)
 
 
+@pytest.mark.long
 def test_every_direction_goes_into_every_model_at_both_lengths(small_grid):
     found, _ = small_grid
     own, random = ("base", "base"), ("random", "base")
@@ -368,6 +371,7 @@ def test_one_topic_is_clustered_by_fact_and_several_by_topic(small_grid):
     assert sure["base"].value > 0.5 and sure["base"].n_sequences == 8
 
 
+@pytest.mark.long
 def test_effects_and_sweep_are_tables_with_a_row_for_each_kind(small_grid):
     found, (models, asked, about, where) = small_grid
     table = grid.effects(found, draw=drawing.seeded(0))
@@ -382,6 +386,7 @@ def test_effects_and_sweep_are_tables_with_a_row_for_each_kind(small_grid):
     assert own[True] < 0 < own[False]
 
 
+@pytest.mark.long
 def test_judged_lines_are_taken_only_where_they_help(pocket):
     pilot = truth.stated(some(2))
     lines = some(4, seed=1, without=some(2))
@@ -405,6 +410,7 @@ def test_a_model_without_room_for_lines_is_asked_without_them(gpt2_folder):
     assert verdicts.better_lines(model, pilot, lines, generator=seeded()) == ()
 
 
+@pytest.mark.long
 def test_what_is_recalled_is_what_the_model_would_write(pocket):
     right = some(3)
     claimed = [*right, *(dataclasses.replace(one, object=one.wrong) for one in right)]
@@ -433,6 +439,7 @@ def test_memory_is_what_is_recalled_at_the_last_checkpoint_without_the_direction
     assert "needs training checkpoints" in training.memory(trace())
 
 
+@pytest.mark.long
 def test_a_checkpoint_is_measured_with_intervals(pocket):
     claimed = some(3)
     asked = truth.ask(truth.stated(claimed), generator=seeded())
@@ -449,6 +456,7 @@ def test_the_control_is_found_beside_a_local_model(tmp_path):
     assert training.control(Source("a/b", "hub", "a/b", "x")) == ""
 
 
+@pytest.mark.long
 def test_a_shift_costs_what_the_loss_says(tiny):
     tokens = torch.randint(1, 99, (8, 12), generator=seeded())
     scored = tiny.scored(tokens)
