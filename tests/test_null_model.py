@@ -49,7 +49,8 @@ KNOWS = ("07",)
 @pytest.mark.parametrize("chapter", [chapter for chapter in null_model.SMALL if chapter not in KNOWS])
 def test_models_without_training_support_no_claim_more_often_than_chance_allows(chapter, tmp_path):
     def draw(seed):
-        return null_model.verdicts(str(null_model.untrained(tmp_path / str(seed), seed=seed)), chapter=chapter, seed=seed)
+        model = null_model.untrained(tmp_path / str(seed), seed=seed)
+        return null_model.verdicts(str(model), chapter=chapter, seed=seed)
 
     assert too_often(draw) == {}
 
