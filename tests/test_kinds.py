@@ -32,6 +32,7 @@ def test_frequency_neurons_are_chosen_on_the_even_sequences_alone(effect):
     assert kinds.frequency(effect.part(other), min_share=0.1).neurons.equal(found.neurons)
 
 
+@pytest.mark.long
 def test_where_no_neuron_meets_the_rule_the_nearest_are_those_of_largest_share_that_move_much(effect):
     assert not kinds.frequency(effect, min_share=1.0).units
     found = kinds.nearest_to_frequency(effect, count=3)

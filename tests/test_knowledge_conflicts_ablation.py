@@ -288,6 +288,7 @@ def test_both_roads_together_are_not_their_sum_but_each_is_the_whole_where_the_o
 # roads
 
 
+@pytest.mark.long
 def test_a_model_in_another_precision_is_asked_and_let_go_again(gpt2_folder, monkeypatch):
     let_go, lent = [], functools.partial(door.load, str(gpt2_folder))
 

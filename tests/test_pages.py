@@ -124,6 +124,7 @@ def test_names_in_sentences_lead_to_source_table_and_chapter(text, expected):
     assert linked(text) == expected
 
 
+@pytest.mark.long
 def test_calls_in_a_cell_lead_to_the_source_and_attributes_of_the_same_name_do_not():
     def cell(*names):
         dotted = "<span class='o'>.</span>".join(f"<span class='n'>{name}</span>" for name in names)

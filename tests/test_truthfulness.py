@@ -361,6 +361,7 @@ def test_every_direction_goes_into_every_model_at_both_lengths(small_grid):
     )
 
 
+@pytest.mark.long
 def test_one_topic_is_clustered_by_fact_and_several_by_topic(small_grid):
     found, (_, _, about, _) = small_grid
     one, all_but = torch.tensor([3]), torch.tensor([0, 1, 2, 4, 5, 6, 7, 8, 9])
