@@ -72,6 +72,7 @@ def objects(tokenizer, text, asked):
         yield told, question.fact.object
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("template", ["plain", "own"])
 def test_the_words_that_make_an_answer_true_are_scored_and_no_others(pocket, template):
     tokenizer = door.Tokenizer(door.load("pocket-chat").tokenizer.backend) if template == "own" else pocket.tokenizer

@@ -52,6 +52,7 @@ def test_what_one_chapter_measured_the_next_one_finds(model, tokens, measured, t
     assert len(measured) == 2 and same(beside, found) and isinstance(found, effects.FrequencyEffects)
 
 
+@pytest.mark.long
 def test_whatever_is_another_is_measured_anew(model, tokens, measured, tmp_path):
     given, results = {"scored": model.scored(tokens)}, chapter(tmp_path, "04")
     effects.measure(model, tokens, **given, results=results)
@@ -89,6 +90,7 @@ def test_another_version_of_the_library_finds_nothing_and_leaves_nothing(
     assert len(measured) == 2 and left.name.startswith("0123456789ab-")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("damaged", [b"", b"nonsense", None])
 def test_a_damaged_file_is_measured_anew_and_mended(model, tokens, measured, tmp_path, damaged):
     given, results = {"scored": model.scored(tokens)}, chapter(tmp_path, "04")

@@ -453,6 +453,7 @@ def test_where_nothing_moves_nothing_is_claimed():
     assert alone["C9"].low < 0 < alone["C9"].high and alone["C22"].low < 0 < alone["C22"].high
 
 
+@pytest.mark.long
 @given(st.integers(0, 10_000))
 def test_an_exact_statistic_has_the_value_of_the_counts(seed):
     one = tally(seed=seed)

@@ -12,6 +12,7 @@ from tests.conftest import ARCHITECTURES, D_VOCAB, build
 CHOSEN = {"dtype": "float32", "device": "cpu"}
 
 
+@pytest.mark.long
 def test_the_embedded_pair_has_three_stages_and_each_is_called_by_its_own_name():
     found = pair.load("pocket", **CHOSEN)
     assert {name: model.name for name, model in found.models.items()} == {
@@ -22,6 +23,7 @@ def test_the_embedded_pair_has_three_stages_and_each_is_called_by_its_own_name()
     assert [*found.models] == ["base", "sft", "post"]
 
 
+@pytest.mark.long
 def test_a_partner_that_is_named_stands_alone(gpt2_folder):
     found = pair.load(str(gpt2_folder), str(gpt2_folder), **CHOSEN)
     assert found.sft is None and [*found.models] == ["base", "post"]

@@ -28,6 +28,7 @@ def test_counts_sum_to_the_prompts_and_scores_of_a_row_to_one(both):
     assert found.changed.value * len(both) == pytest.approx(sum(one != other for one, other in both))
 
 
+@pytest.mark.long
 @given(pairs)
 def test_the_net_flow_into_a_label_is_what_prompts_moved_toward_it(both):
     clean, ablated = zip(*both, strict=True)

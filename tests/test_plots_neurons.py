@@ -58,6 +58,7 @@ def test_names_of_neighbouring_neurons_do_not_overprint(ax):
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
 
 
+@pytest.mark.long
 def test_names_in_a_crowd_of_other_neurons_do_not_overprint(ax):
     """Each place covers some dots of a dense cloud, and still the names keep apart."""
     cloud = numpy.random.default_rng(0)

@@ -176,6 +176,7 @@ def test_many_interventions_at_once_are_each_what_it_is_alone(tiny, generator):
     assert min(apart) > 1e-3  # no two of them are the same
 
 
+@pytest.mark.long
 def test_an_ablated_direction_is_nowhere_left(tiny, generator):
     some, template = short(tiny)
     asked = refusal.ask(tiny, some.texts, template)
@@ -497,6 +498,7 @@ def test_what_is_left_of_directions_is_at_right_angles(generator):
     assert [len(one.ablated) for one in found["addition"].values()] == [0, 1]
 
 
+@pytest.mark.long
 def test_text_costs_what_the_loss_says(chat, generator):
     tokens = chat.sequences("pocket", n_sequences=8, sequence_length=24)
     scored = chat.scored(tokens)

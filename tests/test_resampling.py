@@ -102,6 +102,7 @@ def test_a_correlation_of_one_has_an_interval_and_none_is_refused(generator):
         correlated(value[:7])
 
 
+@pytest.mark.long
 def test_means_over_tokens_of_sequences_of_unequal_length_are_covered(generator):
     hits = 0
     for _ in range(N_TRIALS):
@@ -113,6 +114,7 @@ def test_means_over_tokens_of_sequences_of_unequal_length_are_covered(generator)
     assert covers(hits)
 
 
+@pytest.mark.long
 def test_the_largest_of_many_is_chosen_on_one_half_and_measured_on_the_other(generator):
     covered, naive = 0, 0
     for _ in range(200):
@@ -223,6 +225,7 @@ def test_a_share_has_the_exact_interval_of_clopper_and_pearson():
         resampling.share(3, 2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n_draws", [40, 100])
 def test_a_draw_like_the_others_lies_beyond_an_end_of_few_draws_no_more_often_than_it_should(n_draws, generator):
     """With interpolated quantiles of forty shuffles, one test in twenty was positive that should be one in forty."""

@@ -133,6 +133,7 @@ def test_one_topic_is_not_enough_and_a_direction_without_length_is_said():
         probes.scores(torch.ones(len(here), 1, 4), torch.ones(len(here), 1, 4), about)
 
 
+@pytest.mark.long
 def test_the_table_has_a_row_for_every_topic_and_one_for_all():
     about = truth.stated(some(8))
     read = {"base": planted(about), "post": planted(about, seed=1)}
