@@ -47,6 +47,12 @@ def test_a_weight_is_widened_once_until_it_is_changed_and_let_go_with_its_layer(
         layer.bias.mul_(2)
     with torch.inference_mode(), widening._Widened():
         assert torch.equal(layer(x), 2 * first)
+    monkeypatch.setattr(widening, "ROOM", 4 * layer.weight.numel())  # and none for the bias
+    with torch.no_grad():
+        layer.bias.add_(0)
+    with torch.inference_mode(), widening._Widened():
+        assert torch.equal(layer(x), 2 * first)
+    assert len(widening._WEIGHTS) == 1 and layer.weight in widening._WEIGHTS
     del layer
     assert not len(widening._WEIGHTS)
 

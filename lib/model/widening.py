@@ -2,7 +2,8 @@
 
 There torch adds up one number after another, ten times as slowly as in float32. The same sums are made in float32 and
 rounded to bfloat16 at their end, which is what a product in bfloat16 is; only the order of its terms is another.
-A weight is widened once for as long as it lives and is not changed: it takes longer than a product with a few rows."""
+A weight is widened once for as long as it lives and is not changed: it takes longer than a product with a few rows.
+Who holds a large model in bfloat16 has no room for it in float32, so no more than `ROOM` is kept."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -20,6 +21,8 @@ PRODUCTS = frozenset(
     }
 )
 """What is made in float32."""
+ROOM = 2**30
+"""Bytes of the weights that are kept in float32; what is beyond them is widened for each product."""
 _WEIGHTS: Any = WeakTensorKeyDictionary()
 """Weights in float32 and the version that they were widened from; each goes when its weight does."""
 
@@ -57,6 +60,10 @@ def _wide(one: Any) -> Any:
     if not isinstance(one, torch.nn.Parameter) or one.is_inference():  # whose changes nobody counts
         return one.float()
     version, wide = _WEIGHTS.get(one, (-1, one))
-    if version != one._version:
-        version, wide = _WEIGHTS[one] = one._version, one.detach().float()
+    if version == one._version:
+        return wide
+    _WEIGHTS.pop(one, None)
+    wide = one.detach().float()
+    if wide.nbytes + sum(kept.nbytes for _, kept in _WEIGHTS.values()) <= ROOM:
+        _WEIGHTS[one] = one._version, wide
     return wide
