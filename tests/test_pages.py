@@ -150,6 +150,26 @@ def test_a_source_page_has_an_anchor_at_every_definition_and_takes_no_markup_fro
     assert "<p>A &lt;b&gt;.</p>" in odd
 
 
+def test_the_code_of_a_module_stays_as_it_is_while_its_page_is_finished(tmp_path):
+    code = "".join(
+        f'<span class="n">effect{at}</span> chapter 02, &lt;table&gt; &#39;entropy&#39;\n' for at in range(400)
+    )
+    listed = listing.body("lib.text", '"""An idea of chapter 02."""', f"<div><pre>{code}</pre></div>")
+    text = f"<title>x</title><body><article>{listed}</article><div class='math'>x</div></body>"
+    runs = {"02_b": run_of("a", "2026-01-01")}
+    shared = pages.Book("A book", tmp_path, {"chapters": runs}, {"02_b": {"cells": []}})
+    (tmp_path / "_static/scripts").mkdir(parents=True)
+    path = tmp_path / "source/lib.text.html"
+    found = pages.finished(text, path, shared)
+    kept, other = library.parted(found)[1], library.parted(listed)[1]
+    assert kept == other and "effect399" in kept and 'aria-label="formula"' in found
+    assert 'An idea of <a class="reference internal" href="../notebooks/02_b.html">' in found
+    prose = pages.finished(
+        f"<body><article><p>{library.LISTING} <pre>chapter 02</pre></p></article></body>", path, shared
+    )
+    assert "<pre>chapter 02</pre>" in prose
+
+
 def test_an_icon_is_drawn_where_the_font_would_have_been_and_an_unknown_one_is_an_error(tmp_path):
     script = tmp_path / "fontawesome.js"
     script.write_text(

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from lib.book.request import REPOSITORY
 
+LISTING = "source-page"
+"""The class of the one block on a page that shows a module's source."""
+
 
 @cache
 def modules() -> dict[str, Path]:
@@ -41,6 +44,13 @@ def _defined(tree: ast.Module | ast.ClassDef, *, prefix: str) -> Iterator[tuple[
 def page(module: str) -> str:
     """The page of the site that shows a module's source, from the site's root and without suffix."""
     return f"source/{module}"
+
+
+def parted(page: str) -> tuple[str, str, str]:
+    """What precedes the code on such a page, up to the tag that it stands in; the code; what follows it."""
+    before, opening, rest = page.partition("<pre>")
+    code, closing, after = rest.partition("</pre>")
+    return before + opening, code, closing + after
 
 
 def address(module: str, name: str) -> str | None:

@@ -29,18 +29,11 @@ def _pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
 
 def body(module: str, code: str, highlighted: str) -> str:
     """A module's page: its name, its idea in the first sentence, its source with an anchor before each definition."""
-    before, lines, after = _lines(highlighted)
+    before, inside, after = library.parted(highlighted)
+    lines = inside.split("\n")
     for name, line in library.definitions(module).items():
         lines[line - 1] = f'<span class="definition" id="{html.escape(name)}"></span>{lines[line - 1]}'
     idea = html.escape((ast.get_docstring(ast.parse(code)) or "").partition("\n\n")[0])
     head = f"<h1><code>{module}</code></h1>\n<p>{idea}</p>\n"
-    return (
-        head + '<div class="highlight-python notranslate source-page">' + before + "\n".join(lines) + after + "</div>"
-    )
-
-
-def _lines(highlighted: str) -> tuple[str, list[str], str]:
-    """What precedes the code, the code line by line, what follows it."""
-    before, opening, rest = highlighted.partition("<pre>")
-    inside, closing, after = rest.partition("</pre>")
-    return before + opening, inside.split("\n"), closing + after
+    block = f'<div class="highlight-python notranslate {library.LISTING}">'
+    return head + block + before + "\n".join(lines) + after + "</div>"

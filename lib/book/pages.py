@@ -10,7 +10,7 @@ from typing import Any
 
 from bs4 import BeautifulSoup, Tag
 
-from lib.book import icons, links, mend, terms
+from lib.book import icons, library, links, mend, terms
 from lib.source import PLAIN
 
 NOT_LOADED = re.compile(r"fontawesome\.js|thebe", flags=re.IGNORECASE)
@@ -50,7 +50,18 @@ class Book:
 
 
 def finished(text: str, path: Path, book: Book) -> str:
-    """A page's HTML after all steps; what is right already stays as it is."""
+    """A page's HTML after all steps; what is right already stays as it is.
+
+    The code of a module's page is set aside meanwhile: no step has anything to do there, and nine tenths of the page
+    are its highlighting."""
+    if f'{library.LISTING}">' not in text:
+        return _finished(text, path, book)
+    before, code, after = library.parted(text)
+    before, _, after = library.parted(_finished(before + after, path, book))
+    return before + code + after
+
+
+def _finished(text: str, path: Path, book: Book) -> str:
     page = BeautifulSoup(text, "html.parser")
     if page.body is None:
         return _forwarding(page, book)

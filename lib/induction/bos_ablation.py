@@ -18,7 +18,7 @@ from lib import drawing, resampling
 from lib.controls import Against, beside
 from lib.induction.heads import Head, mask
 from lib.induction.repeats import Repeats
-from lib.model import Model, recording, resuming
+from lib.model import Model, attaching, recording, resuming
 from lib.resampling import Estimate
 
 WHOLE = "the whole reaction"
@@ -68,7 +68,7 @@ class Resting:
             for layer, mask in enumerate(heads.cpu())
             if mask.any()
         ]
-        with bridge.hooks(fwd_hooks=hooks), recording(bridge, place, kept):
+        with attaching(bridge, hooks), recording(bridge, place, kept):
             rest.run(_lowest(heads), rest.stream(_lowest(heads)))
         return kept["activation"].float().cpu()
 

@@ -11,7 +11,7 @@ the path that it did write (`without`)."""
 
 from lib.checkpoint import ModelError
 from lib.model.edits import Edit, add, project_out, replace
-from lib.model.hooks import forward, recording
+from lib.model.hooks import attaching, forward, recording
 from lib.model.language_model import Model
 from lib.model.loading import DTYPES, fold, load, wrap
 from lib.model.path import Path
@@ -31,6 +31,7 @@ __all__ = [
     "Site",
     "Tokenizer",
     "add",
+    "attaching",
     "fold",
     "forward",
     "load",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lib.checkpoint import ModelError
 from lib.model import sites
-from lib.model.hooks import forward, recording
+from lib.model.hooks import attaching, forward, recording
 from lib.model.language_model import Model
 
 READS, ANSWERS = "mlp.hook_in", "mlp.hook_post"
@@ -34,7 +34,7 @@ def answers(
             forward(model.bridge, batch, logits=False)
         read = kept["read"]
         handed = [(last + READS, lambda value, hook, read=read: read.view_as(value))]
-        with other.bridge.hooks(fwd_hooks=handed), recording(other.bridge, {"answer": last + ANSWERS}, kept):
+        with attaching(other.bridge, handed), recording(other.bridge, {"answer": last + ANSWERS}, kept):
             forward(other.bridge, batch, logits=False)
         found.append(kept["answer"].view(*batch.shape, -1))
     return torch.cat(found)

@@ -16,7 +16,7 @@ from torch import Tensor
 from lib.checkpoint import ModelError
 from lib.model import sites
 from lib.model.edits import Edit
-from lib.model.hooks import Kept
+from lib.model.hooks import Kept, attaching, standing
 
 
 class UnderWay:
@@ -111,23 +111,18 @@ def under_way(bridge: Any, edits: Sequence[Edit]) -> Iterator[None]:
             befores += [(part, before.keep) for part in first]  # behind the edits of that part, which it is to see
             block = bridge.blocks[edit.site.layer]
             inside.callback(block.register_forward_pre_hook(going.begin, with_kwargs=True).remove)
-        inside.enter_context(bridge.hooks(fwd_hooks=[*hooks, *befores]))
+        inside.enter_context(attaching(bridge, [*hooks, *befores]))
         yield
 
 
 def fits_cache(bridge: Any) -> bool:
     """Whether every edit under way gives with a cache what it gives without; of an unknown one nobody knows."""
-    return all(getattr(getattr(hook, "__self__", None), "fits_cache", False) for hook in _hooks(bridge))
+    return all(getattr(getattr(hook, "__self__", None), "fits_cache", False) for hook in standing(bridge))
 
 
 def are_under_way(bridge: Any) -> bool:
     """Whether there is an edit under way, or anything else that reads or changes what passes."""
-    return bool(_hooks(bridge))
-
-
-def _hooks(bridge: Any) -> list[Any]:
-    handles = bridge.list_hooks(dir="fwd", including_permanent=False).values()
-    return [handle.user_hook for some in handles for handle in some]
+    return bool(standing(bridge))
 
 
 def the_cache(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -16,6 +16,7 @@ from torch import Tensor
 from lib.checkpoint import ModelError
 from lib.model.editing import n_cached, refuse_cache, the_cache
 from lib.model.edits import from_the_start
+from lib.model.hooks import attaching
 
 
 class FirstTokenOnly:
@@ -74,5 +75,5 @@ def first_token_only(bridge: Any, heads: Bool[Tensor, "layer head"], queries: sl
         blocks = [(f"blocks.{edit.layer}.attn", edit) for edit in edits]
         hooks: list[tuple[str, Any]] = [(f"{block}.hook_v", edit.keep) for block, edit in blocks]
         hooks += [(f"{block}.hook_z", edit.replace) for block, edit in blocks]
-        inside.enter_context(bridge.hooks(fwd_hooks=hooks))
+        inside.enter_context(attaching(bridge, hooks))
         yield

@@ -24,6 +24,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lib.checkpoint import ModelError
+from lib.model.hooks import points
 
 WHERE = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "neurons", "heads")
 HOOKS = {
@@ -73,7 +74,7 @@ def check(bridge: Any, sites: list[Site]) -> None:
                 f"attention and MLP of {name} both read resid_pre, so that no stream flows between them; "
                 "ask for resid_pre or resid_post"
             )
-        missing = [hook for hook in site.parts if hook not in bridge.hook_dict]
+        missing = [hook for hook in site.parts if hook not in points(bridge)]
         if missing:
             raise ModelError(f"{name} has no {site.where} in layer {site.layer} that could be read or written")
 
