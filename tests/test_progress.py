@@ -1,5 +1,6 @@
 """How far a book is: chapters of all, and about how long the rest takes."""
 
+import dataclasses
 import json
 
 import pytest
@@ -33,7 +34,8 @@ def order():
     return Order("m", "m", {name: {"fingerprint": name} for name in ("01_a", "02_b", "03_c")}, {}, 0)
 
 
-def test_what_is_made_as_asked_is_not_due(order, tmp_path):
+def test_what_is_made_as_asked_is_not_due(order, tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "MODELS", tmp_path / "none is kept")
     assert due(order, tmp_path / "m") == {"01_a": 1, "02_b": 1, "03_c": 1}
     order.write(tmp_path / "m")
     made = tmp_path / "m/notebooks"
@@ -46,15 +48,39 @@ def test_what_is_made_as_asked_is_not_due(order, tmp_path):
     assert set(due(order, tmp_path / "m")) == {"02_b", "03_c"}
 
 
-def test_chapters_are_as_long_as_in_an_earlier_run_of_this_model_or_else_of_any(order, tmp_path):
-    def report(slug, **seconds):
-        (tmp_path / slug).mkdir()
-        cards = {name: {"seconds": took} for name, took in seconds.items()}
-        (tmp_path / slug / "run.json").write_text(json.dumps({"chapters": cards}))
+@pytest.fixture
+def report(tmp_path, monkeypatch):
+    """Leaves the report of a run; kept runs lie in a folder of their own."""
+    monkeypatch.setattr(progress, "MODELS", tmp_path / "kept")
 
-    report("a", **{"01_a": 4, "02_b": 8})
-    assert due(order, tmp_path / "m") == {"01_a": 4, "02_b": 8, "03_c": 6}
-    report("m", **{"01_a": 1, "02_b": 2, "03_c": 3})
-    assert due(order, tmp_path / "m") == {"01_a": 1, "02_b": 2, "03_c": 3}
-    (tmp_path / "m/run.json").write_text("{")
-    assert due(order, tmp_path / "m")["01_a"] == 4
+    def leave(slug, origin="directory", **seconds):
+        (tmp_path / slug).mkdir(parents=True)
+        cards = {name: {"seconds": took} for name, took in seconds.items()}
+        (tmp_path / slug / "run.json").write_text(json.dumps({"source": origin, "chapters": cards}))
+
+    return leave
+
+
+def test_chapters_are_as_long_as_in_an_earlier_run_of_this_model_or_else_of_any(order, tmp_path, report):
+    report("runs/a", **{"01_a": 4, "02_b": 8})
+    run = tmp_path / "runs/m"
+    assert due(order, run) == {"01_a": 4, "02_b": 8, "03_c": 6}
+    report("runs/m", **{"01_a": 1, "02_b": 2, "03_c": 3})
+    assert due(order, run) == {"01_a": 1, "02_b": 2, "03_c": 3}
+    for odd in ("{", "[]", '{"chapters": []}', '{"chapters": {"01_a": {}}}'):
+        (run / "run.json").write_text(odd)
+        assert due(order, run)["01_a"] == 4, odd
+
+
+def test_a_real_model_is_told_by_a_run_of_a_real_one_and_an_embedded_one_by_an_embedded_one(order, tmp_path, report):
+    run = tmp_path / "runs/m"
+    report("runs/pocket", "pocket", **{"01_a": 30, "02_b": 20, "03_c": 25})
+    assert due(order, run)["01_a"] == 30
+    report("kept/real", "gguf", **{"01_a": 300, "02_b": 900, "03_c": 9})
+    assert due(order, run) == {"01_a": 300, "02_b": 900, "03_c": 9}
+    report("runs/other", "hub", **{"01_a": 3, "02_b": 9, "03_c": 1})
+    assert due(order, run)["02_b"] == 9, "one of this machine before a kept one"
+    report("kept/m", "gguf", **{"01_a": 2, "02_b": 2, "03_c": 2})
+    assert due(order, run)["02_b"] == 2, "a kept one of this model before any other's"
+    embedded = dataclasses.replace(order, model="pocket-chat")
+    assert due(embedded, tmp_path / "runs/pocket-chat")["01_a"] == 30

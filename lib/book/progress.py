@@ -7,11 +7,16 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+from lib import source
 from lib.book.orders import Order, asked_file
+from lib.book.request import MODELS
 
 MADE = ": made"
 """How the line of a chapter ends that is made."""
+POCKET = "pocket"
+"""What the card of an embedded model says of its source."""
 
 
 class Progress:
@@ -43,9 +48,9 @@ def spoken(seconds: float) -> str:
 
 
 def due(order: Order, run: Path) -> dict[str, float]:
-    """The chapters of an order that its folder `run` does not hold as asked for, each with its length by earlier runs
-    (of this model, or else of any), alike where there was none."""
-    seconds = _lengths([run / "run.json", *sorted(run.parent.glob("*/run.json"))])
+    """The chapters of an order that its folder `run` does not hold as asked for, each with its length by earlier runs,
+    alike where there was none."""
+    seconds = next(filter(None, map(_lengths, _earlier(order.model, run))), {})
     usual = sum(seconds.values()) / len(seconds) if seconds else 1.0
     return {name: seconds.get(name, usual) for name in order.asked if not _is_made(order, run, name)}
 
@@ -60,11 +65,25 @@ def _is_made(order: Order, run: Path, chapter: str) -> bool:
         return False
 
 
-def _lengths(reports: list[Path]) -> dict[str, float]:
-    for report in reports:
-        try:
-            chapters = json.loads(report.read_text(encoding="utf-8"))["chapters"]
-            return {name: float(card["seconds"]) for name, card in chapters.items()}
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    return {}
+def _earlier(model: str, run: Path) -> list[dict[str, Any]]:
+    """Reports of earlier runs, those first that say most of this one: of this model, then of those that are embedded as
+    it is or are not, which differ in what a chapter spends its time on; kept runs behind those of this machine."""
+    embedded = model in source.pocket_names()
+    own, others = [run, MODELS / run.name], sorted(run.parent.glob("*/")) + sorted(MODELS.glob("*/"))
+    reports = [[*filter(None, map(_report, folders))] for folders in (own, others)]
+    return reports[0] + sorted(reports[1], key=lambda report: (report.get("source") == POCKET) != embedded)
+
+
+def _report(folder: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _lengths(report: dict[str, Any]) -> dict[str, float]:
+    try:
+        return {name: float(card["seconds"]) for name, card in report["chapters"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
