@@ -20,15 +20,21 @@ from lib.resampling import Estimate
 
 
 @dataclass(frozen=True)
-class Spectrum:
-    """Singular values of an unembedding with the directions of the residual stream that they belong to."""
+class Values:
+    """Singular values of an unembedding."""
 
     singular_value: Float[Tensor, " d_model"]
     """Descending, non-negative."""
-    direction: Float[Tensor, "d_model d_model"]
-    """Column i is the unit vector of the residual stream read with `singular_value[i]`."""
     n_zero: int
     """Exactly zero singular values made by the norm's centring: 1 with LayerNorm, 0 with RMSNorm."""
+
+
+@dataclass(frozen=True)
+class Spectrum(Values):
+    """Singular values of an unembedding with the directions of the residual stream that they belong to."""
+
+    direction: Float[Tensor, "d_model d_model"]
+    """Column i is the unit vector of the residual stream read with `singular_value[i]`."""
 
 
 def spectrum(W_U: Float[Tensor, "d_model d_vocab"], *, centres: bool) -> Spectrum:
@@ -42,13 +48,22 @@ def spectrum(W_U: Float[Tensor, "d_model d_vocab"], *, centres: bool) -> Spectru
 def of_gram(gram: Float[Tensor, "d_model d_model"], *, centres: bool) -> Spectrum:
     """The spectrum of an unembedding W from W Wᵀ, float64."""
     eigenvalue, direction = torch.linalg.eigh(gram)  # ascending
+    return Spectrum(_roots(eigenvalue, centres=centres), int(centres), direction.flip(1))
+
+
+def values_of_gram(gram: Float[Tensor, "d_model d_model"], *, centres: bool) -> Values:
+    """`of_gram` without the directions, which take almost as long as the values."""
+    return Values(_roots(torch.linalg.eigvalsh(gram), centres=centres), int(centres))
+
+
+def _roots(eigenvalue: Float[Tensor, " d_model"], *, centres: bool) -> Float[Tensor, " d_model"]:
     value = eigenvalue.flip(0).clamp(min=0).sqrt()
     if centres:
         value[-1] = 0.0
-    return Spectrum(value, direction.flip(1), n_zero=int(centres))
+    return value
 
 
-def drop(spectrum: Spectrum) -> Float[Tensor, " step"]:
+def drop(spectrum: Values) -> Float[Tensor, " step"]:
     """Ratio of each singular value to the next smaller one, the exact zero left out; at least 1.
 
     Values that rounding alone has made count as equal: directions that no column uses form one step, not many."""
@@ -62,7 +77,7 @@ def tail_length(d_model: int, *, tail: float) -> int:
     return math.ceil(tail * d_model)
 
 
-def largest_drop(spectrum: Spectrum, *, tail: float) -> tuple[int, float]:
+def largest_drop(spectrum: Values, *, tail: float) -> tuple[int, float]:
     """The named rule for `dim`: cut the spectrum at its largest relative drop within its last share `tail`.
 
     Returns `dim`, the number of directions below the cut (the exact zero counted), and the drop there.
@@ -120,9 +135,9 @@ def chance(*, dim: int, d_model: int, centres: bool) -> float:
 
 def halved(
     blocks: Float[Tensor, "block d_model d_model"], half: Bool[Tensor, " block"], *, centres: bool
-) -> tuple[Spectrum, Spectrum]:
-    """The spectra of one half of the vocabulary and of the other."""
-    return of_gram(blocks[half].sum(0), centres=centres), of_gram(blocks[~half].sum(0), centres=centres)
+) -> tuple[Values, Values]:
+    """The singular values of one half of the vocabulary and of the other."""
+    return values_of_gram(blocks[half].sum(0), centres=centres), values_of_gram(blocks[~half].sum(0), centres=centres)
 
 
 @dataclass(frozen=True)
@@ -150,7 +165,7 @@ def random_spectra(
     values, drops = [], torch.empty(n_halves, dtype=torch.float64)
     for control in range(n_controls):
         blocks = vocabulary.random_grams(W_U, centres=centres, generator=generator)
-        values.append(of_gram(blocks.sum(0), centres=centres).singular_value)
+        values.append(values_of_gram(blocks.sum(0), centres=centres).singular_value)
         some = torch.arange(n_halves) % min(n_controls, n_halves) == control
         if some.any():
             drops[some] = _drops(blocks, halves[some], centres=centres, tail=tail)[1]
@@ -187,7 +202,7 @@ def sharpness(
     halves = vocabulary.halves(d_vocab, n_halves=n_halves, generator=generator)
     blocks = vocabulary.grams(W_U, generator=generator)
     dim, own = _drops(blocks, halves, centres=centres, tail=tail)
-    whole = largest_drop(of_gram(blocks.sum(0), centres=centres), tail=tail)[0]
+    whole = largest_drop(values_of_gram(blocks.sum(0), centres=centres), tail=tail)[0]
     drop, over = (resampling.percentile(x.log().mean().exp().item(), x, n=d_vocab) for x in (own, own / random.drop))
     return Sharpness(resampling.percentile(float(whole), dim, n=d_vocab), drop, over)
 

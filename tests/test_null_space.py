@@ -62,7 +62,7 @@ def test_the_rule_finds_a_planted_drop_and_counts_the_exact_zero(centres, dim):
     value[-dim:] = torch.linspace(0.5, 0.4, dim, dtype=torch.float64)
     if centres:
         value[-1] = 0
-    found = null_space.Spectrum(value, torch.eye(64, dtype=torch.float64), n_zero=int(centres))
+    found = null_space.Values(value, n_zero=int(centres))
     chosen, drop = null_space.largest_drop(found, tail=0.2)
     assert chosen == dim and drop == pytest.approx((value[-dim - 1] / value[-dim]).item())
 
@@ -118,6 +118,16 @@ def test_blocks_of_the_vocabulary_give_the_spectra_of_its_halves(centres, genera
     for found, wanted in zip(null_space.halved(blocks, half, centres=centres), (0, 1), strict=True):
         columns = torch.cat([part for place, part in enumerate(parts) if place % 2 == wanted])
         assert_close(found.singular_value, torch.linalg.svdvals(W_U[:, columns]), atol=1e-6, rtol=1e-9)
+
+
+@pytest.mark.parametrize("centres", [True, False])
+def test_values_alone_are_those_of_the_spectrum(centres):
+    gram = vocabulary.gram(random_layer(5, centres=centres).W_U)
+    whole, values = (of(gram, centres=centres) for of in (null_space.of_gram, null_space.values_of_gram))
+    assert values.n_zero == whole.n_zero == centres and not hasattr(values, "direction")
+    assert_close(values.singular_value, whole.singular_value, rtol=1e-9, atol=1e-9)
+    assert (values.singular_value[-1] == 0) == centres
+    assert null_space.largest_drop(values, tail=0.3) == pytest.approx(null_space.largest_drop(whole, tail=0.3))
 
 
 SETTINGS = {"centres": False, "tail": 0.2}
