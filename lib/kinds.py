@@ -50,9 +50,9 @@ def entropy(model: Model, *, count: int = COUNT, dim: int = 0, tail: float = TAI
     spectrum. Raises ValueError as `null_space.effective` and `selection.mask_of` do."""
     if named:
         return Kind(selection.mask_of(named, d_mlp=len(model.W_out)), BY_THE_PAPER)
-    W_U = model.final_layer.weight_coordinates().cpu()
+    W_out, W_U = model.weights()
     spectrum = null_space.spectrum(W_U, centres=model.final_layer.centres)
-    weights = neuron_weights.measure(model.W_out.cpu(), W_U, null_space.effective(spectrum, dim=dim, tail=tail))
+    weights = neuron_weights.measure(W_out, W_U, null_space.effective(spectrum, dim=dim, tail=tail))
     return Kind(selection.stolfo(weights, count=count), "stolfo")
 
 
@@ -109,7 +109,7 @@ def frequency_or_nearest(effect: FrequencyEffects, *, count: int = COUNT, named:
 def _axes(effect: FrequencyEffects) -> tuple[Float[Tensor, " neuron"], Float[Tensor, " neuron"]]:
     """Frequency-mediated share and mean absolute KL change on the sequences of even number, on the CPU."""
     even = effect.part(torch.arange(len(effect.n)) % 2 == 0)
-    return even.frequency_mediated.cpu(), even.mean("abs_kl_change").cpu()
+    return even.frequency_mediated, even.mean("abs_kl_change")
 
 
 def table(kinds: Mapping[str, Bool[Tensor, " neuron"]]) -> Any:

@@ -31,6 +31,11 @@ class Predictions:
     sequence: Int[Tensor, " token"]
 
 
+def logits(model: Model, tokens: Int[Tensor, "sequence position"]) -> Float[Tensor, "sequence position d_vocab"]:
+    """The model's own logits after every token, on the CPU; for a sequence or two, since nobody could hold more."""
+    return model.run(tokens, "logits").logits.cpu()
+
+
 def read(
     model: Model, tokens: Int[Tensor, "sequence position"], scored: Bool[Tensor, "sequence position"]
 ) -> Predictions:

@@ -18,7 +18,7 @@ CELLS = 2**22
 
 
 def gram(W_U: Float[Tensor, "d_model d_vocab"]) -> Float[Tensor, "d_model d_model"]:
-    """W Wᵀ in float64, of which some columns at a time are made wide.
+    """W Wᵀ in float64, of which some columns at a time are made wide; on the CPU, where spectra are made.
 
     Raises ValueError on weights that are not finite."""
     total = torch.zeros(len(W_U), len(W_U), dtype=torch.float64, device=W_U.device)
@@ -27,7 +27,7 @@ def gram(W_U: Float[Tensor, "d_model d_vocab"]) -> Float[Tensor, "d_model d_mode
         total += wide @ wide.mT
     if not total.diagonal().isfinite().all():
         raise ValueError("the unembedding W_U holds values that are not finite")
-    return total
+    return total.cpu()
 
 
 def random_unembedding(
@@ -51,7 +51,7 @@ def grams(
     """W Wᵀ of random parts of the vocabulary, float64, on the CPU. They sum to that of the whole; any half of them is
     that of half the vocabulary, so that a spectrum can be had for many halves at little cost."""
     drawn = parts(W_U.shape[1], generator=generator)
-    return torch.stack([gram(W_U[:, part.to(W_U.device)]).cpu() for part in drawn])
+    return torch.stack([gram(W_U[:, part.to(W_U.device)]) for part in drawn])
 
 
 def random_grams(
@@ -61,7 +61,7 @@ def random_grams(
     found = []
     for part in parts(W_U.shape[1], generator=generator):
         some = W_U[:, part.to(W_U.device)]
-        found.append(gram(random_unembedding(some, centres=centres, generator=generator)).cpu())
+        found.append(gram(random_unembedding(some, centres=centres, generator=generator)))
     return torch.stack(found)
 
 

@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 
 from lib import book
+from lib.book import bounds
 from tests import in_process, pretend
 
 SMALL = {
     "text": "pocket",
-    "n_sequences": 16,
     "sequence_length": 20,
     "tail": 0.15,
     "count": 4,
@@ -19,7 +19,6 @@ SMALL = {
     "n_controls": 10,
     "tokens_per_entry": 2,
     "length": 12,
-    "n_repeated": 16,
     "n_queries": 2,
     "post_trained": "{folder}/mini-chat",
     "n_facts": 16,
@@ -34,7 +33,9 @@ SMALL = {
     "n_questions": 20,
     "n_halves": 10,
 }
-"""What makes a chapter quick: few draws, short texts."""
+"""What makes a chapter quick: few draws, short texts; of `FEWEST`, as few as a chapter takes."""
+FEWEST = ("n_sequences", "n_repeated")
+"""Parameters of which a chapter is given the fewest that it takes."""
 AWAY = {
     "seed": 1,
     "n_sequences": 17,
@@ -102,7 +103,8 @@ def run(chapter, folder, results, **given):
 
     Fails unless the run's card says what was asked for, and its ledger holds finite numbers."""
     own = book.defaults(chapter)
-    placed = {k: v.format(folder=folder) if isinstance(v, str) else v for k, v in (SMALL | given).items() if k in own}
+    small = SMALL | {name: int(bounds.least(name, chapter)) for name in FEWEST} | given
+    placed = {k: v.format(folder=folder) if isinstance(v, str) else v for k, v in small.items() if k in own}
     placed |= {"model": str(folder / "mini"), "results": str(results)}
     with in_process.few_resamples():
         namespace = in_process.run(chapter[:2], **placed)

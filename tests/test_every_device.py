@@ -45,7 +45,7 @@ def loaded(namespace):
 @pytest.mark.parametrize("chapter", book.chapters())
 def test_in_bfloat16_on_another_device_nothing_meets_what_stayed_behind(chapter, folder, elsewhere, tmp_path):
     with pretend.Elsewhere():
-        namespace = matrix.run(chapter, folder, tmp_path, **matrix.ALONE, **matrix.ELSEWHERE)
+        namespace = matrix.run(chapter, folder, tmp_path, **matrix.ALONE, **matrix.ELSEWHERE, n_sequences=16)
     models = [model for model in loaded(namespace) if model.source.location.startswith(str(folder))]
     assert models and all(pretend.is_elsewhere(model.W_out) for model in models)
     assert all(next(m.bridge.original_model.parameters()).dtype == torch.bfloat16 for m in models)

@@ -5,6 +5,7 @@ import ast
 import pytest
 
 from lib import book, drawing
+from lib.book import bounds
 from tests import in_process, matrix, mini
 
 pytestmark = pytest.mark.long
@@ -55,7 +56,8 @@ def test_what_cannot_be_had_here_is_refused_by_whom_it_is_for(chapter, folder, t
     [
         ("n_resamples", 0, "has to be 2 or more, got 0"),
         ("n_controls", 0, "has to be 1 or more, got 0"),
-        ("n_sequences", 0, "has to be 1 or more, got 0"),
+        ("n_facts", 0, "has to be 1 or more, got 0"),
+        ("n_repeated", 15, "has to be 16 or more, got 15"),
         ("sequence_length", 2, "has to be 6 or more, got 2"),
         ("count", 0, "has to be 1 or more, got 0"),
         ("dim", -3, "has to be 0 or more, got -3"),
@@ -76,6 +78,15 @@ def test_numbers_out_of_bounds_are_refused_before_a_kernel_starts(name, value, s
         assert str(refused.value) == f"parameter {name} of chapter {chapter} {said}"
         with pytest.raises(book.BookError, match=name):
             in_process.run(chapter[:2], **{name: value})
+
+
+def test_an_interval_takes_as_many_sequences_as_the_bounds_say_and_halves_take_twice_as_many():
+    for chapter in [chapter for chapter in book.chapters() if "n_sequences" in book.defaults(chapter)]:
+        least = drawing.FEWEST * (2 if chapter.startswith("05") else 1)
+        with pytest.raises(book.BookError, match=f"n_sequences of chapter {chapter} has to be {least} or more"):
+            book.checked(chapter, {"n_sequences": least - 1})
+        assert book.checked(chapter, {"n_sequences": least})["n_sequences"] == least
+    assert bounds.LEAST["n_repeated"] == 2 * drawing.FEWEST
 
 
 def test_defaults_lie_within_bounds():

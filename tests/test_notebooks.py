@@ -136,6 +136,11 @@ def written():
     return modules | {chapter: "\n".join(source(cell) for cell in cells(chapter, "code")) for chapter in CHAPTERS}
 
 
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_no_cell_moves_numbers_to_the_cpu_which_the_library_does_where_it_makes_statistics(chapter):
+    assert not [cell.source for cell in cells(chapter, "code") if re.search(r"\.cpu\(\)|\.to\(.cpu", cell.source)]
+
+
 def test_no_row_is_told_by_how_its_name_begins_or_ends():
     """A control is one by a column that says so; a name is for the reader."""
     by_name = re.compile(r"\.str\.(startswith|endswith|contains)\(")

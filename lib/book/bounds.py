@@ -1,4 +1,4 @@
-"""What a number that a chapter is given may be, by the parameter's name: the same in every chapter that has it.
+"""What a number that a chapter is given may be, by the parameter's name: nearly the same in every chapter.
 
 A count of nothing divides by zero somewhere, a NaN compares as false with everything: both come out far from where
 they went in. So they are refused at the door, on the command line and in a chapter's first cell alike. A chapter's own
@@ -9,6 +9,8 @@ import math
 from typing import Any
 
 LEAST = {
+    "n_sequences": 8.0,
+    "n_repeated": 16.0,
     "sequence_length": 6.0,
     "n_resamples": 2.0,
     "n_gram": 2.0,
@@ -24,21 +26,25 @@ LEAST = {
     "threshold": 0.0,
     "top": 0.0,
 }
-"""The smallest value of a parameter, itself allowed."""
+"""The smallest value of a parameter, itself allowed. An interval takes 8 sequences, and 16 where one half of them
+chooses what the other measures."""
+HALVED = {"05_token_frequency": ("n_sequences",)}
+"""Chapters in which nothing is measured but on one half of the sequences: twice as many of them."""
 MOST = dict.fromkeys(("tail", "rho_floor", "threshold", "top", "min_share"), 1.0)
 """The largest value of a parameter, itself allowed."""
 
 
-def least(name: str) -> float:
+def least(name: str, chapter: str) -> float:
     """The smallest value of a parameter: what `LEAST` says, else 1 of whatever is counted (`n_controls`), else any."""
-    return LEAST.get(name, 1.0 if name.startswith("n_") else -math.inf)
+    low = LEAST.get(name, 1.0 if name.startswith("n_") else -math.inf)
+    return 2 * low if name in HALVED.get(chapter, ()) else low
 
 
-def fault(name: str, value: Any, *, default: Any) -> str:
+def fault(name: str, value: Any, *, default: Any, chapter: str) -> str:
     """What is wrong with a number, in words that follow "parameter NAME of chapter NN"; empty where nothing is."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value == default:
         return ""
-    low, high = least(name), MOST.get(name, math.inf)
+    low, high = least(name, chapter), MOST.get(name, math.inf)
     if isinstance(value, float) and not math.isfinite(value):
         return f"has to be a finite number, got {value}"
     if low <= value <= high:

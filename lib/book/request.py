@@ -69,7 +69,7 @@ def checked(chapter: str, given: dict[str, Any]) -> dict[str, Any]:
             kind = type(known[name]).__name__
             hint = f"; papermill keeps a value as text with -r {name} {value}" if kind == "str" else ""
             raise BookError(f"parameter {name} of chapter {chapter} is of type {kind}, got {value!r}{hint}")
-        fault = bounds.fault(name, value, default=known[name])
+        fault = bounds.fault(name, value, default=known[name], chapter=chapter)
         if fault:
             raise BookError(f"parameter {name} of chapter {chapter} {fault}")
     return known | given

@@ -24,9 +24,9 @@ FLOORS = {"du, longest tenth": 0.9, "du, longer half": 0.5}
 
 def weigh(model: Model, *, dim: int, tail: float) -> NeuronWeights:
     """Norm, LogitVar and rho of the last layer's neurons, as in chapter 03, on the CPU; errors as in `null_space`."""
-    W_U = model.final_layer.weight_coordinates().cpu()
+    W_out, W_U = model.weights()
     spectrum = null_space.spectrum(W_U, centres=model.final_layer.centres)
-    return neuron_weights.measure(model.W_out.cpu(), W_U, null_space.effective(spectrum, dim=dim, tail=tail))
+    return neuron_weights.measure(W_out, W_U, null_space.effective(spectrum, dim=dim, tail=tail))
 
 
 Choice = tuple[Bool[Tensor, " neuron"], Bool[Tensor, " neuron"]]
@@ -72,11 +72,11 @@ def halves(models: Mapping[str, Model], *, dim: int, tail: float, n_halves: int,
     """Weight statistics of the models under random halves of their vocabulary, the same for all of them."""
     found = []
     for model in models.values():
-        W_U, final = model.final_layer.weight_coordinates().cpu(), model.final_layer
+        (W_out, W_U), final = model.weights(), model.final_layer
         generator = draw("halves of the vocabulary")
         chosen: dict[str, Any] = {"centres": final.centres, "dim": dim, "tail": tail, "n_halves": n_halves}
         parts = neuron_weights.parts(W_U, generator=generator)
-        pairs = neuron_weights.halves(model.W_out.cpu(), parts, **chosen, generator=generator)
+        pairs = neuron_weights.halves(W_out, parts, **chosen, generator=generator)
         found.append([half for half, _ in pairs])
     return [dict(zip(models, half, strict=True)) for half in zip(*found, strict=True)]
 

@@ -286,10 +286,10 @@ class Text:
             check_finite({"log_unigram": log_unigram.exp()})  # minus infinity is allowed
 
     def effects(self, way: Neurons | Sets, n_columns: int) -> Effects:
-        """All quantities, as means by sequence."""
+        """All quantities, as means by sequence, on the CPU, where statistics are made."""
         names = self.kind.quantities()
         means = self.means(way, len(names), n_columns)
-        return self.kind(**dict(zip(names, means, strict=True)), n=self.scored.sum(1), report=way.report)
+        return self.kind(**dict(zip(names, means, strict=True)), n=self.scored.sum(1).cpu(), report=way.report)
 
     def means(self, way: Neurons | Sets, n_quantities: int, n_columns: int) -> Sums:
         """What the way through a block finds, batch after batch, as means by sequence."""
@@ -302,4 +302,4 @@ class Text:
             value = self.replacement if self.replacement.ndim == 1 else self.replacement[some]
             add(sums[:, some], clean, edits.difference(clean, value), self.log_unigram, way)
         check_finite({"the sum of effects": sums})
-        return sums / n.to(device)[:, None]
+        return (sums / n.to(device)[:, None]).cpu()

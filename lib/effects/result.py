@@ -122,7 +122,7 @@ class Effects(Unmeasured):
             return resampling.intervals(n * self._by_sequence(name), n, generator=generator, n_resamples=n_resamples)
         left, total = n * getattr(self, MEDIATED[name]), n * self.total
         low, high = resampling.intervals(left, total, generator=generator, n_resamples=n_resamples)
-        some = self.mean("total").cpu() > 0
+        some = self.mean("total") > 0
         return torch.where(some, 1 - high, 0), torch.where(some, 1 - low, 0)
 
     def estimate(self, name: str, column: int, *, generator: torch.Generator) -> Estimate:
@@ -149,7 +149,7 @@ class Effects(Unmeasured):
         for name in names:
             low, high = self.interval(name, generator=generator)
             value = getattr(self, name) if name in MEDIATED else self.mean(name)
-            columns |= {name: value.cpu(), f"{name}_low": low.cpu(), f"{name}_high": high.cpu()}
+            columns |= {name: value, f"{name}_low": low, f"{name}_high": high}
         return pandas.DataFrame({name: column.numpy() for name, column in columns.items()})
 
     def part(self, sequence: Int[Tensor, " some"] | Bool[Tensor, " sequence"]) -> "Effects":
@@ -194,6 +194,6 @@ def mediated(left: Float[Tensor, "*neuron"], total: Float[Tensor, "*neuron"]) ->
 def shares(effect: Effects, left: str) -> Callable[[Int[Tensor, " draw"]], Float[Tensor, "2 neuron"]]:
     """Of some sequences (repetitions allowed), every neuron's summed effect that is `left` and summed total effect, in
     nats; float64, on the CPU."""
-    n = effect.n.double().cpu()[:, None]
-    both = torch.stack([n * getattr(effect, name).double().cpu() for name in (left, "total")])
+    n = effect.n.double()[:, None]
+    both = torch.stack([n * getattr(effect, name).double() for name in (left, "total")])
     return lambda draw: both[:, draw].sum(1)

@@ -39,8 +39,8 @@ def rho_risen(
     state, pairs = generator.get_state(), []
     for model in (first, final):
         generator.set_state(state)  # the same tokens are drawn for both
-        final_layer, w_out = model.final_layer, model.W_out.cpu()
-        parts = neuron_weights.parts(final_layer.weight_coordinates().cpu(), generator=generator)
+        final_layer, (w_out, W_U) = model.final_layer, model.weights()
+        parts = neuron_weights.parts(W_U, generator=generator)
         given: dict[str, Any] = {
             "centres": final_layer.centres,
             "dim": dim,

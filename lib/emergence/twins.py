@@ -64,7 +64,7 @@ def twin_spectra(plain: Model, dropout: Model) -> Any:
 
     layers = {"plain": plain.final_layer, "dropout": dropout.final_layer}
     pair = {
-        name: pandas.Series(null_space.spectrum(layer.weight_coordinates(), centres=layer.centres).singular_value.cpu())
+        name: pandas.Series(null_space.spectrum(layer.weight_coordinates(), centres=layer.centres).singular_value)
         for name, layer in layers.items()
     }
     return pandas.DataFrame(pair).reset_index(names="index")

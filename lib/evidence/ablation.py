@@ -112,8 +112,8 @@ def entropy_alone(
     others, beside neurons matched on total effect."""
     even = torch.arange(len(effect.n)) % 2 == 0
     choosing, testing = effect.part(even), effect.part(~even)
-    chosen = rule(choosing).cpu()
-    sets = controls.matched(chosen, choosing.mean("total").cpu(), n_sets=n_sets, generator=generator)
+    chosen = rule(choosing)
+    sets = controls.matched(chosen, choosing.mean("total"), n_sets=n_sets, generator=generator)
     read = effects.shares(testing, "direct")
 
     def statistic(draw: Sequences, mask: Bool[Tensor, " neuron"]) -> Float[Tensor, ""]:

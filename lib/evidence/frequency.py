@@ -64,8 +64,8 @@ def percentile_beyond(
     """Median over a set of the lower of each neuron's two percentile ranks, by frequency-mediated share and by mean
     absolute KL change, beside control sets."""
     share = effects.shares(effect, "direct_frequency")
-    n = effect.n.double().cpu()[:, None]
-    moved = n * effect.abs_kl_change.double().cpu()
+    n = effect.n.double()[:, None]
+    moved = n * effect.abs_kl_change.double()
 
     def lower(draw: Sequences) -> Float[Tensor, " neuron"]:
         remaining, total = share(draw)
@@ -118,7 +118,7 @@ def seen_alone(
     resampled together."""
     left = effect.direct_frequency, seen_only, effect.total
     columns = [value[:, chosen.to(value.device)].sum(1) for value in left]
-    both = torch.stack(columns, dim=1).double().cpu() * effect.n.cpu()[:, None]
+    both = torch.stack(columns, dim=1).double() * effect.n[:, None]
 
     def estimate(statistic: Callable[[Tensor], Tensor]) -> Estimate:
         return resampling.of_means(statistic, both, n=int(effect.n.sum()), generator=generator)
@@ -134,7 +134,7 @@ def meeting(effect: Effects, *, top: float, min_share: float) -> Bool[Tensor, " 
     """All neurons of a layer that meet the rule `selection.frequency_neurons` on these sequences, however many; on the
     CPU. Raises ValueError as it does."""
     axes, n = (effect.frequency_mediated, effect.mean("abs_kl_change")), effect.total.shape[1]
-    return selection.frequency_neurons(*axes, count=n, top=top, min_share=min_share).cpu()
+    return selection.frequency_neurons(*axes, count=n, top=top, min_share=min_share)
 
 
 def confirmed(

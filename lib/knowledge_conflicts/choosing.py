@@ -43,7 +43,7 @@ def chosen(
         return kinds.by_rule(rule, weights, count=count)
     effect = on_running_text(model, text, n_sequences=n_sequences, sequence_length=sequence_length)
     if rule == "causal":
-        total, direct = effect.mean("total").cpu(), effect.mean("direct").cpu()
+        total, direct = effect.mean("total"), effect.mean("direct")
         return Kind(selection.causal(total, direct, count=count), rule)
     return kinds.frequency_or_nearest(effect, count=count)
 

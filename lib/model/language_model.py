@@ -105,6 +105,11 @@ class Model:
         W_out = sites.output_weights(self.bridge.blocks[layer], f"layer {layer} of {self.name}")
         return self.final_layer.centre(W_out.to(self.final_layer.W_U.dtype))
 
+    def weights(self, layer: int = -1) -> tuple[Float[Tensor, "d_mlp d_model"], Float[Tensor, "d_model d_vocab"]]:
+        """Output weights of a layer's neurons, and the unembedding as weight statistics read it (see
+        `FinalLayer.weight_coordinates`): both on the CPU, where these are made. Raises as `output_weights` does."""
+        return self.output_weights(layer).cpu(), self.final_layer.weight_coordinates().cpu()
+
     def run(
         self,
         tokens: Int[Tensor, "sequence position"],
