@@ -8,8 +8,9 @@ from lib import book
 try:
     if workflow.is_main_process:
         book.hold(Path("runs"))
+    book.refuse_settings(config)
     MODEL, GIVEN = str(config.get("model", "pocket")), dict(config.get("parameters", {}))
-    ORDER = book.order(MODEL, GIVEN, wanted=config.get("chapters", book.chapters_about(MODEL, GIVEN)))
+    ORDER = book.order(MODEL, GIVEN, wanted=book.chapters_named(config.get("chapters")) or book.chapters_about(MODEL, GIVEN))
     RUN = f"runs/{ORDER.slug}"
     if workflow.is_main_process:
         ORDER.write(Path(RUN))

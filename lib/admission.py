@@ -7,6 +7,7 @@ without a word and gives numbers about something that nobody trained. `files` lo
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,8 @@ def files(folder: Path, name: str) -> None:
             f"the weights of {name} are quantised ({kind}), and effects of single neurons need plain ones; name the "
             "checkpoint that it was made from"
         )
-    _one_set(folder, name)
     plain, pickled = (any(any(folder.glob(kind)) for kind in kinds) for kinds in (("*.safetensors",), PICKLES))
+    _one_set(folder, name, *(("model", "safetensors") if plain else ("pytorch_model", "bin")))
     if pickled and not plain and not trusts_pickles():
         raise AdmissionError(
             f"the weights of {name} are pickles, which can run code when they are opened; save them as safetensors, or "
@@ -50,16 +51,16 @@ def trusts_pickles() -> bool:
     return os.environ.get(TRUST_PICKLE) == "1"
 
 
-def _one_set(folder: Path, name: str) -> None:
+def _one_set(folder: Path, name: str, stem: str, suffix: str) -> None:
     """Raises AdmissionError unless what transformers may read is one file of weights, or the shards of an index."""
-    found = {path.name for path in folder.glob("model*.safetensors")}
-    index = folder / "model.safetensors.index.json"
+    found, alone = {path.name for path in folder.glob(f"{stem}*.{suffix}")}, f"{stem}.{suffix}"
+    index = folder / f"{alone}.index.json"
     named = set(_json(index).get("weight_map", {}).values()) if index.is_file() else set()
     if missing := sorted(named - found):
         raise AdmissionError(f"{name} lacks {missing[0]}, which its index of weights names; copy or fetch it again")
-    stray = sorted(found - (named or {"model.safetensors"} & found or found))
+    stray = sorted(found - (named or {alone} & found or found))
     if stray:
-        beside = "the shards that its index names" if named else "model.safetensors"
+        beside = "the shards that its index names" if named else alone
         raise AdmissionError(
             f"{name} holds two sets of weights, {stray[0]} beside {beside}; remove the one that is not meant"
         )
@@ -106,6 +107,33 @@ def vocabulary(tokenizer: Any, rows: int, name: str) -> int:
 def holes(tokenizer: Any, d_vocab: int) -> list[int]:
     """The ids below `d_vocab` that no token has; their rows stay part of the softmax, as in the model."""
     return sorted(set(range(d_vocab)) - set(tokenizer.get_vocab().values()))
+
+
+def shapes(others: Iterable[tuple[str, Any, Any]], name: str) -> None:
+    """Raises AdmissionError for weights that have another shape than the configuration says: a name, and both."""
+    for label, given, wanted in sorted(others, key=str):
+        raise AdmissionError(
+            f"the weight {label} of {name} is {_across(given)} large, and its config.json wants {_across(wanted)}; "
+            "configuration and weights are of two models"
+        )
+
+
+def _across(shape: Any) -> str:
+    return " x ".join(map(str, shape))
+
+
+def layers(unread: Iterable[str], n_layers: int | None, name: str) -> None:
+    """Raises AdmissionError where a weight that nothing reads is that of a layer which the configuration does not have:
+    the network would end before the one that was trained does."""
+    if n_layers is None:  # a configuration that does not say it
+        return
+    for label in sorted(unread):
+        beyond = [int(part) for part in label.split(".") if part.isdecimal() and int(part) >= n_layers]
+        if beyond:
+            raise AdmissionError(
+                f"{name} has weights of layer {beyond[0]} ({label}), counted from 0, but its config.json knows "
+                f"{n_layers} layers; configuration and weights are of two models"
+            )
 
 
 def weights(loaded: Any, name: str) -> None:

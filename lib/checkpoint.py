@@ -43,9 +43,8 @@ def read(source: Source, dtype: torch.dtype, device: str) -> tuple[Any, Any]:
         admission.files(Path(folder), source.name)
         pickles = {} if admission.trusts_pickles() else {"use_safetensors": True}
         read: Any = AutoModelForCausalLM.from_pretrained  # which returns a pair when it is asked to report
-        loaded, report = read(
-            folder, dtype=dtype, attn_implementation="eager", output_loading_info=True, **NO_CODE, **pickles
-        )
+        asked = {"output_loading_info": True, "ignore_mismatched_sizes": True}  # which are refused below, by name
+        loaded, report = read(folder, dtype=dtype, attn_implementation="eager", **asked, **NO_CODE, **pickles)
         tokenizer = AutoTokenizer.from_pretrained(folder, **NO_CODE)
     except SourceError:
         raise
@@ -55,8 +54,11 @@ def read(source: Source, dtype: torch.dtype, device: str) -> tuple[Any, Any]:
         if type(error).__name__ != "SafetensorError" and type(error) is not Exception:  # as tokenizers raises
             raise
         raise _explained(error, source) from error
+    admission.shapes(report["mismatched_keys"], source.name)
+    n_layers = getattr(loaded.config.get_text_config(), "num_hidden_layers", None)
+    admission.layers(report["unexpected_keys"], n_layers, source.name)
     admission.weights(loaded, source.name)
-    lost = [*report["missing_keys"], *report["mismatched_keys"]]
+    lost = [*report["missing_keys"]]
     if lost:
         raise ModelError(f"{source.name} is not a causal language model checkpoint: it lacks {lost[0]}")
     return loaded.to(device).eval().requires_grad_(False), tokenizer

@@ -26,6 +26,10 @@ FIELD = "text"
 """The field of a row, in files and data sets alike, that holds its document."""
 
 
+SKIPPED: dict[str, int] = {}
+"""Rows without text that this process passed over, by the name of what they are in; for the run card."""
+
+
 class TextError(ValueError):
     """Text that cannot be used; its message is one sentence for the reader."""
 
@@ -40,16 +44,26 @@ class Documents:
     """Rows so far that held no text and were passed over."""
 
     def __iter__(self) -> Iterator[str]:
+        n_read = 0
         for row in self.rows:
             if isinstance(row, str) and row.strip():
-                yield row.strip("\n")
+                n_read += 1
+                yield _whole_letters(row.strip("\n"))
             else:
                 self.n_skipped += 1
+                SKIPPED[self.name] = max(self.n_skipped, SKIPPED.get(self.name, 0))
+        if not n_read:
+            raise TextError(f"no row of {self.name} holds text, of {self.n_skipped:,} that were read")
 
     @property
     def skipped(self) -> str:
         """What was passed over, in words; empty where nothing was."""
         return f"{self.n_skipped:,} rows without text were skipped" if self.n_skipped else ""
+
+
+def _whole_letters(text: str) -> str:
+    """The text with a replacement character for every half of a letter, which JSON can hold and no tokenizer reads."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def suiting(text: str, *, kind: str) -> str:
@@ -68,6 +82,12 @@ def described(text: str) -> str:
     return f"the {kind} {path.name if path.exists() else text}"
 
 
+def skipped(text: str) -> int:
+    """Rows of a text without a document that this process has passed over so far."""
+    path = Path(text).expanduser()
+    return SKIPPED.get(path.name if path.exists() else text, 0)
+
+
 def documents(text: str) -> Documents:
     """The documents of a text; see above for what can be named.
 
@@ -77,7 +97,7 @@ def documents(text: str) -> Documents:
         return Documents(_manual(), PYTHON)
     path = SAMPLE if text == EMBEDDED else Path(text).expanduser()
     if path.is_dir():
-        files = _files(path)
+        files = [file for file in _files(path) if file.stat().st_size]
         return Documents((row for file in files for row in _rows(file)), path.name)
     if path.is_file():
         return Documents(_rows(path), path.name)
@@ -91,7 +111,7 @@ def _manual() -> Iterator[str]:
 
 
 def _files(folder: Path) -> list[Path]:
-    files = sorted(path for path in folder.rglob("*") if path.suffix in READERS and path.is_file())
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in READERS and path.is_file())
     if not files:
         kinds = ", ".join(READERS)
         raise TextError(f"the folder {folder} holds no text; files that can be read end in {kinds}")
@@ -99,7 +119,10 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _rows(file: Path) -> Iterator[str | None]:
-    return iter(READERS.get(file.suffix, _paragraphs)(file))
+    suffix = file.suffix.lower()
+    if suffix in OF_DATA:
+        raise TextError(f"{file.name} holds data and not running text; save it as .jsonl, a document a line, or .txt")
+    return iter(READERS.get(suffix, _paragraphs)(file))
 
 
 def _paragraphs(file: Path) -> list[str]:
@@ -159,6 +182,8 @@ def _of_table(file: Path) -> list[str | None]:
 Reader = Callable[[Path], Sequence[str | None]]
 READERS: dict[str, Reader] = {".txt": _paragraphs, ".jsonl": _of_lines, ".parquet": _of_table}
 """How files are read, by the end of their names; any other file is read as `.txt`."""
+OF_DATA = (".json", ".csv", ".tsv")
+"""Ends of names whose files would be measured together with their syntax."""
 
 
 def _hub_rows(text: str) -> Iterator[str | None]:
@@ -201,7 +226,17 @@ def fingerprint(text: str) -> str:
     return _commit(text)
 
 
+def refusal(text: str) -> str:
+    """Why the hub does not tell of a data set, in its own words; empty where it does."""
+    return _asked(text)[1]
+
+
 def _commit(text: str) -> str:
+    return _asked(text)[0]
+
+
+def _asked(text: str) -> tuple[str, str]:
+    """The commit of a data set, with its configuration, or why the hub does not tell it."""
     import httpx2
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
@@ -209,6 +244,7 @@ def _commit(text: str) -> str:
     name, configuration, revision = parts(text)
     try:
         commit = HfApi().dataset_info(name, revision=revision or None).sha or ""
-    except (HfHubHTTPError, OfflineModeIsEnabled, httpx2.HTTPError, OSError, ValueError):
-        return ""
-    return f"{commit}:{configuration}" if commit and configuration else commit
+    except (HfHubHTTPError, OfflineModeIsEnabled, httpx2.HTTPError, OSError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0].rstrip(".")
+        return "", f"{type(error).__name__}: {reason}"
+    return (f"{commit}:{configuration}" if commit and configuration else commit), ""

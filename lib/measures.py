@@ -62,7 +62,8 @@ def auroc(score: Float[Tensor, " text"], positive: Bool[Tensor, " text"]) -> flo
 
 
 def rank(x: Float[Tensor, " token"]) -> Float[Tensor, " token"]:
-    """Ranks from 1, ascending; values that tie share the mean of theirs."""
-    _, group, count = x.unique(return_inverse=True, return_counts=True)
-    last = count.cumsum(0)
-    return (last - (count - 1) / 2).to(torch.float64)[group]
+    """Ranks from 1, ascending, in float64 on the CPU; values that tie share the mean of theirs, NaNs are last and all
+    NaN."""
+    from scipy.stats import rankdata
+
+    return torch.from_numpy(rankdata(x.cpu().numpy()))

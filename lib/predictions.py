@@ -28,12 +28,17 @@ class Predictions:
     """Probability of the most likely token."""
     correct: Bool[Tensor, " token"]
     """Whether that is the one that comes next."""
+    target: Int[Tensor, " token"]
+    """The one that comes next."""
     sequence: Int[Tensor, " token"]
 
 
-def logits(model: Model, tokens: Int[Tensor, "sequence position"]) -> Float[Tensor, "sequence position d_vocab"]:
-    """The model's own logits after every token, on the CPU; for a sequence or two, since nobody could hold more."""
-    return model.run(tokens, "logits").logits.cpu()
+def logits(
+    model: Model, tokens: Int[Tensor, "sequence position"], scored: Bool[Tensor, "sequence position"]
+) -> Float[Tensor, "token d_vocab"]:
+    """The model's own logits at the scored positions of a sequence or two, on the CPU: nobody could hold more."""
+    found = model.run(tokens, "logits").logits
+    return found[scored.to(found.device)].cpu()
 
 
 def read(
@@ -48,6 +53,7 @@ def read(
         logits = logits[kept.to(logits.device)]
         target = some.roll(-1, 1)[kept].to(logits.device)
         sure, right = measures.confidence(logits), logits.argmax(-1) == target
-        parts.append([part.cpu() for part in (measures.entropy(logits), measures.loss(logits, target), sure, right)])
-    entropy, loss, sure, right = (torch.cat(column) for column in zip(*parts, strict=True))
-    return Predictions(entropy, loss, sure, right, scored.nonzero()[:, 0].cpu())
+        found = (measures.entropy(logits), measures.loss(logits, target), sure, right, target)
+        parts.append([part.cpu() for part in found])
+    entropy, loss, sure, right, target = (torch.cat(column) for column in zip(*parts, strict=True))
+    return Predictions(entropy, loss, sure, right, target, scored.nonzero()[:, 0].cpu())

@@ -92,7 +92,9 @@ def _of_text(model: Model, parameters: dict[str, Any]) -> dict[str, str]:
     """Which running text was read, in words, where a chapter reads any; an empty parameter does not say so itself."""
     if "text" not in parameters:
         return {}
-    return {"text": documents.described(documents.suiting(parameters["text"], kind=model.source.kind))}
+    text = documents.suiting(parameters["text"], kind=model.source.kind)
+    skipped = documents.skipped(text)
+    return {"text": documents.described(text)} | ({"rows without text, skipped": f"{skipped:,}"} if skipped else {})
 
 
 def _joined(each: list[dict[str, Any]]) -> dict[str, Any]:

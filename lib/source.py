@@ -138,7 +138,7 @@ def resolve(model: str, *, revision: str = "") -> Source:
     if model in PACKAGED:
         return _file(gguf_file.in_package(model, *PACKAGED[model]), name=model)
     if is_folder:
-        _refuse_ambiguous(model)
+        refuse_ambiguous(model)
         return _directory(model, path.resolve(), kind="directory")
     if gguf_file.is_named(model):
         return _file(path.resolve())
@@ -147,6 +147,8 @@ def resolve(model: str, *, revision: str = "") -> Source:
     name, _, at = model.partition("@")
     if at and revision and at != revision:
         raise SourceError(f"{model!r} names one revision and the parameter revision={revision!r} another; give one")
+    if model.lower() in {*pocket_names(), *PACKAGED}:
+        raise SourceError(f"there is no model {model!r}; {model.lower()!r} is written in small letters")
     if not HUB_ID.fullmatch(name):
         raise SourceError(
             f"{model!r} is neither {_embedded()}, nor {' or '.join(PACKAGED)}, nor a directory or .gguf file, "
@@ -169,8 +171,9 @@ def _refuse_revision(model: str, revision: str) -> None:
         raise SourceError(f"{model!r} is on this machine and has no revisions, but revision={revision!r} was given")
 
 
-def _refuse_ambiguous(model: str) -> None:
-    if HUB_ID.fullmatch(model) and "/" not in model:
+def refuse_ambiguous(model: str) -> None:
+    """Raises SourceError for the bare name of a folder here that a model on the hub may have as well."""
+    if is_path(model) and HUB_ID.fullmatch(model) and "/" not in model and not gguf_file.is_named(model):
         raise SourceError(
             f"{model!r} is a folder here and may be a model on the hub; name './{model}' or '{model}@main'"
         )

@@ -84,6 +84,14 @@ def test_an_old_weight_file_beside_new_shards_is_refused_and_either_alone_is_let
     refused(folder, r"lacks model-00002-of-00002\.safetensors")
 
 
+@pytest.mark.parametrize("key", ["n_layer", "vocab_size"])
+def test_a_configuration_smaller_than_its_weights_is_refused(folder, key):
+    configure(folder, **{key: json.loads((folder / "config.json").read_text())[key] - 1})
+    what = r"has weights of layer 2 \(.*h\.2\." if key == "n_layer" else "the weight .* is .* large, and its config"
+    with pytest.raises(SourceError, match=f"{what}.* configuration and weights are of two models"):
+        door.load(str(folder))
+
+
 def test_shards_left_beside_one_file_are_refused(folder):
     sharded(folder)
     (folder / "model.safetensors.index.json").unlink()
@@ -98,6 +106,12 @@ def test_pickles_are_opened_only_for_who_trusts_them(folder, monkeypatch):
     refused(folder, "are pickles, which can run code .* set TRUST_PICKLE=1")
     monkeypatch.setenv(admission.TRUST_PICKLE, "1")
     assert torch.equal(door.load(str(folder)).W_out, before.W_out)
+    (folder / "pytorch_model.bin").rename(folder / "pytorch_model-00001-of-00001.bin")
+    shards = dict.fromkeys(torch.load(folder / "pytorch_model-00001-of-00001.bin"), "pytorch_model-00001-of-00001.bin")
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"metadata": {}, "weight_map": shards}))
+    assert torch.equal(door.load(str(folder)).W_out, before.W_out)
+    torch.save({}, folder / "pytorch_model.bin")
+    refused(folder, r"two sets of weights, pytorch_model\.bin beside the shards that its index names")
 
 
 def test_code_in_a_folder_is_never_run_and_nobody_is_asked(folder, monkeypatch):

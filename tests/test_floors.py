@@ -22,6 +22,7 @@ FLOORS = [
     {"kinds"},
     {"evidence", "induction", "knowledge_conflicts", "knowledge", "confidence", "emergence"},  # the case studies
     {"truthfulness", "refusal"},  # two more, which read statements as `knowledge` does
+    {"pocket"},  # the embedded models' making, and their report, which measures as a chapter does
     {"plots", "claims", "provenance"},
     {"sentences"},
     {"real_model"},  # tables and ledgers of two runs in, Markdown and figures out
@@ -29,7 +30,7 @@ FLOORS = [
     {"bench"},  # measures the library, and draws what it found
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
-OUTSIDE = {"__init__", "pocket"}
+OUTSIDE = {"__init__"}
 MODULES = sorted(
     {path.stem for path in (*LIB.glob("*.py"), *(init.parent for init in LIB.glob("*/__init__.py")))} - OUTSIDE
 )
@@ -48,6 +49,14 @@ def imported(path):
         elif isinstance(node, ast.ImportFrom):
             inside = [f"lib.{alias.name}" for alias in node.names] if node.module == "lib" else [node.module]
             yield from inside
+
+
+def test_nothing_imports_how_the_embedded_models_are_made_but_that_itself_and_the_benchmark():
+    """Their code is no part of the library's fingerprint, since no chapter reads it (`identity.APART`)."""
+    others = [path for path in LIB.rglob("*.py") if path.relative_to(LIB).parts[0] not in ("pocket", "bench")]
+    assert not [
+        path for path in others for name in imported(path) if f"{name}.".startswith(("lib.pocket.", "lib.bench."))
+    ]
 
 
 def test_no_module_stands_on_two_floors():

@@ -64,6 +64,10 @@ def test_a_fault_of_the_book_is_one_sentence_and_its_traceback_a_file(repository
         (lambda root: OSError(errno.EROFS, "no", str(root / "a/b")), "{root} cannot be written to"),
         (lambda root: FileExistsError(errno.EEXIST, "no", str(root / "file")), "{root}/file is needed as a folder"),
         (lambda root: NotADirectoryError(errno.ENOTDIR, "no", str(root / "file/a")), "{root}/file is needed as a fold"),
+        (
+            lambda _: OSError(errno.ENAMETOOLONG, "long", "once upon a time " * 90),
+            "'once upon a time once upon a time ",
+        ),
         (lambda _: MemoryError(), "there is too little memory; close other programs"),
         (lambda root: FileNotFoundError(errno.ENOENT, "no", str(root / "a")), "this was not foreseen: FileNotFoundErr"),
     ],

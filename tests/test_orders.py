@@ -8,6 +8,7 @@ import pytest
 from lib import book, source
 from lib.book import orders, request
 from lib.book.request import BookError
+from lib.source import SourceError
 
 ONE = ["01_final_layer"]
 
@@ -37,6 +38,19 @@ def test_a_request_is_written_once_and_anew_when_it_is_another(own, tmp_path):
     assert before["fingerprint"] != after["fingerprint"]
 
 
+def test_a_model_that_lies_elsewhere_is_asked_for_by_its_content_and_nothing_is_stale(own, tmp_path):
+    elsewhere = shutil.copytree(own, tmp_path / "moved" / own.name)
+    one, other = (book.order(str(folder), {"seed": "1"}, wanted=ONE) for folder in (own, elsewhere))
+    assert one.slug == other.slug and one.asked[ONE[0]]["fingerprint"] == other.asked[ONE[0]]["fingerprint"]
+    one.write(tmp_path)
+    before = asked(tmp_path)[ONE[0]]
+    other.write(tmp_path)
+    after = asked(tmp_path)[ONE[0]]
+    assert after[0] == before[0] and after[1]["parameters"]["model"] == str(elsewhere.resolve())
+    book.order(str(elsewhere), {"seed": "2"}, wanted=ONE).write(tmp_path)
+    assert asked(tmp_path)[ONE[0]][0] > before[0]
+
+
 def test_a_folder_has_a_run_of_its_own_for_all_that_it_ever_holds(own):
     first = book.order(str(own), {}, wanted=ONE)
     config = json.loads((own / "config.json").read_text())
@@ -61,6 +75,58 @@ def test_a_text_that_nobody_can_tell_is_refused_before_a_kernel_starts(monkeypat
 
 def card(**made_of):
     return {"fingerprint": {"model": "m", "library": "l", "environment": "e"} | made_of}
+
+
+def test_why_the_hub_does_not_tell_of_a_text_is_passed_on(monkeypatch):
+    monkeypatch.setattr(
+        "huggingface_hub.HfApi.dataset_info", lambda *_, **__: (_ for _ in ()).throw(OSError("gated\nx"))
+    )
+    with pytest.raises(book.BookError, match=r"not a data set that the hub tells of \(OSError: gated\); correct the"):
+        book.order("pocket", {"text": "org/data"}, wanted=book.chapters()[:1])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"device": "gpu"}, "parameter device of chapter 01_final_layer has to be cpu, or cuda for a GPU, got 'gpu'"),
+        ({"dtype": "float16"}, "parameter dtype of .* has to be one of float32, bfloat16, float64, got 'float16'"),
+        ({"n_sequences": "2"}, "n_sequences of chapter 01_final_layer has to be 8 or more, got 2"),
+    ],
+)
+def test_what_no_chapter_takes_is_refused_before_a_kernel_starts(given, said):
+    with pytest.raises(book.BookError, match=said):
+        book.order("pocket", given, wanted=book.chapters()[:2])
+
+
+def test_a_device_that_is_not_here_stops_a_run_before_it_begins(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(book.BookError, match="this machine has no usable GPU"):
+        book.make("chapter", model="pocket", chapter="01", assignments="device=cuda", jobs=1)
+
+
+def test_a_partner_is_looked_at_like_the_model_itself(own, chapter_of_a_pair, tmp_path, monkeypatch):
+    config = json.loads((own / "config.json").read_text())
+    (own / "config.json").write_text(json.dumps(config | {"quantization_config": {"quant_method": "gptq"}}))
+    with pytest.raises(SourceError, match=r"are quantised \(gptq\)"):
+        book.order("pocket", {"post_trained": str(own)}, wanted=[chapter_of_a_pair])
+    own.rename(tmp_path / "gpt2")
+    monkeypatch.chdir(tmp_path)
+    for given in ({"post_trained": "gpt2"}, {"plain": "gpt2"}):
+        with pytest.raises(SourceError, match="is a folder here and may be a model on the hub"):
+            book.order("pocket", given, wanted=[chapter_of_a_pair, *book.chapters()[-1:]])
+    with pytest.raises(SourceError, match="may be a model on the hub"):
+        book.make("book", model="pocket", chapter="", assignments="", post_trained="gpt2", jobs=1)
+
+
+def test_a_graph_takes_the_settings_that_it_knows_and_chapters_that_there_are():
+    book.refuse_settings({"model": "pocket", "threads": 1})
+    with pytest.raises(book.BookError, match="the graph has no setting 'n_sequences'; its settings are model, "):
+        book.refuse_settings({"model": "pocket", "n_sequences": 8})
+    assert book.chapters_named(["2"]) == book.chapters_named(2) == [book.chapters()[1]] and not book.chapters_named(
+        None
+    )
+    with pytest.raises(book.BookError, match="there is no chapter '99'"):
+        book.chapters_named(["99"])
 
 
 def test_one_book_is_about_one_model():

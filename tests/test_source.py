@@ -99,6 +99,12 @@ def test_what_is_no_name_at_all_is_refused(model):
         source.resolve(model)
 
 
+@pytest.mark.parametrize("model", ["Pocket", "SmolLM2-135M-Instruct"])
+def test_a_name_in_other_letters_is_told_how_it_is_written(model):
+    with pytest.raises(source.SourceError, match=f"'{model.lower()}' is written in small letters"):
+        source.resolve(model)
+
+
 def test_a_revision_of_something_local_is_refused():
     with pytest.raises(source.SourceError, match="has no revisions"):
         source.resolve("pocket", revision="main")

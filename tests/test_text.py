@@ -111,6 +111,30 @@ def test_rows_that_cannot_be_read_are_refused_by_file_and_line(tmp_path, name, c
         list(text.documents(str(tmp_path / name)))
 
 
+def test_ends_of_names_are_read_in_any_case_and_data_is_no_running_text(tmp_path):
+    (tmp_path / "A.JSONL").write_text('{"text": "one"}\n')
+    (tmp_path / "B.TXT").write_text("two")
+    (tmp_path / "empty.txt").write_text("")
+    assert [*text.documents(str(tmp_path))] == ["one", "two"]
+    assert [*text.documents(str(tmp_path / "A.JSONL"))] == ["one"]
+    for name in ("c.json", "D.CSV"):
+        (tmp_path / name).write_text("[]")
+        with pytest.raises(text.TextError, match=rf"{name} holds data and not running text; save it as \.jsonl"):
+            text.documents(str(tmp_path / name))
+
+
+def test_rows_without_text_are_counted_for_the_card_and_nothing_but_them_is_refused(tmp_path):
+    from lib import documents
+
+    some, none = tmp_path / "some.jsonl", tmp_path / "none.jsonl"
+    some.write_text('{"text": "one"}\n{"text": null}\n{"text": "\\ud800 two"}\n{"text": " "}\n')
+    assert [*text.documents(str(some))] == ["one", "\ufffd two"]
+    assert documents.skipped(str(some)) == 2 and documents.skipped("pocket") == 0
+    none.write_text('{"text": 3}\n{"text": null}\n')
+    with pytest.raises(text.TextError, match=r"no row of none\.jsonl holds text, of 2 that were read"):
+        [*text.documents(str(none))]
+
+
 def test_what_looks_like_a_special_token_in_text_is_letters(pocket, tmp_path):
     (tmp_path / "web.txt").write_text("one <|endoftext|> two")
     (ids,) = pocket.encoded(str(tmp_path / "web.txt"))

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from lib.bench import chapters, page, patching
 from lib.bench.gather import overhead
 from lib.bench.run import side_by_side
+from lib.book import net
 
 REPOSITORY = Path(__file__).parents[2]
 MODELS = ("gpt2-small-shape", "pocket")
@@ -45,7 +47,11 @@ def measured(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Command line: measures, prints the table, and keeps the result."""
+    """Command line: measures, prints the table, and keeps the result; what fails or is stopped is one sentence."""
+    sys.exit(net.caught(_main, stopped="stopped; nothing was kept"))
+
+
+def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m lib.bench", description=__doc__)
     parser.add_argument("--neurons", type=int, default=512)
     parser.add_argument("--tokens", type=int, default=256)
@@ -63,8 +69,8 @@ def main() -> None:
         parser.error("a result that the book keeps is about all models: leave out --models, or --save")
     kept = REPOSITORY / "book" / "bench.json"
     if not arguments.page:
+        (REPOSITORY / "runs").mkdir(exist_ok=True)  # before the minutes that it takes, in case that it cannot be
         result = measured(arguments)
-        (REPOSITORY / "runs").mkdir(exist_ok=True)
         (REPOSITORY / "runs" / "bench.json").write_text(json.dumps(result, indent=1) + "\n")
         print(page.table(result), patching.table(result["patching"]), chapters.table(result["chapters"]), sep="\n\n")
         if not arguments.save:

@@ -17,12 +17,14 @@ from lib.book.request import (
     chapter_named,
     chapters,
     chapters_about,
+    chapters_named,
     checked,
     chosen,
     defaults,
     is_of_a_pair,
     parameters,
     parsed,
+    refuse_settings,
 )
 from lib.book.run import THREADS, Places, execute
 from lib.book.saying import SUMMARY, Said, say, summary
@@ -42,6 +44,7 @@ __all__ = [
     "chapter_named",
     "chapters",
     "chapters_about",
+    "chapters_named",
     "checked",
     "chosen",
     "defaults",
@@ -55,6 +58,7 @@ __all__ = [
     "order",
     "parameters",
     "parsed",
+    "refuse_settings",
     "say",
     "stage",
     "summary",

@@ -6,6 +6,7 @@ default is always allowed: 0 or -1 may stand for all, or for what a rule finds. 
 (layers, neurons, tokens) is left to those who know it."""
 
 import math
+import re
 from typing import Any
 
 LEAST = {
@@ -32,6 +33,19 @@ HALVED = {"05_token_frequency": ("n_sequences",)}
 """Chapters in which nothing is measured but on one half of the sequences: twice as many of them."""
 MOST = dict.fromkeys(("tail", "rho_floor", "threshold", "top", "min_share"), 1.0)
 """The largest value of a parameter, itself allowed."""
+
+
+DTYPES = ("float32", "bfloat16", "float64")
+DEVICE = re.compile(r"(cpu|cuda)(:\d+)?")
+
+
+def unknown(name: str, value: Any) -> str:
+    """What is wrong with the word for a device or a dtype, as `fault` says it; empty for all other parameters."""
+    if name == "dtype" and value not in DTYPES:
+        return f"has to be one of {', '.join(DTYPES)}, got {value!r}"
+    if name == "device" and not DEVICE.fullmatch(str(value)):
+        return f"has to be cpu, or cuda for a GPU, got {value!r}"
+    return ""
 
 
 def least(name: str, chapter: str) -> float:

@@ -62,6 +62,7 @@ def make(
     began, alone, given = time.monotonic(), targets == "chapter", with_partner(parsed(assignments), post_trained)
     wanted = [chapter_named(chapter)] if alone else chapters_about(model, given)
     asked = order(model, given, wanted=wanted)
+    _refuse_absent(str(given.get("device", "cpu")))
     goal = f"runs/{asked.slug}/notebooks/{wanted[0]}.ipynb" if alone else f"site/{asked.slug}/index.html"
     for folder in ("runs",) if alone else ("runs", "site"):
         _writable(REPOSITORY / folder)
@@ -69,6 +70,17 @@ def make(
     print(f"made {goal}{'' if alone else f' in {spoken(time.monotonic() - began)}; open it in a browser'}")
     if save:
         print(f"kept {saving.keep(REPOSITORY / 'runs' / asked.slug).relative_to(REPOSITORY)}")
+
+
+def _refuse_absent(device: str) -> None:
+    """Raises BookError for a device that this machine, where all jobs run, does not have."""
+    if device != "cpu":
+        from lib.model.loading import check_device  # which takes seconds, and most runs need none of it
+
+        try:
+            check_device(device)
+        except ValueError as error:
+            raise BookError(str(error)) from None
 
 
 def _by_snakemake(goal: str, asked: Order, config: dict[str, Any], jobs: int, *, alone: bool) -> None:

@@ -4,6 +4,7 @@ What a reader can mend (a request, a model, a full disk, a file in the place of 
 else is a fault of this book, and its traceback is what whoever mends it has to see."""
 
 import errno
+import os
 import sys
 import tempfile
 import traceback
@@ -15,22 +16,26 @@ from lib.source import SourceError
 
 STOPPED = 130
 """The exit status of what was interrupted, as a shell has it."""
+GOES_ON = "stopped; chapters that were made are kept, and the same command goes on from there"
 FULL = {errno.ENOSPC, errno.EDQUOT}
 CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR}
+TOO_LONG = {errno.ENAMETOOLONG}
+SHOWN = 40
+"""Signs of a name that is repeated where no name can be so long."""
 LENGTH = 600
 """Signs of an error's own message that are repeated; all of it is in the file."""
 
 
-def caught(work: Callable[[], None], *, quiet: bool = False) -> int:
+def caught(work: Callable[[], None], *, quiet: bool = False, stopped: str = GOES_ON) -> int:
     """Does the work, and says in one sentence on the error stream where it failed; the exit status.
 
-    With `quiet` nothing is said of an interruption: whoever started this says it."""
+    `stopped` is what is said of an interruption; with `quiet` nothing is: whoever started this says it."""
     try:
         work()
     except KeyboardInterrupt:
         if not quiet:
-            _say("stopped; chapters that were made are kept, and the same command goes on from there")
+            _say(stopped)
         return STOPPED
     except Exception as error:
         _say(told(error))
@@ -56,6 +61,9 @@ def sentence(error: Exception) -> str:
         return f"{place} cannot be written to; allow it, or run a copy of the repository that is yours"
     if number in IN_THE_WAY and place:
         return f"{place} is needed as a folder, and a file has that name; move it away"
+    if number in TOO_LONG:
+        begins = str(getattr(error, "filename", ""))[:SHOWN]
+        return f"{begins!r} … is too long for the name of a file or a folder; name one, and put text into it"
     if isinstance(error, MemoryError):
         return "there is too little memory; close other programs, or name a smaller model"
     said = " ".join(str(error).split())
@@ -66,7 +74,7 @@ def _place(path: object) -> Path | None:
     """What an error is about: the file, or the nearest folder above it that is there, or is in truth a file."""
     if not isinstance(path, str | Path):
         return None
-    return next((found for found in (Path(path), *Path(path).parents) if found.exists()), None)
+    return next((found for found in (Path(path), *Path(path).parents) if os.path.exists(found)), None)
 
 
 def _kept(error: Exception) -> str:

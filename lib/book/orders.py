@@ -5,12 +5,13 @@ notebook, models, text, library and environment. The file is written anew only w
 the graph hangs on it, so a chapter is stale exactly when it would be made of something else."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib import admission, fingerprint, identity, source
+from lib import admission, documents, fingerprint, identity, source
 from lib.book import machine
 from lib.book.request import NOTEBOOKS, BookError, absolute, checked, chosen
 from lib.source import Source
@@ -35,12 +36,17 @@ class Order:
     """Graphics cards that one chapter takes."""
 
     def write(self, run: Path) -> None:
-        """Leaves in the folder `run` what each chapter is asked for, where that differs from what lies there."""
+        """Leaves in the folder `run` what each chapter is asked for, where that differs from what lies there.
+
+        Where only the place is another that the same content lies at, the file keeps its age: nothing is stale."""
         for chapter, asked in self.asked.items():
             text, file = json.dumps(asked, indent=1, ensure_ascii=False) + "\n", asked_file(run, chapter)
             if not file.is_file() or file.read_text(encoding="utf-8") != text:
                 file.parent.mkdir(parents=True, exist_ok=True)
+                age = file.stat().st_mtime_ns if _fingerprint_in(file) == asked["fingerprint"] else None
                 file.write_text(text, encoding="utf-8")
+                if age is not None:
+                    os.utime(file, ns=(age, age))
 
 
 def order(model: str, parameters: Mapping[str, Any], *, wanted: list[str]) -> Order:
@@ -50,10 +56,11 @@ def order(model: str, parameters: Mapping[str, Any], *, wanted: list[str]) -> Or
     given = chosen(parameters, wanted=wanted)
     revision = str(next((own["revision"] for own in given.values() if "revision" in own), ""))
     main = source.resolve(model, revision=revision)
-    if main.kind in ("pocket", "directory"):
-        admission.files(Path(main.location), main.name)
     model = absolute(model)
     whole = {chapter: checked(chapter, {"model": model} | own) for chapter, own in given.items()}
+    for one in dict.fromkeys([main, *(other for own in whole.values() for other in identity.others(own).values())]):
+        if one.kind in ("pocket", "directory"):
+            admission.files(Path(one.location), one.name)
     partner = next((own[identity.PAIRED] for own in whole.values() if identity.PAIRED in own), "")
     return Order(
         model=model,
@@ -75,11 +82,19 @@ def _asked(chapter: str, given: dict[str, Any], main: Source) -> dict[str, Any]:
     if parts.get("text") == "":
         raise BookError(
             f"the text {given.get('text')!r} is neither 'pocket' nor 'python', not a file or folder, and not a data "
-            "set that the hub can be asked about; correct the name, or connect"
+            f"set that the hub tells of ({documents.refusal(given['text'])}); correct the name, or connect"
         )
     parts["notebook"] = fingerprint.of_file(NOTEBOOKS / f"{chapter}.ipynb")[: fingerprint.DIGITS]
-    asked = {"parameters": given, "made_of": parts}
-    return asked | {"fingerprint": fingerprint.of(asked)}
+    by_content = {"parameters": identity.told(given), "made_of": parts}
+    return {"parameters": given, "made_of": parts, "fingerprint": fingerprint.of(by_content)}
+
+
+def _fingerprint_in(file: Path) -> str:
+    """What a file of this kind says; empty where there is none or it says something else."""
+    try:
+        return str(json.loads(file.read_text(encoding="utf-8"))["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def asked_file(run: Path, chapter: str) -> Path:

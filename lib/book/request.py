@@ -17,6 +17,8 @@ REPOSITORY = Path(__file__).parents[2]
 NOTEBOOKS = REPOSITORY / "notebooks"
 MODELS = REPOSITORY / "book" / "models"
 """Where runs of real models are kept."""
+SETTINGS = ("model", "parameters", "chapters", "threads")
+"""What the graph can be configured with."""
 KERNEL_NAMES = {"In", "Out", "exit", "quit", "open", "get_ipython"}
 
 
@@ -46,6 +48,23 @@ def chapter_named(number: str) -> str:
     if not found:
         raise BookError(f"there is no chapter {number!r}; the chapters are {', '.join(chapters())}")
     return found[0]
+
+
+def chapters_named(names: Any) -> list[str]:
+    """The chapters that a graph's setting names, as `chapter_named` knows each; none where it names none.
+
+    Raises BookError for a name that no chapter has."""
+    return [chapter_named(str(name)) for name in ([names] if isinstance(names, str | int) else names or [])]
+
+
+def refuse_settings(config: Mapping[str, Any]) -> None:
+    """Raises BookError for a setting of the graph that it would pass over."""
+    strays = sorted({*config} - {*SETTINGS})
+    if strays:
+        raise BookError(
+            f"the graph has no setting {strays[0]!r}; its settings are {', '.join(SETTINGS)}, and a parameter of the "
+            "chapters is given by make, as in: make book PARAMETERS='seed=1'"
+        )
 
 
 def defaults(chapter: str) -> dict[str, Any]:
@@ -171,6 +190,9 @@ def chosen(given: Mapping[str, Any], *, wanted: list[str]) -> dict[str, dict[str
 def _checked_only(chapter: str, given: Mapping[str, Any]) -> dict[str, Any]:
     found = typed(chapter, given)
     checked(chapter, found)
+    for name, value in found.items():
+        if fault := bounds.unknown(name, value):
+            raise BookError(f"parameter {name} of chapter {chapter} {fault}")
     return found
 
 
@@ -184,5 +206,8 @@ def _placed(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def absolute(model: str) -> str:
-    """The model's name, a directory or file made absolute: a relative one can mean something else elsewhere."""
+    """The model's name, a directory or file made absolute: a relative one can mean something else elsewhere.
+
+    Raises SourceError for a folder whose bare name a model on the hub may have as well."""
+    source.refuse_ambiguous(model)
     return str(Path(model).expanduser().resolve()) if source.is_path(model) else model

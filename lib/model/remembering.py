@@ -3,7 +3,8 @@
 A chapter puts many questions to one text, and each begins with the same clean run. So the residual stream and the
 activations of a sequence are kept, up to `memory.BOUND` bytes of them, the sequences longest unused given up first.
 Nothing is kept or taken while something is hooked into the model, nor where nobody can tell whether a weight has
-changed (a model that was made in inference mode), and all is forgotten once one has."""
+changed (a model that was made in inference mode), and all is forgotten once one has. PyTorch counts the changes of a
+weight, but not those made through its `.data`: whoever writes there calls `Model.forget` afterwards."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection
