@@ -1,5 +1,7 @@
 import json
+import os
 import re
+import signal
 import time
 
 import pandas
@@ -8,13 +10,15 @@ import torch
 from torch.testing import assert_close
 from torch.utils.flop_counter import FlopCounterMode
 
+from lib.bench import __main__ as command
 from lib.bench import case as cases
 from lib.bench import ceiling, chapters, gather, page, patching, ways
 from lib.bench import run as bench
 from lib.bench.worker import Worker, grown
-from lib.book import saving
+from lib.book import net, saving
 from lib.effects import exact, moments
 from tests import kept
+from tests.conftest import HANGING
 
 pytestmark = pytest.mark.long
 
@@ -270,3 +274,32 @@ def test_prompts_that_are_patched_share_what_the_papers_share():
     differ = (pairs.source != pairs.target).any(0)
     assert not differ[: patching.N_BEFORE + patching.N_SHARED].any() and differ[-11:].all()
     assert pairs.source.shape == (4, 80) and model.n_layers == 2
+
+
+def test_what_stops_the_benchmark_is_one_sentence_before_the_minutes_that_it_takes(tmp_path, monkeypatch, capsys):
+    def stopped(arguments):
+        raise KeyboardInterrupt
+
+    for module in (command, net):
+        monkeypatch.setattr(module, "REPOSITORY", tmp_path)
+    monkeypatch.setattr("sys.argv", ["lib.bench"])
+    monkeypatch.setattr(command, "measured", stopped)
+    with pytest.raises(SystemExit, match="130"):
+        command.main()
+    assert capsys.readouterr().err == "stopped; nothing was kept\n"
+    (tmp_path / "runs").rmdir()
+    (tmp_path / "runs").write_text("mine")
+    monkeypatch.setattr(command, "measured", lambda arguments: pytest.fail("it was measured"))
+    with pytest.raises(SystemExit, match="1"):
+        command.main()
+    assert f"{tmp_path / 'runs'} is needed as a folder" in capsys.readouterr().err
+
+
+def test_a_worker_is_out_of_reach_of_an_interruption_and_ends_with_who_asked_for_it(tmp_path, monkeypatch):
+    (tmp_path / "waiting.py").write_text("import sys; print('{}', flush=True); sys.stdin.read(); sys.stdin.read()")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    asked = bench.Process("nothing", {}, threads=1, module="waiting")
+    worker = asked.process
+    assert os.getpgid(worker.pid) != os.getpgid(0) and worker.poll() is None
+    del asked
+    assert worker.wait(timeout=HANGING) == -signal.SIGKILL

@@ -6,6 +6,7 @@ import os
 import statistics
 import subprocess
 import sys
+import weakref
 from typing import Any
 
 import torch
@@ -29,8 +30,9 @@ class Process:
         environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(threads)}
         command = [sys.executable, "-m", module, way, json.dumps(case), str(threads)]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
         )
+        weakref.finalize(self, self.process.kill)  # it is stopped by us and not by Ctrl-C, and says nothing of it
         assert self.process.stdin and self.process.stdout
         self._in, self._out, self.way = self.process.stdin, self.process.stdout, way
         self.size = json.loads(self._line())
