@@ -62,8 +62,8 @@ def auroc(score: Float[Tensor, " text"], positive: Bool[Tensor, " text"]) -> flo
 
 
 def rank(x: Float[Tensor, " token"]) -> Float[Tensor, " token"]:
-    """Ranks from 1, ascending, in float64 on the CPU; values that tie share the mean of theirs, NaNs are last and all
-    NaN."""
+    """Ranks from 1, ascending, in float64 on the CPU; values that tie share the mean of theirs; all are NaN
+    where one value is."""
     from scipy.stats import rankdata
 
     return torch.from_numpy(rankdata(x.cpu().numpy()))
