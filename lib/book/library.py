@@ -57,13 +57,11 @@ def address(module: str, name: str) -> str | None:
     """Where the site shows what a module calls `name`, defined there or passed on; None for what is not ours."""
     if name in definitions(module):
         return f"{page(module)}.html#{name}"
-    tree = ast.parse(modules()[module].read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module in modules():
-            for given in (alias for alias in node.names if name == (alias.asname or alias.name)):
-                inner = f"{node.module}.{given.name}"
-                return f"{page(inner)}.html" if inner in modules() else address(node.module, given.name)
-    return None
+    at, given = _passed_on(module).get(name, ("", ""))
+    if at not in modules():
+        return None
+    inner = f"{at}.{given}"
+    return f"{page(inner)}.html" if inner in modules() else address(at, given)
 
 
 @cache
@@ -82,7 +80,10 @@ def addresses() -> dict[str, str]:
     return found
 
 
-def _passed_on(module: str) -> set[str]:
+@cache
+def _passed_on(module: str) -> dict[str, tuple[str, str]]:
+    """What a module imports, by the name that it has here: from where, and what it is called there."""
     tree = ast.parse(modules()[module].read_text(encoding="utf-8"))
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    return {alias.asname or alias.name for node in imports for alias in node.names}
+    found = [(alias.asname or alias.name, (node.module or "", alias.name)) for node in imports for alias in node.names]
+    return dict(reversed(found))  # the first that says it, where several do
