@@ -20,6 +20,17 @@ def test_every_head_is_a_dot_beside_its_control_and_those_above_the_threshold_ar
     assert len({*x}) == 4 and all(abs(place - layer) < 0.5 for place, layer in zip(x, heads.layer, strict=True))
 
 
+def test_the_names_of_heads_that_stand_side_by_side_lie_to_their_left_and_right(ax):
+    heads = pd.DataFrame({"layer": [1, 1, 2, 0], "head": [3, 4, 0, 0], "induction_score": [0.77, 0.73, 0.8, 0.1]})
+    heads = heads.assign(
+        induction_score_low=heads.induction_score - 0.01, induction_score_high=heads.induction_score + 0.01
+    )
+    plots.induction_score_against_layer(heads.assign(shuffled=0.0), threshold=0.7, ax=ax)
+    placed = {label.get_text(): (label.get_ha(), label.xyann) for label in ax.texts}
+    assert placed["L1H3"][0] == "right" and placed["L1H4"][0] == "left" and placed["L2H0"][0] == "center"
+    assert placed["L1H3"][1][0] < 0 < placed["L1H4"][1][0] and placed["L2H0"][1][1] > 0
+
+
 def test_one_wide_band_does_not_hide_the_curves(ax):
     table = pd.DataFrame({"series": "text", "position": [1, 2], "mean": [1.0, 2.0], "low": 0.5, "high": [1.5, 150.0]})
     plots.confidence_against_position(table, label="loss (nats)", start=2, ax=ax)

@@ -68,11 +68,11 @@ def test_a_claim_that_was_not_measured_says_on_which_model():
         ((DOWN, DOWN), (DOWN, DOWN), "Both runs support the claim."),
         ((UP, UP), (UP, UP), "Both runs contradict the claim."),
         ((DOWN, UP), (DOWN, UP), "Both runs support one half of the claim and contradict the other."),
-        ((DOWN, NONE), (DOWN, NONE), "Its first half is supported on both, its second inconclusive on both."),
+        ((DOWN, NONE), (DOWN, NONE), "The claim's first half is supported on both, its second inconclusive on both."),
         (
             (DOWN, DOWN),
             (DOWN, UP),
-            "Its first half is supported on both, its second supported on `a` and contradicted on `b`.",
+            "The claim's first half is supported on both, its second supported on `a` and contradicted on `b`.",
         ),
     ],
 )
@@ -83,47 +83,59 @@ def test_a_claim_in_two_halves_says_what_became_of_each(here, there, said):
 def test_the_second_half_is_told_where_both_measured_it():
     pair = [entry(TWO, DOWN, but=half) for half in (NONE, UP)]
     found = carried(claims.load()[TWO], *pair)
-    assert says.second_half(found, what="x") == (
-        "The claim's second half, x, measures 0 [−0.1, 0.1] and 0.5 [0.4, 0.6]."
+    assert says.second_half(found, what="x", **NAMES) == (
+        "The claim's second half, x, is 0 [−0.1, 0.1] on `a` and 0.5 [0.4, 0.6] on `b`, and claimed below 0."
     )
+    assert says.second_half(found, what="", **NAMES).startswith("Its second half is 0 [")
     none = carried(claims.load()[TWO], pair[0], entry(TWO, reason="no"))
-    assert says.second_half(none, what="x") == ""
-    assert says.second_half(carried(claims.load()[ONE], entry(ONE), entry(ONE)), what="x") == ""
+    assert says.second_half(none, what="x", **NAMES) == ""
+    assert says.second_half(carried(claims.load()[ONE], entry(ONE), entry(ONE)), what="x", **NAMES) == ""
 
 
 def test_counts_of_outcomes_agree_with_their_verbs():
     over, not_over, open_ = says.LEADS
-    assert says.counts([over, not_over, open_, open_]) == (
+    assert says.counts([over, not_over, open_, open_], n_failed=0) == (
         "Of 4 claims 1 carries over and 1 does not; of 2 it cannot be told."
     )
-    assert says.counts([over, over]) == "Of 2 claims 2 carry over and 0 do not; of 0 it cannot be told."
+    assert says.counts([over, over], n_failed=1) == (
+        "Of 2 claims 2 carry over, 1 of them as a failure, and 0 do not; of 0 it cannot be told."
+    )
 
 
 def test_numbers_of_both_models_are_told():
     assert says.dims({"`a`": (4, 128), "`b`": (6, 576)}) == (
         "The directions below the drop are 4 of 128 on `a` (3.1 %) and 6 of 576 on `b` (1.0 %)."
     )
-    assert says.above_chance({"`a`": (6, 6, 6.42), "`b`": (1, 6, 0.8)}) == (
-        "Of the chosen neurons 6 of 6 on `a` (on average 6.42 times chance) and 1 of 6 on `b` (on average 0.8 times "
-        "chance) have more rho than a random write."
+    assert says.above_chance({"`a`": ((6, 6), (121, 122), 6.42), "`b`": ((1, 6), (740, 1530), 0.8)}) == (
+        "More rho than chance have 6 of 6 chosen neurons and 121 of 122 others on `a` and 1 of 6 chosen neurons and "
+        "740 of 1,530 others on `b`. "
+        "The mean of all chosen neurons is 6.42 times chance on `a` and 0.8 times chance on `b`."
     )
-    assert says.flipped({"`a`": (16, 600), "`b`": (0, 90)}) == (
-        "Ablation changes whose answer is given to 16 of 600 prompts on `a` (2.7 %) and 0 of 90 prompts on `b` (0 %)."
+    assert says.flipped({"`a`": ((16, 600), (6, 200)), "`b`": ((0, 90), (9, 90))}) == (
+        "Ablation changes whose answer is given to 16 of 600 prompts on `a` (2.7 %) and 0 of 90 prompts on `b` (0 %). "
+        "Of prompts with other neurons of like effect ablated it is 3.0 % on `a` and 10 % on `b`."
     )
 
 
 @pytest.mark.parametrize(
-    ("outcome", "said"),
+    ("both", "apart", "said"),
     [
-        ("carries over", "On both do x."),
-        ("does not carry over", "On one alone, and too different for chance, do y and z."),
-        ("cannot be told", "None does on both, and none is too different for chance."),
+        (["x"], [], "**Carries over.** On both models x share more neurons than chance. Of 7"),
+        ([], ["y", "z"], "**Does not carry over.** On one alone, and too different for chance: y and z. Of 7"),
+        (["x"], ["y"], "share more neurons than chance. **Does not carry over.** On one alone, and too different"),
+        (
+            [],
+            [],
+            "**Cannot be told.** No pair of rules does on both models, and none is too different for chance. Of 7",
+        ),
     ],
 )
-def test_agreement_of_rules_is_told_with_its_pairs(outcome, said):
-    found = says.overlap(outcome, {"`a`": 2, "`b`": 0}, both=["x"], apart=["y", "z"], n=7)
-    assert found.startswith(f"**{says.LEADS[outcome]}** Of 7 pairs of rules") and found.endswith(said)
-    assert "2 on `a` and 0 on `b` share more neurons than chance" in found
+def test_agreement_of_rules_is_told_with_its_pairs(both, apart, said):
+    found = says.overlap({"`a`": 2, "`b`": 0}, both=both, apart=apart, n=7)
+    assert said in found and found.startswith("**")
+    assert found.endswith(
+        "7 pairs of rules that sort by different numbers 2 on `a` and 0 on `b` share more neurons than chance."
+    )
 
 
 def test_what_is_missing_is_named():
@@ -138,22 +150,25 @@ def test_what_is_missing_is_named():
 
 def test_ledgers_are_counted_by_what_both_say():
     groups = ["supported on both", "supported on one", "contradicted on both", "open", "open", "not tested"]
-    first, second = says.ledgers(groups, {"`a`": 1, "`b`": 0})
+    first, second, third = says.ledgers(groups, {"`a`": 1, "`b`": 0})
     assert first.startswith("Both ledgers speak of 6 claims; 1 of these could not be tested")
     assert second == (
         "The 5 others: 1 supported on both, 1 on `a` alone, 0 on `b` alone, 1 contradicted on both, and 2 left open by "
-        "one model or both."
+        "one model or both, in one half at least."
     )
+    assert third == "Two ledgers that have nothing to do with each other would support 0.4 of them both."
 
 
 def test_findings_name_the_first_of_every_question_and_all_that_does_not_carry_over():
     outcomes = {"drop": "carries over", "rho": "carries over", "heads": "does not carry over"}
     assert says.findings(outcomes, first=["drop"]) == [
-        "**Carries over.** Drop; and 1 more.",
+        "**Carries over.** Drop; rho.",
         "**Does not carry over.** Heads.",
         "**Cannot be told.** Nothing.",
     ]
-    assert says.findings({"rho": "carries over"}, first=[])[0] == "**Carries over.** 1 more."
+    assert says.findings({"rho": "cannot be told", "x": "cannot be told"}, first=["x"])[2] == (
+        "**Cannot be told.** X; and 1 more."
+    )
 
 
 def test_other_code_is_told_only_where_it_is_other():

@@ -31,10 +31,13 @@ def induction_score_against_layer(heads: DataFrame, *, threshold: float, ax: Axe
     upright(place, score, ends, ax=ax, color="black", markersize=4, label="repeated, 95 %")
     ax.axhline(threshold, color="black", linewidth=1, linestyle=":", label=f"threshold {threshold:g}")
     named = heads[score > threshold].nlargest(10, "induction_score")
-    for order, (index, row) in enumerate(named.iterrows()):
-        name, above = f"L{row.layer:.0f}H{row['head']:.0f}", (0, -16) if order % 2 else (0, 7)
+    for index, row in named.iterrows():
+        beside = named[named.layer == row.layer]["head"]
+        aside = int(row["head"] == beside.max()) - int(row["head"] == beside.min())  # 0 between others, and alone
+        shift, align = ((5 * aside, -3), ("right", "center", "left")[aside + 1]) if aside else ((0, 7), "center")
         at = (place[index], row.induction_score)
-        ax.annotate(name, at, above, textcoords="offset points", ha="center", fontsize=10)
+        name = f"L{row.layer:.0f}H{row['head']:.0f}"
+        ax.annotate(name, at, shift, textcoords="offset points", ha=align, fontsize=10)
     ax.set(xlabel="layer", ylabel="induction score", ylim=(-0.02, 1.06), xticks=range(int(heads.layer.max()) + 1))
     ax.legend(ncols=3, **ABOVE)
     return ax

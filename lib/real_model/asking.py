@@ -51,8 +51,14 @@ class Question:
         name, first = next(iter(own.items()))
         here, there = (f"`{run.name}`" for run in pair)
         told = [says.claim(first, what=self.claims[name][1], here=here, there=there)]
-        told += [says.second_half(first, what=self.second)] if self.second and name == next(iter(self.claims)) else []
-        told += [says.counts([*outcomes.values()])] if len(own) > 1 else []
+        second = self.second if name == next(iter(self.claims)) else ""
+        told.append(says.second_half(first, what=second, here=here, there=there))
+        if len(own) > 1:
+            told.append(says.counts([*outcomes.values()], n_failed=sum(bool(_failed(one)) for one in own.values())))
+        for other, one in [*own.items()][1:]:
+            if one.outcome == "does not carry over":
+                told.append(says.claim(one, what=self.claims[other][1], here=here, there=there))
+                told.append(says.second_half(one, what="", here=here, there=there))
         return [sentence for sentence in told if sentence], outcomes
 
     def shown(self, found: Claims) -> Claims:

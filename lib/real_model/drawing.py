@@ -125,7 +125,7 @@ def of_claims(found: dict[str, Carried], pair: Pair) -> Figure:
         for run, entry in zip(pair, (one.here, one.there), strict=True):
             rows.append(
                 (
-                    f"{textwrap.fill(what, WIDE)}\n({_outcome(one)})",
+                    f"{textwrap.fill(what, WIDE)}\n{textwrap.fill(f'({_side(one)}{_outcome(one)})', WIDE)}",
                     run.name,
                     *_ends(entry),
                     next(iter(bounds), float("nan")),
@@ -140,6 +140,11 @@ def of_claims(found: dict[str, Carried], pair: Pair) -> Figure:
 def _ends(entry: Entry) -> tuple[float, float, float]:
     found = measurement(entry)
     return (found.value, found.low, found.high) if found else (float("nan"),) * 3
+
+
+def _side(one: Carried) -> str:
+    """On which side of its bound a claim wants its number, for who sees the bound alone."""
+    return f"claimed {one.claim.region.name}: " if one.claim.region else ""
 
 
 def _outcome(one: Carried) -> str:

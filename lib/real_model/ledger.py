@@ -6,7 +6,7 @@ from typing import get_args
 from lib.claims.carrying import Carried, Entry, Group, measurement
 from lib.claims.page import badge, legend
 from lib.real_model.measured import Pair
-from lib.sentences.real_model import told
+from lib.sentences.real_model import on_both, told
 
 ORDER: tuple[Group, ...] = get_args(Group)
 UNTESTED: Group = "not tested"
@@ -39,7 +39,11 @@ def _row(one: Carried) -> str:
     fold = f"<details><summary>how {one.claim.id} was judged</summary><dl>{statistic}{''.join(reasons)}</dl></details>"
     claim = f'<th scope="row">{html.escape(one.claim.statement)}{fold}</th>'
     cells = "".join(f"<td>{badge(entry['verdict'])}<br>{_numbers(entry)}</td>" for entry in (one.here, one.there))
-    return f"<tr>{claim}{cells}<td>{one.group}; {one.outcome}</td></tr>"
+    halves = [
+        f"{which} half {html.escape(said)}" for which, said in zip(("first", "second"), on_both(one), strict=False)
+    ]
+    together = f"{one.group}; {one.outcome}" if len(one.halves) == 1 else f"{one.outcome}: {', '.join(halves)}"
+    return f"<tr>{claim}{cells}<td>{together}</td></tr>"
 
 
 def _entries(one: Carried) -> dict[str, Entry]:

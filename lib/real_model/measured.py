@@ -35,6 +35,14 @@ def otherwise(pair: Pair) -> dict[str, list[str]]:
     return found
 
 
+def seconds(pair: Pair) -> tuple[float, float]:
+    """What the chapters that both ran took, here and there."""
+    here, there = (run.report["chapters"] for run in pair)
+    both = set(here) & set(there)
+    own, others = (sum((float(run[name]["seconds"]) for name in both), start=0.0) for run in (here, there))
+    return own, others
+
+
 def in_both(pair: Pair) -> dict[str, Carried]:
     """Every claim that both ledgers speak of and that a model can bear on, by id, in the order of the book."""
     here, there = (run.claims for run in pair)
@@ -58,21 +66,25 @@ def dim(run: Results) -> int:
     return int(run.number("03", "dim") or cut(run))
 
 
+def n_zero(run: Results) -> int:
+    """Directions that the final norm removes by centring: 1 with LayerNorm, 0 with RMSNorm."""
+    return int("not centred over d_model" not in run.report["coordinates"])
+
+
 def chance(run: Results) -> float:
     """Rho of a random write."""
-    centres = "not centred over d_model" not in run.report["coordinates"]
-    return null_space.chance(dim=dim(run), d_model=run.report[SIZES][1], centres=centres)
+    return null_space.chance(dim=dim(run), d_model=run.report[SIZES][1], centres=bool(n_zero(run)))
 
 
-def answers(run: Results) -> DataFrame:
-    """Prompts by clean and ablated label, when the chosen neurons are ablated."""
+def answers(run: Results, *, neurons: str = "chosen") -> DataFrame:
+    """Prompts by clean and ablated label, when the chosen neurons or sets of others are ablated."""
     table = run.table("transitions.csv")
-    return table[table.set == "chosen"]
+    return table[table.set == neurons]
 
 
-def flipped(run: Results) -> tuple[int, int]:
-    """Prompts whose label changes when the chosen neurons are ablated, of how many."""
-    table = answers(run)
+def flipped(run: Results, *, neurons: str = "chosen") -> tuple[int, int]:
+    """Prompts whose label changes when neurons are ablated, of how many; those of several sets added up."""
+    table = answers(run, neurons=neurons)
     return int(table["count"][table.clean != table.ablated].sum()), int(table["count"].sum())
 
 
@@ -108,11 +120,11 @@ class Agreement:
         return [pair for pair in self.beyond[0] if pair in self.beyond[1]]
 
     @property
-    def outcome(self) -> Outcome:
-        """Whether an agreement of rules carries over."""
-        if self.apart:
-            return "does not carry over"
-        return "carries over" if self.both else "cannot be told"
+    def outcomes(self) -> dict[Outcome, list[str]]:
+        """The pairs whose agreement carries over, and those whose does not; where there are neither, that it cannot be
+        told, of no pair."""
+        found: dict[Outcome, list[str]] = {"carries over": self.both, "does not carry over": self.apart}
+        return {outcome: pairs for outcome, pairs in found.items() if pairs} or {"cannot be told": []}
 
 
 def agreement(pair: Pair) -> Agreement:
@@ -129,7 +141,7 @@ def agreement(pair: Pair) -> Agreement:
     beyond: tuple[list[str], list[str]] = [], []
     apart = []
     for one, other in asked:
-        name, parts, found = f"`{one}` and `{other}`", [], []
+        name, parts, found = f"`{one}` with `{other}`", [], []
         for masks, among in zip(chosen, able, strict=True):
             sizes = int(masks[one].sum()), int(masks[other].sum())
             shared = int((masks[one] & masks[other]).sum())

@@ -103,10 +103,17 @@ def _ledger(found: Claims, pair: Pair) -> str:
 def _models(pair: Pair) -> str:
     """What was measured with what, a column for each run."""
     here, there = (run.report for run in pair)
-    rows = [("weights", "weights"), (SIZES, SIZES), ("running text", "text"), ("made", "date")]
+    rows = [
+        ("architecture", "architecture"),
+        ("weights", "weights"),
+        (SIZES, SIZES),
+        ("running text", "text"),
+        ("made", "date"),
+    ]
     lines = [f"| | {' | '.join(f'`{run.name}`' for run in pair)} |", "|---|---|---|"]
     lines += [f"| {label} | {_cell(here, key)} | {_cell(there, key)} |" for label, key in rows]
-    lines.append(f"| seconds, all chapters | {here['seconds']:,.0f} | {there['seconds']:,.0f} |")
+    taken = [f"{seconds:,.0f}" for seconds in measured.seconds(pair)]
+    lines.append(f"| seconds, the chapters that both ran | {' | '.join(taken)} |")
     code = says.other_code(*(report["fingerprint"].get("library", "") for report in (here, there)))
     more = " ".join(filter(None, (code, says.other_parameters(measured.otherwise(pair)))))
     return "\n\n".join(filter(None, ("\n".join(lines), more)))
@@ -114,4 +121,4 @@ def _models(pair: Pair) -> str:
 
 def _cell(report: dict[str, object], key: str) -> str:
     value = report.get(key, "–")
-    return ", ".join(f"{size:,}" for size in value) if isinstance(value, list) else str(value)
+    return " · ".join(f"{size:,}" for size in value) if isinstance(value, list) else str(value)

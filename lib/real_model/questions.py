@@ -10,7 +10,11 @@ RULES = "agreement of the rules"
 
 
 def _dims(pair: Pair) -> Findings:
-    found = {f"`{run.name}`": (measured.cut(run), run.report[SIZES][1]) for run in pair}
+    removed = {run.name: measured.n_zero(run) for run in pair}
+    found = {
+        f"`{run.name}`": (measured.cut(run) - removed[run.name], run.report[SIZES][1] - removed[run.name])
+        for run in pair
+    }
     return [says.dims(found)], {}
 
 
@@ -18,20 +22,26 @@ def _above_chance(pair: Pair) -> Findings:
     found = {}
     for run in pair:
         table = run.table("neurons.csv")
-        over = table[table.stolfo].rho / measured.chance(run)
-        found[f"`{run.name}`"] = int((over > 1).sum()), len(over), float(over.mean())
+        over = table.rho / measured.chance(run)
+        chosen, others = over[table.stolfo], over[~table.stolfo]
+        above, beside = ((int((some > 1).sum()), len(some)) for some in (chosen, others))
+        found[f"`{run.name}`"] = above, beside, float(chosen.mean())
     return [says.above_chance(found)], {}
 
 
 def _agreement(pair: Pair) -> Findings:
     found = measured.agreement(pair)
     shared = {f"`{run.name}`": len(beyond) for run, beyond in zip(pair, found.beyond, strict=True)}
-    told = says.overlap(found.outcome, shared, both=found.both, apart=found.apart, n=found.n)
-    return [told], {RULES: found.outcome}
+    told = says.overlap(shared, both=found.both, apart=found.apart, n=found.n)
+    outcomes = {says.agreement(pairs) if pairs else RULES: outcome for outcome, pairs in found.outcomes.items()}
+    return [told], outcomes
 
 
 def _flipped(pair: Pair) -> Findings:
-    return [says.flipped({f"`{run.name}`": measured.flipped(run) for run in pair})], {}
+    found = {
+        f"`{run.name}`": (measured.flipped(run), measured.flipped(run, neurons="matched on effect")) for run in pair
+    }
+    return [says.flipped(found)], {}
 
 
 QUESTIONS = {
@@ -47,7 +57,10 @@ QUESTIONS = {
         tables=("neurons.csv", "spectrum.csv"),
         draw=drawing.rho,
         alt="A row for each model: dots for the rho of the chosen neurons, a grey line for that of all others.",
-        caption="Rho in units of chance, of the neurons that the rule `stolfo` chooses and of the rest of the layer.",
+        caption=(
+            "Rho in units of chance, of the neurons that the rule `stolfo` chooses and of the rest of the layer. "
+            "Dotted: chance, and what the mean of others is claimed to stay below."
+        ),
         claims={
             "stolfo2024.C4": (
                 "writing into the null space",
@@ -76,10 +89,13 @@ QUESTIONS = {
         caption="The share of every neuron's effect that goes through the final norm, against its rho.",
         claims={
             "stolfo2024.C2": (
-                "an effect through the norm",
+                "an effect of the rule's neurons through the norm",
                 "the chosen neurons' norm-mediated share minus that of others",
             ),
-            "stolfo2024.C5": ("rho foretells that share", "the correlation of rho and share, beyond random spaces"),
+            "stolfo2024.C5": (
+                "rho foretells that share",
+                "the correlation of rho and share, minus that in random spaces",
+            ),
             "stolfo2024.C8": ("larger shares at large rho", "the largest share at large rho minus that of others"),
             "stolfo2024.C9": (
                 "entropy moved alone, through the norm",
@@ -110,7 +126,7 @@ QUESTIONS = {
             ),
             "stolfo2024.C11": (
                 "the surer, the further from the unigram",
-                "the correlation of entropy and distance to the unigram, beyond others",
+                "the correlation of entropy and distance to the unigram, minus that to other distributions",
             ),
             "stolfo2024.C12": (
                 "frequency neurons stand out",
@@ -139,7 +155,7 @@ QUESTIONS = {
                 "the change of entropy on a repeat, beyond a shuffled one (nats)",
             ),
             "stolfo2024.C18.loss": (
-                "less loss on a repeat",
+                "less loss than shuffled and than before",
                 "the change of loss on a repeat, beyond a shuffled one (nats)",
             ),
             "stolfo2024.C21": ("an induction head", "the induction score of the best head"),
@@ -160,6 +176,7 @@ QUESTIONS = {
                 "the reaction of entropy neurons, in ranks, minus that of others",
             ),
         },
+        second="the change of entropy from the first pass to the repeat",
         drawn=(
             "stolfo2024.C18.entropy",
             "stolfo2024.C21",
@@ -173,7 +190,10 @@ QUESTIONS = {
         tables=("transitions.csv",),
         draw=drawing.conflicts,
         alt="A panel for each model: lines from each label of the clean answers to that of the ablated ones.",
-        caption="Whose answer is given when a prompt contradicts what the model knows, clean and with neurons ablated.",
+        caption=(
+            "Whose answer is given when a prompt contradicts what the model knows, clean and with neurons ablated: "
+            "that of the context (CK), the known one (PK), neither (ND)."
+        ),
         claims={
             "tighidet2025.C21": ("copying held back", "the net flow to the context minus that of others"),
             "tighidet2025.C9": ("answers change beyond noise", "the share of answers that change, beyond noise"),

@@ -5,6 +5,7 @@ numbers look."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from math import prod
 
 from lib.claims.carrying import Carried, Entry, Group, Measurement, Outcome, measurement
 from lib.sentences.beside import small
@@ -32,10 +33,15 @@ def claim(found: Carried, *, what: str, here: str, there: str) -> str:
     return f"{lead} {_capital(what)} is {numbers}. {_why(found, here, there)}."
 
 
-def second_half(found: Carried, *, what: str) -> str:
-    """What the second half of a claim measured on both models; empty where it has none, or one of them none."""
+def second_half(found: Carried, *, what: str, here: str, there: str) -> str:
+    """What the second half of a claim measured on both models (`what`, where there are words for it), and where it was
+    to lie; empty where it has none, or one of them none."""
     both = [measurement(entry, half="but_") for entry in (found.here, found.there)]
-    return "" if None in both else f"The claim's second half, {what}, measures {told(both[0])} and {told(both[1])}."
+    if None in both or not found.claim.but or not found.claim.but.region:
+        return ""
+    half = f"The claim's second half, {what}," if what else "Its second half"
+    wanted = found.claim.but.region.name
+    return f"{half} is {told(both[0])} on {here} and {told(both[1])} on {there}, and claimed {wanted}."
 
 
 def _silent(found: Carried, here: str, there: str) -> str:
@@ -55,7 +61,12 @@ def _why(found: Carried, here: str, there: str) -> str:
     if not found.claim.but:
         return f"The claim is {_on_both(found.halves[0], here, there)}"
     first, second = (_on_both(half, here, there) for half in found.halves)
-    return f"Its first half is {first}, its second {second}"
+    return f"The claim's first half is {first}, its second {second}"
+
+
+def on_both(found: Carried) -> list[str]:
+    """The verdicts of every half of a claim, in a word or two."""
+    return [one if one == other else f"{one} here, {other} there" for one, other in found.halves]
 
 
 def _on_both(verdicts: tuple[str, str], here: str, there: str) -> str:
@@ -68,13 +79,13 @@ def _capital(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}"
 
 
-def counts(outcomes: Sequence[Outcome]) -> str:
-    """How many of several claims carry over: `Of 6 claims …`."""
+def counts(outcomes: Sequence[Outcome], *, n_failed: int) -> str:
+    """How many of several claims carry over, `n_failed` of them as a failure: `Of 6 claims …`."""
     over, not_over, open_ = (outcomes.count(outcome) for outcome in LEADS)
-    return (
-        f"Of {counted(len(outcomes), 'claim')} {over} {'carries' if over == 1 else 'carry'} over and {not_over} "
-        f"{'does' if not_over == 1 else 'do'} not; of {open_} it cannot be told."
-    )
+    carried = f"{over} {'carries' if over == 1 else 'carry'} over"
+    failed = f", {n_failed} of them as a failure," if n_failed else ""
+    others = f"{not_over} {'does' if not_over == 1 else 'do'} not; of {open_} it cannot be told"
+    return f"Of {counted(len(outcomes), 'claim')} {carried}{failed} and {others}."
 
 
 def dims(cut: Mapping[str, tuple[int, int]]) -> str:
@@ -83,36 +94,43 @@ def dims(cut: Mapping[str, tuple[int, int]]) -> str:
     return f"The directions below the drop are {listed(parts)}."
 
 
-def above_chance(found: Mapping[str, tuple[int, int, float]]) -> str:
-    """How many of the chosen neurons have more rho than chance, of how many, and their mean in units of chance, by
-    model."""
+def above_chance(found: Mapping[str, tuple[tuple[int, int], tuple[int, int], float]]) -> str:
+    """How many of the chosen neurons and of the others have more rho than chance, each of how many, and the mean of the
+    chosen in units of chance, by model."""
     parts = [
-        f"{above:,} of {n:,} on {name} (on average {number(mean)} times chance)"
-        for name, (above, n, mean) in found.items()
+        f"{above:,} of {n:,} chosen neurons and {over:,} of {m:,} others on {name}"
+        for name, ((above, n), (over, m), _) in found.items()
     ]
-    return f"Of the chosen neurons {listed(parts)} have more rho than a random write."
+    means = [f"{number(mean)} times chance on {name}" for name, (*_, mean) in found.items()]
+    return f"More rho than chance have {listed(parts)}. The mean of all chosen neurons is {listed(means)}."
 
 
-def flipped(found: Mapping[str, tuple[int, int]]) -> str:
-    """How many prompts get an answer with another label once the chosen neurons are ablated, of how many, by model."""
-    parts = [f"{changed:,} of {n:,} prompts on {name} ({share(changed / n)})" for name, (changed, n) in found.items()]
-    return f"Ablation changes whose answer is given to {listed(parts)}."
+def flipped(found: Mapping[str, tuple[tuple[int, int], tuple[int, int]]]) -> str:
+    """How many prompts get an answer with another label once the chosen neurons are ablated, and once others that are
+    matched on effect are, each of how many, by model."""
+    parts = [
+        f"{changed:,} of {n:,} prompts on {name} ({share(changed / n)})" for name, ((changed, n), _) in found.items()
+    ]
+    told = f"Ablation changes whose answer is given to {listed(parts)}."
+    others = [f"{share(changed / n)} on {name}" for name, (_, (changed, n)) in found.items() if n]
+    return f"{told} Of prompts with other neurons of like effect ablated it is {listed(others)}." if others else told
 
 
-def overlap(outcome: Outcome, shared: Mapping[str, int], *, both: Sequence[str], apart: Sequence[str], n: int) -> str:
+def agreement(pairs: Sequence[str]) -> str:
+    """What is said in short of pairs of rules."""
+    return f"agreement of {listed(pairs)}"
+
+
+def overlap(shared: Mapping[str, int], *, both: Sequence[str], apart: Sequence[str], n: int) -> str:
     """Whether rules agree on both models: the number of pairs that share more neurons than chance on each model
     (`shared`), the names of those that do so on `both` and of those whose overlap differs (`apart`), of `n` pairs."""
-    parts = listed([f"{pairs} on {name}" for name, pairs in shared.items()])
-    if outcome == "carries over":
-        why = f"On both do {listed(both)}"
-    elif outcome == "does not carry over":
-        why = f"On one alone, and too different for chance, do {listed(apart)}"
-    else:
-        why = "None does on both, and none is too different for chance"
-    return (
-        f"**{LEADS[outcome]}** Of {counted(n, 'pair')} of rules that sort by different numbers {parts} share more "
-        f"neurons than chance. {why}."
-    )
+    over, not_over, open_ = (f"**{lead}**" for lead in LEADS.values())
+    parts = [f"{over} On both models {listed(both)} share more neurons than chance."] if both else []
+    parts += [f"{not_over} On one alone, and too different for chance: {listed(apart)}."] if apart else []
+    parts = parts or [f"{open_} No pair of rules does on both models, and none is too different for chance."]
+    counts = listed([f"{pairs} on {name}" for name, pairs in shared.items()])
+    of = f"Of {counted(n, 'pair')} of rules that sort by different numbers {counts} share more neurons than chance."
+    return " ".join([*parts, of])
 
 
 def missing(wanted: Mapping[str, Sequence[str]]) -> str:
@@ -133,23 +151,25 @@ def ledgers(groups: Sequence[Group], alone: Mapping[str, int]) -> list[str]:
     """How two ledgers compare, claim by claim: the `groups` of the claims that both have, and how many of those that
     one supports are supported by each model `alone`."""
     n = Counter(groups)
-    tested = len(groups) - n["not tested"]
+    tested, both = len(groups) - n["not tested"], n["supported on both"]
+    by_lot = prod(both + count for count in alone.values()) / max(tested, 1)
     return [
         f"Both ledgers speak of {counted(len(groups), 'claim')}; {n['not tested']} of these could not be tested on one "
         "of the models or on either.",
-        f"The {tested} others: {n['supported on both']} supported on both, "
+        f"The {tested} others: {both} supported on both, "
         f"{', '.join([f'{count} on {name} alone' for name, count in alone.items()])}, {n['contradicted on both']} "
-        f"contradicted on both, and {n['open']} left open by one model or both.",
+        f"contradicted on both, and {n['open']} left open by one model or both, in one half at least.",
+        f"Two ledgers that have nothing to do with each other would support {number(by_lot)} of them both.",
     ]
 
 
 def findings(outcomes: Mapping[str, Outcome], *, first: Sequence[str]) -> list[str]:
-    """What a page found, a line for each outcome, from that of all it asked: how many have it, and which of those
-    that were asked `first`, one for each question; of what does not carry over all."""
+    """What a page found, a line for each outcome, from that of all it asked: which have it; of what cannot be told
+    those that were asked `first`, one for each question, and how many more."""
     lines = []
     for outcome, lead in LEADS.items():
         some = [asked for asked, found in outcomes.items() if found == outcome]
-        named = some if outcome == "does not carry over" else [asked for asked in some if asked in first]
+        named = some if outcome != "cannot be told" else [asked for asked in some if asked in first]
         others = f"{'; and ' if named else ''}{len(some) - len(named)} more" if len(some) > len(named) else ""
         told = _capital("; ".join(named)) + others if some else "Nothing"
         lines.append(f"**{lead}** {told}.")
