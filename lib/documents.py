@@ -27,7 +27,7 @@ FIELD = "text"
 
 
 SKIPPED: dict[str, int] = {}
-"""Rows without text that this process passed over, by the name of what they are in; for the run card."""
+"""Rows without text that this process passed over, by what the text was called; for the run card."""
 
 
 class TextError(ValueError):
@@ -40,6 +40,9 @@ class Documents:
 
     rows: Iterator[str | None]
     name: str
+    """As a reader is told it."""
+    text: str
+    """As it was called."""
     n_skipped: int = 0
     """Rows so far that held no text and were passed over."""
 
@@ -51,7 +54,7 @@ class Documents:
                 yield _whole_letters(row.strip("\n"))
             else:
                 self.n_skipped += 1
-                SKIPPED[self.name] = max(self.n_skipped, SKIPPED.get(self.name, 0))
+                SKIPPED[self.text] = max(self.n_skipped, SKIPPED.get(self.text, 0))
         if not n_read:
             raise TextError(f"no row of {self.name} holds text, of {self.n_skipped:,} that were read")
 
@@ -84,8 +87,7 @@ def described(text: str) -> str:
 
 def skipped(text: str) -> int:
     """Rows of a text without a document that this process has passed over so far."""
-    path = Path(text).expanduser()
-    return SKIPPED.get(path.name if path.exists() else text, 0)
+    return SKIPPED.get(text, 0)
 
 
 def documents(text: str) -> Documents:
@@ -94,14 +96,14 @@ def documents(text: str) -> Documents:
     A byte-order mark is no part of a file's text, and a line of blanks is blank. Of a data set the `train` split is
     streamed. Raises TextError when there is no such text, or nothing in it."""
     if text == PYTHON:
-        return Documents(_manual(), PYTHON)
+        return Documents(_manual(), PYTHON, text)
     path = SAMPLE if text == EMBEDDED else Path(text).expanduser()
     if path.is_dir():
         files = [file for file in _files(path) if file.stat().st_size]
-        return Documents((row for file in files for row in _rows(file)), path.name)
+        return Documents((row for file in files for row in _rows(file)), path.name, text)
     if path.is_file():
-        return Documents(_rows(path), path.name)
-    return Documents(_hub_rows(text), text)
+        return Documents(_rows(path), path.name, text)
+    return Documents(_hub_rows(text), text, text)
 
 
 def _manual() -> Iterator[str]:

@@ -40,7 +40,7 @@ def made_up(shift=0.0, n_sequences=20, each=30):
     entropy = torch.rand(len(sequence), generator=generator) + shift
     sure = torch.rand(len(sequence), generator=generator)
     correct = torch.rand(len(sequence), generator=generator) < sure
-    return Reading(entropy, entropy + 1, sure, correct, sequence)
+    return Reading(entropy, entropy + 1, sure, correct, torch.zeros_like(sequence), sequence)
 
 
 @pytest.mark.parametrize("shift", [-0.5, 0.0, 0.5])
