@@ -38,7 +38,8 @@ class TextError(ValueError):
 class Documents:
     """The documents of a text, one after another; to be gone through once."""
 
-    rows: Iterator[str | None]
+    rows: Iterator[Any]
+    """Documents, and whatever else stands where one should."""
     name: str
     """As a reader is told it."""
     text: str
@@ -120,7 +121,7 @@ def _files(folder: Path) -> list[Path]:
     return files
 
 
-def _rows(file: Path) -> Iterator[str | None]:
+def _rows(file: Path) -> Iterator[Any]:
     suffix = file.suffix.lower()
     if suffix in OF_DATA:
         raise TextError(f"{file.name} holds data and not running text; save it as .jsonl, a document a line, or .txt")
@@ -148,9 +149,9 @@ def _decoded(file: Path) -> str:
         raise TextError(f"the text file {file} is not UTF-8 text") from None
 
 
-def _of_lines(file: Path) -> list[str | None]:
+def _of_lines(file: Path) -> list[Any]:
     """The field `text` of every line."""
-    found: list[str | None] = []
+    found = []
     for number, line in enumerate(_decoded(file).split("\n"), start=1):
         if line.strip():
             try:
@@ -169,7 +170,7 @@ def _field(row: dict[str, Any], where: str) -> Any:
     return row[FIELD]
 
 
-def _of_table(file: Path) -> list[str | None]:
+def _of_table(file: Path) -> list[Any]:
     """The column `text`."""
     from pyarrow import ArrowException, parquet
 
@@ -181,14 +182,14 @@ def _of_table(file: Path) -> list[str | None]:
     return table.read(columns=[FIELD])[FIELD].to_pylist()
 
 
-Reader = Callable[[Path], Sequence[str | None]]
+Reader = Callable[[Path], Sequence[Any]]
 READERS: dict[str, Reader] = {".txt": _paragraphs, ".jsonl": _of_lines, ".parquet": _of_table}
 """How files are read, by the end of their names; any other file is read as `.txt`."""
 OF_DATA = (".json", ".csv", ".tsv")
 """Ends of names whose files would be measured together with their syntax."""
 
 
-def _hub_rows(text: str) -> Iterator[str | None]:
+def _hub_rows(text: str) -> Iterator[Any]:
     import datasets
 
     name, configuration, revision = parts(text)

@@ -108,7 +108,8 @@ class Model:
     def weights(self, layer: int = -1) -> tuple[Float[Tensor, "d_mlp d_model"], Float[Tensor, "d_model d_vocab"]]:
         """Output weights of a layer's neurons, and the unembedding as weight statistics read it (see
         `FinalLayer.weight_coordinates`): both on the CPU, where these are made. Raises as `output_weights` does."""
-        return self.output_weights(layer).cpu(), self.final_layer.weight_coordinates().cpu()
+        W_out = self.W_out if layer in (-1, self.n_layers - 1) else self.output_weights(layer)
+        return W_out.cpu(), self.final_layer.weight_coordinates().cpu()
 
     def run(
         self,
