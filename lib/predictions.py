@@ -37,8 +37,7 @@ def logits(
     model: Model, tokens: Int[Tensor, "sequence position"], scored: Bool[Tensor, "sequence position"]
 ) -> Float[Tensor, "token d_vocab"]:
     """The model's own logits at the scored positions of a sequence or two, on the CPU: nobody could hold more."""
-    found = model.run(tokens, "logits").logits
-    return found[scored.to(found.device)].cpu()
+    return _logits(model, tokens, scored).cpu()
 
 
 def read(
@@ -49,11 +48,17 @@ def read(
         raise ValueError("no position is scored, so there is nothing to read")
     n, parts = min(BATCH, memory.rows(model.final_layer.d_vocab * tokens.shape[1])), []
     for some, kept in zip(tokens.split(n), scored.split(n), strict=True):
-        logits = model.run(some, "logits").logits
-        logits = logits[kept.to(logits.device)]
+        logits = _logits(model, some, kept)
         target = some.roll(-1, 1)[kept].to(logits.device)
         sure, right = measures.confidence(logits), logits.argmax(-1) == target
         found = (measures.entropy(logits), measures.loss(logits, target), sure, right, target)
         parts.append([part.cpu() for part in found])
     entropy, loss, sure, right, target = (torch.cat(column) for column in zip(*parts, strict=True))
     return Predictions(entropy, loss, sure, right, target, scored.nonzero()[:, 0].cpu())
+
+
+def _logits(
+    model: Model, tokens: Int[Tensor, "sequence position"], scored: Bool[Tensor, "sequence position"]
+) -> Float[Tensor, "token d_vocab"]:
+    found = model.run(tokens, "logits").logits
+    return found[scored.to(found.device)]

@@ -5,7 +5,8 @@ import ast
 import pytest
 
 from lib import book, drawing
-from lib.book import bounds
+from lib import model as door
+from lib.book import bounds, machine
 from tests import in_process, matrix, mini
 
 pytestmark = pytest.mark.long
@@ -87,6 +88,10 @@ def test_an_interval_takes_as_many_sequences_as_the_bounds_say_and_halves_take_t
             book.checked(chapter, {"n_sequences": least - 1})
         assert book.checked(chapter, {"n_sequences": least})["n_sequences"] == least
     assert bounds.LEAST["n_repeated"] == 2 * drawing.FEWEST
+
+
+def test_a_chapter_takes_the_dtypes_that_a_model_can_be_loaded_in():
+    assert {*machine.BYTES} == {*door.DTYPES}
 
 
 def test_defaults_lie_within_bounds():

@@ -9,6 +9,8 @@ import math
 import re
 from typing import Any
 
+from lib.book.machine import BYTES
+
 LEAST = {
     "n_sequences": 8.0,
     "n_repeated": 16.0,
@@ -35,14 +37,13 @@ MOST = dict.fromkeys(("tail", "rho_floor", "threshold", "top", "min_share"), 1.0
 """The largest value of a parameter, itself allowed."""
 
 
-DTYPES = ("float32", "bfloat16", "float64")
 DEVICE = re.compile(r"(cpu|cuda)(:\d+)?")
 
 
 def unknown(name: str, value: Any) -> str:
     """What is wrong with the word for a device or a dtype, as `fault` says it; empty for all other parameters."""
-    if name == "dtype" and value not in DTYPES:
-        return f"has to be one of {', '.join(DTYPES)}, got {value!r}"
+    if name == "dtype" and value not in BYTES:
+        return f"has to be one of {', '.join(BYTES)}, got {value!r}"
     if name == "device" and not DEVICE.fullmatch(str(value)):
         return f"has to be cpu, or cuda for a GPU, got {value!r}"
     return ""

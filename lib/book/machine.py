@@ -16,7 +16,8 @@ COPIES = 3
 """Copies of the weights at a chapter's peak: those read, those held, and the folded last layer with its statistics."""
 UNKNOWN = 1 << 20
 """Megabytes for weights of which nobody says how large they are: more than there is, so one chapter at a time."""
-BYTES = {"float64": 8, "float32": 4, "bfloat16": 2}
+BYTES = {"float32": 4, "bfloat16": 2, "float64": 8}
+"""Of a weight in memory, by every dtype that a chapter takes."""
 STORED = 2
 """Bytes of a parameter in a file, at the least."""
 LIMITS = (

@@ -126,7 +126,7 @@ QUESTIONS = {
             ),
             "stolfo2024.C11": (
                 "the surer, the further from the unigram",
-                "the correlation of entropy and distance to the unigram, minus that to other distributions",
+                "the correlation of entropy and distance to the unigram, minus that to permuted ones",
             ),
             "stolfo2024.C12": (
                 "frequency neurons stand out",
